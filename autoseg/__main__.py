@@ -1,0 +1,7 @@
+"""``python -m autoseg``."""
+
+import sys
+
+from autoseg.cli import main
+
+sys.exit(main())

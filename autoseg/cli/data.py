@@ -1,0 +1,147 @@
+"""Verbs about data: convert-bids, plan, preprocess."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from autoseg.cli.terminal import (
+    ConfigurationsArgument,
+    DatasetArgument,
+    JsonOption,
+    comma_separated,
+    gigabytes,
+    print_json,
+    print_table,
+    workspace_root,
+)
+
+MAX_LISTED = 20
+
+
+def convert_bids(
+    bids_dirs: Annotated[list[Path], typer.Argument(metavar="BIDS_DIR...", help="Folders of BIDS datasets.")],
+    dataset: Annotated[str, typer.Option(help="Name of the dataset in the workspace.")],
+    channels: Annotated[
+        str | None, typer.Option(help="Contrasts that together make a case, such as FLAIR,T1w,T2w.")
+    ] = None,
+    contrasts: Annotated[
+        str | None, typer.Option(help="Contrasts of which each image is a case, such as T2w,T2star.")
+    ] = None,
+    recipe: Annotated[Path | None, typer.Option(help="JSON file that overrides what is detected.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what matches; write nothing.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the dataset if it exists.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Merge BIDS datasets with manual segmentations into one dataset. The sources are only read.
+
+    Example: autoseg convert-bids site-a site-b --dataset Cord --contrasts T2w
+    """
+    from autoseg.interop.bids_conversion import SUMMARY_HEADER, convert, plan_conversion, summary_rows
+    from autoseg.io.workspace import Workspace
+    from autoseg.runtime.progress import progress, say
+
+    folder = Workspace(workspace_root()).dataset_folder(checked_name(dataset))
+    conversion = plan_conversion(bids_dirs, comma_separated(channels), comma_separated(contrasts), recipe)
+    problems, notes, cases = conversion.problems, conversion.notes, conversion.cases
+    if not as_json:
+        print_table("What matched", SUMMARY_HEADER, summary_rows(conversion))
+    if not dry_run:
+        with progress(f"convert {len(conversion.cases)} cases") as shown:
+            report = convert(
+                conversion, folder, dataset, lambda done, total, case: shown.update(done / total, case), overwrite
+            )
+        problems, notes, cases = report.problems, report.notes, report.cases
+    if as_json:
+        print_json(
+            {
+                "dataset": dataset,
+                "folder": None if dry_run else folder,
+                "num_cases": len(cases),
+                "domains": {d: sum(case.domain == d for case in cases) for d in {case.domain: 0 for case in cases}},
+                "labels": conversion.labels,
+                "channels": conversion.channels,
+                "problems": [{"file": p.file, "problem": p.sentence} for p in problems],
+                "notes": notes,
+            }
+        )
+        return
+    if problems:
+        rows = [(str(problem.file), problem.sentence) for problem in problems[:MAX_LISTED]]
+        print_table(f"What was left out ({len(problems)})", ("file", "why"), rows)
+    for note in notes:
+        say(f"note: {note}", style="yellow")
+    names = ", ".join(f"{value} {name}" for name, value in conversion.labels.items())
+    done = "would be converted" if dry_run else f"are in {folder}"
+    say(f"{len(cases)} cases with the labels {names} {done}")
+    if not dry_run:
+        say(f"next: autoseg plan {dataset}")
+
+
+def checked_name(dataset: str) -> str:
+    """A dataset name is one folder name."""
+    import re
+
+    from autoseg.core.errors import BadInput
+
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", dataset):
+        raise BadInput(f"--dataset {dataset!r}: use letters, digits, '-', '_' and '.' only.")
+    return dataset
+
+
+def plan(
+    dataset: DatasetArgument,
+    memory: Annotated[str | None, typer.Option(help="Memory that a training may use.", show_default="8GB")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Measure a dataset and decide how to solve it; prints every decision with its reason.
+
+    Example: autoseg plan Cord --memory 12GB
+    """
+    from autoseg.io.workspace import Workspace
+    from autoseg.pipeline.preparation import plan_dataset
+
+    made = plan_dataset(Workspace(workspace_root()), dataset, gigabytes(memory) if memory else None)
+    if as_json:
+        print_json(made.model_dump(mode="json"))
+        return
+    rows = [(decision.what, decision.choice, decision.reason) for decision in made.decisions]
+    print_table(f"The plan of {dataset}", ("decision", "choice", "reason"), rows)
+    configurations = [
+        (
+            name + (" (recommended)" if name == made.recommended else ""),
+            " x ".join(f"{size}" for size in c.patch_size),
+            str(c.batch_size),
+            " x ".join(f"{spacing:g}" for spacing in c.spacing_mm),
+            ", ".join(str(width) for width in c.network.features_per_stage),
+        )
+        for name, c in made.configurations.items()
+    ]
+    print_table("Configurations", ("name", "patch (voxels)", "batch", "spacing (mm)", "features"), configurations)
+    print(f"next: autoseg train {dataset} {made.recommended} fold0")
+
+
+def preprocess(
+    dataset: DatasetArgument, configurations: ConfigurationsArgument = None, as_json: JsonOption = False
+) -> None:
+    """Crop, normalise and resample the cases, so that a training can start at once. Finished cases are kept.
+
+    Example: autoseg preprocess Cord 2d 3d_fullres
+    """
+    from autoseg.io.workspace import Workspace
+    from autoseg.pipeline.preparation import prepare_cases, read_or_make_plan, require_configuration
+
+    workspace = Workspace(workspace_root())
+    made = read_or_make_plan(workspace, dataset)
+    chosen = [require_configuration(made, name) for name in configurations or made.configurations]
+    cases = workspace.read_dataset(dataset).cases
+    for configuration in chosen:
+        prepare_cases(workspace, made, configuration, cases)
+    folders = {c.name: str(workspace.preprocessed_folder(dataset, c.name)) for c in chosen}
+    if as_json:
+        print_json({"dataset": dataset, "num_cases": len(cases), "folders": folders})
+    else:
+        for name, folder in folders.items():
+            print(f"{name}: {len(cases)} cases in {folder}")

@@ -1,0 +1,135 @@
+"""Verbs about models: train, predict, evaluate."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from autoseg.cli.terminal import (
+    BAD_INPUT,
+    DatasetArgument,
+    DeviceOption,
+    JsonOption,
+    comma_separated,
+    print_json,
+    print_table,
+    seconds,
+    workspace_root,
+)
+
+
+def train(
+    dataset: DatasetArgument,
+    configuration: Annotated[str, typer.Argument(help="2d, 3d_fullres or full_volume.")],
+    fold: Annotated[str, typer.Argument(help="fold0 ... fold4, cv (all of them in turn) or all (no held-out cases).")],
+    epochs: Annotated[int | None, typer.Option(min=1, help="Epochs of 250 steps.", show_default="1000")] = None,
+    time_budget: Annotated[
+        str | None, typer.Option(help="Train for this long, such as 20m: the whole schedule is fitted into it.")
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Continue an interrupted training exactly.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Train anew, losing what is there.")] = False,
+    splits: Annotated[Path | None, typer.Option(help='JSON list of {"train": [...], "val": [...]} case names.')] = None,
+    device: DeviceOption = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="Random seed.", show_default="0")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Train a fold and validate it on its held-out cases. Plans and prepares what is missing.
+
+    Example: autoseg train Cord 2d fold0 --time-budget 20m
+    """
+    from autoseg.io.workspace import Workspace
+    from autoseg.pipeline.training import TrainingOptions
+    from autoseg.pipeline.training import train as train_folds
+
+    options = TrainingOptions(
+        epochs, seconds(time_budget) if time_budget else None, resume, overwrite, device, seed, splits
+    )
+    workspace = Workspace(workspace_root())
+    summaries = train_folds(workspace, dataset, configuration, fold, options)
+    folders = {name: workspace.model_folder(dataset, configuration, name) for name in summaries}
+    if as_json:
+        print_json({name: {"folder": folders[name], "validation": summary} for name, summary in summaries.items()})
+        return
+    for name, summary in summaries.items():
+        if summary:
+            show_summary(f"{dataset} {configuration} {name}: held-out cases", summary)
+        print(f"model: {folders[name]}")
+
+
+def predict(
+    inputs: Annotated[list[Path], typer.Argument(metavar="INPUT...", help="Images, folders or BIDS datasets.")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="Folder for the segmentations.")],
+    dataset: Annotated[str, typer.Option(help="Dataset whose trained models are used.")],
+    configuration: Annotated[
+        str | None, typer.Option(help="Which one, if several are trained.", show_default="the recommended one")
+    ] = None,
+    folds: Annotated[
+        str | None, typer.Option(help="Folds to average, such as fold0,fold1.", show_default="all trained ones")
+    ] = None,
+    mirroring: Annotated[bool, typer.Option(help="Average over mirrored copies of the image.")] = True,
+    step: Annotated[float, typer.Option(min=0.1, max=1.0, help="Distance of tiles in patch sizes.")] = 0.5,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Predict finished files again.")] = False,
+    device: DeviceOption = None,
+    as_json: JsonOption = False,
+) -> int:
+    """Segment images. Each output has the name, grid and file type of its input.
+
+    Example: autoseg predict new-site/ -o segmentations --dataset Cord
+    """
+    from autoseg.io.workspace import Workspace
+    from autoseg.pipeline.prediction import predict as predict_inputs
+
+    workspace = Workspace(workspace_root())
+    result = predict_inputs(
+        workspace,
+        inputs,
+        output,
+        dataset,
+        configuration,
+        comma_separated(folds) or (),
+        device,
+        mirroring,
+        step,
+        overwrite,
+    )
+    if as_json:
+        print_json({"written": result.written, "skipped": result.skipped, "problems": result.problems})
+    else:
+        kept = f", {len(result.skipped)} were there already (--overwrite predicts them again)" if result.skipped else ""
+        print(f"{len(result.written)} segmentations in {output}{kept}")
+    return BAD_INPUT if result.problems else 0
+
+
+def evaluate(
+    predictions: Annotated[Path, typer.Argument(help="Folder of segmentations.")],
+    references: Annotated[Path, typer.Argument(help="Folder of label files, or a BIDS dataset with labels.")],
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", help="Where the results go.", show_default="PREDICTIONS")
+    ] = None,
+    surface: Annotated[bool, typer.Option(help="Also HD95, ASSD and NSD (slower).")] = True,
+    as_json: JsonOption = False,
+) -> int:
+    """Compare segmentations with references, by case, label and domain; writes evaluation.csv and .json.
+
+    A label that is absent from both does not count; one that is missed or invented counts as Dice 0.
+
+    Example: autoseg evaluate segmentations new-site/
+    """
+    from autoseg.pipeline.evaluation import evaluate_folders
+
+    summary = evaluate_folders(predictions, references, output, surface)
+    if as_json:
+        print_json(summary)
+    else:
+        show_summary(str(predictions), summary)
+        print(f"details: {(output or predictions) / 'evaluation.csv'}")
+    return BAD_INPUT if summary["problems"] else 0
+
+
+def show_summary(title: str, summary: dict[str, Any]) -> None:
+    """The table of an evaluation."""
+    from autoseg.evaluation.evaluate import SUMMARY_HEADER, summary_table
+
+    print_table(title, SUMMARY_HEADER, summary_table(summary))

@@ -1,0 +1,124 @@
+"""What every verb shares: the workspace, the result on stdout, and errors as one sentence."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import re
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from autoseg.core.errors import BadInput
+
+BAD_INPUT, OWN_FAILURE, INTERRUPTED = 2, 1, 130
+
+DatasetArgument = Annotated[str, typer.Argument(help="Name of the dataset in the workspace.")]
+ConfigurationsArgument = Annotated[
+    list[str] | None, typer.Argument(help="2d, 3d_fullres, full_volume.", show_default="all in the plan")
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one machine-readable result on stdout.")]
+DeviceOption = Annotated[str | None, typer.Option(help="cpu, cuda, cuda:N or mps.", show_default="the best there is")]
+WORKSPACE_VARIABLE = "AUTOSEG_WORKSPACE"
+DEFAULT_WORKSPACE = "autoseg-workspace"
+
+_chosen_workspace: list[Path] = []
+
+
+def choose_workspace(folder: Path | None) -> None:
+    """``--workspace``, else ``$AUTOSEG_WORKSPACE``, else ``./autoseg-workspace``."""
+    _chosen_workspace[:] = [folder or Path(os.environ.get(WORKSPACE_VARIABLE) or DEFAULT_WORKSPACE)]
+
+
+def workspace_root() -> Path:
+    """The workspace of this call."""
+    return _chosen_workspace[0].absolute()
+
+
+def print_json(document: Any) -> None:
+    """The one result of a verb with ``--json``."""
+    print(json.dumps(document, indent=1, allow_nan=False, default=str))
+
+
+def print_table(title: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """A table on stdout, for people; never wider than the terminal."""
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else 160)
+    table = Table(title=title, title_justify="left", title_style="bold", header_style="bold")
+    for index, column in enumerate(header):
+        numeric = bool(rows) and all(re.fullmatch(r"[-+0-9.,/% ]*|-", row[index]) for row in rows)
+        table.add_column(column, justify="right" if numeric else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*(cell.replace("[", r"\[") for cell in row))
+    console.print(table)
+
+
+def comma_separated(text: str | None) -> list[str] | None:
+    """``"a, b"`` -> ``["a", "b"]``; None stays None."""
+    return [part.strip() for part in text.split(",") if part.strip()] if text is not None else None
+
+
+def seconds(text: str) -> float:
+    """``90``, ``90s``, ``10m``, ``1.5h`` or ``1h30m`` in seconds."""
+    match = re.fullmatch(r"(?:([\d.]+)h)?(?:([\d.]+)m(?:in)?)?(?:([\d.]+)s?)?", text.strip())
+    try:
+        hours, minutes, rest = (float(part) if part else 0.0 for part in match.groups()) if match else (0.0,) * 3
+    except ValueError:
+        hours = minutes = rest = 0.0
+    total = 3600 * hours + 60 * minutes + rest
+    if total <= 0:
+        raise BadInput(f"--time-budget {text}: is no duration; write for example 10m, 1.5h or 1h30m.")
+    return total
+
+
+def gigabytes(text: str) -> float:
+    """``8GB``, ``8G``, ``8`` or ``500MB`` in gigabytes."""
+    match = re.fullmatch(r"([\d.]+)\s*(MB|M|GB|G|)", text.strip(), re.IGNORECASE)
+    try:
+        amount = float(match.group(1)) if match else 0.0
+    except ValueError:
+        amount = 0.0
+    if not match or amount <= 0:
+        raise BadInput(f"--memory {text}: is no amount of memory; write for example 8GB.")
+    return amount / 1000 if match.group(2).upper().startswith("M") else amount
+
+
+def run_guarded(action: Callable[[], Any]) -> int:
+    """Run a command line; the exit status. What the user can mend is one sentence, not a traceback."""
+    import click
+
+    try:
+        result = action()
+    except BadInput as error:
+        return _fail(str(error), BAD_INPUT)
+    except FloatingPointError as error:
+        return _fail(str(error), OWN_FAILURE)
+    except click.exceptions.Abort:
+        return _fail("interrupted.", INTERRUPTED)
+    except click.ClickException as error:
+        error.show()
+        return BAD_INPUT
+    except KeyboardInterrupt:
+        return _fail("interrupted; run the same command again to continue.", INTERRUPTED)
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES):
+            raise
+        return _fail(_no_room(error), OWN_FAILURE)
+    return int(result) if isinstance(result, int) else 0
+
+
+def _no_room(error: OSError) -> str:
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return f"{error.filename or 'a file'}: the disk is full; make room and run the same command again to continue."
+    return f"{error.filename}: cannot be written ({error.strerror}); choose another --workspace or output folder."
+
+
+def _fail(sentence: str, status: int) -> int:
+    print(f"autoseg: {sentence}", file=sys.stderr)
+    return status

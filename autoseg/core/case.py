@@ -1,0 +1,69 @@
+"""What crosses the borders between rooms: images, cases and the trace that undo needs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from autoseg.core.geometry import Box, Reorientation, Shape, spacing_mm
+
+
+@dataclass(frozen=True, eq=False)
+class Image:
+    """An image as stored: ``voxels`` of shape ``(C, X, Y, Z)`` and its RAS affine (millimetres)."""
+
+    voxels: npt.NDArray[np.generic]
+    affine: npt.NDArray[np.float64]
+
+    @property
+    def shape(self) -> Shape:
+        """``(X, Y, Z)`` in voxels, stored axis order."""
+        return tuple(self.voxels.shape[1:])
+
+    @property
+    def spacing_mm(self) -> tuple[float, float, float]:
+        """Voxel size along each stored axis."""
+        return spacing_mm(self.affine)
+
+
+@dataclass(frozen=True)
+class CaseFiles:
+    """Where one case of a dataset lies: one file a channel, and its labels if there are any."""
+
+    name: str
+    channels: tuple[Path, ...]
+    labels: Path | None
+    domain: str
+    subject: str
+
+
+@dataclass(frozen=True)
+class SpatialTrace:
+    """What was done to the grid of a case, in order: reorient, crop to ``box``, resample.
+
+    ``box`` and the shapes are in working axes; ``stored_shape`` is ``(X, Y, Z)`` of the file.
+    """
+
+    stored_shape: Shape
+    reorientation: Reorientation
+    box: Box
+    resampled_shape: Shape
+    spacing_mm: tuple[float, ...]  # of the working axes before resampling
+    resampled_spacing_mm: tuple[float, ...]  # what was asked for: sizes are rounded to whole voxels
+
+
+@dataclass(frozen=True, eq=False)
+class Case:
+    """A prepared case in working axes.
+
+    ``image`` is ``(C, *shape)`` float32; ``labels`` is ``(*shape)`` int16 or None, with -1 outside
+    the nonzero region where normalisation was restricted to that region.
+    """
+
+    name: str
+    image: npt.NDArray[np.float32]
+    labels: npt.NDArray[np.int16] | None
+    trace: SpatialTrace

@@ -1,0 +1,65 @@
+"""What was measured in a dataset: the only input of the planner.
+
+All axes are canonical (X, Y, Z = right, anterior, superior); all lengths are millimetres.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict
+
+SCHEMA_VERSION = 1
+
+
+class Frozen(BaseModel):
+    """An immutable document part that refuses unknown keys."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class IntensityStatistics(Frozen):
+    """Intensities of foreground voxels (label > 0), pooled over cases."""
+
+    mean: float
+    median: float
+    std: float
+    minimum: float
+    maximum: float
+    percentile_00_5: float
+    percentile_99_5: float
+
+
+class CaseMeasurement(Frozen):
+    """One case. ``box`` is the crop to nonzero voxels; ``orientation`` is that of the file."""
+
+    name: str
+    domain: str
+    subject: str
+    orientation: str
+    shape: tuple[int, int, int]
+    spacing_mm: tuple[float, float, float]
+    box: tuple[tuple[int, int], tuple[int, int], tuple[int, int]]
+    label_volumes_mm3: dict[str, float]
+
+    @property
+    def shape_after_crop(self) -> tuple[int, int, int]:
+        """Size of the crop in voxels."""
+        (a, b), (c, d), (e, f) = self.box
+        return b - a, d - c, f - e
+
+
+class Fingerprint(Frozen):
+    """The measurements of a dataset."""
+
+    schema_version: int = SCHEMA_VERSION
+    dataset: str
+    channels: tuple[str, ...]
+    labels: dict[str, int]
+    cases: tuple[CaseMeasurement, ...]
+    intensities: tuple[IntensityStatistics, ...]  # one per channel
+    domain_intensities: dict[str, tuple[IntensityStatistics, ...]]
+
+    @property
+    def median_relative_size_after_crop(self) -> float:
+        """Median over cases of (voxels after crop) / (voxels before)."""
+        return float(np.median([np.prod(case.shape_after_crop) / np.prod(case.shape) for case in self.cases]))

@@ -1,0 +1,186 @@
+"""How well a label map agrees with its reference: overlap, volume and surface distance.
+
+The rule for empty labels, everywhere in autoseg, is ``EMPTY_LABEL_RULE``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from autoseg.core.errors import BadInput
+
+EMPTY_LABEL_RULE = (
+    "A label that is in neither the prediction nor the reference of a case is absent: it has no scores, is left out "
+    "of all means, and is counted in num_absent. A label that is in the reference only is missed, one that is in the "
+    "prediction only is spurious: Dice, IoU and NSD are 0, precision and recall are 0 where they are defined, HD95 "
+    "and ASSD do not exist and are left out of their means, and the case is counted in num_missed or num_spurious."
+)
+ROUNDING_MM = 1e-6  # sums of squared spacings may round a distance that equals the tolerance to just above it
+
+Mask = npt.NDArray[np.bool_]
+Slices = tuple[slice, ...]
+
+
+@dataclass(frozen=True)
+class SurfaceScores:
+    """HD95 and ASSD in millimetres; NSD is a share from 0 to 1."""
+
+    hd95_mm: float
+    assd_mm: float
+    nsd: float
+
+
+@dataclass(frozen=True)
+class LabelMetrics:
+    """The scores of one label in one case; None where a score is undefined (``EMPTY_LABEL_RULE``).
+
+    ``volume_error`` is (predicted - reference) / reference; Dice, IoU, precision, recall and NSD go from 0 to 1.
+    """
+
+    dice: float | None
+    iou: float | None
+    precision: float | None
+    recall: float | None
+    hd95_mm: float | None
+    assd_mm: float | None
+    nsd: float | None
+    volume_error: float | None
+    predicted_volume_mm3: float
+    reference_volume_mm3: float
+
+    @property
+    def absent(self) -> bool:
+        """Nothing to find, nothing found."""
+        return self.predicted_volume_mm3 == 0 and self.reference_volume_mm3 == 0
+
+    @property
+    def missed(self) -> bool:
+        """Something to find, nothing found."""
+        return self.predicted_volume_mm3 == 0 and self.reference_volume_mm3 > 0
+
+    @property
+    def spurious(self) -> bool:
+        """Nothing to find, something found."""
+        return self.predicted_volume_mm3 > 0 and self.reference_volume_mm3 == 0
+
+
+def case_metrics(
+    prediction: npt.NDArray[np.integer],
+    reference: npt.NDArray[np.integer],
+    spacing_mm: Sequence[float],
+    labels: Mapping[str, int],
+    surface: bool = True,
+    tolerance_mm: float = 1.0,
+) -> dict[str, LabelMetrics]:
+    """Score every foreground label of a case; the keys of the result are the names of ``labels``, in their order.
+
+    ``prediction`` and ``reference`` are label maps of the same shape ``(X, Y, Z)``; ``spacing_mm`` is the voxel
+    size along each axis (for a sheared affine its column norms: distances are then those of the unsheared grid).
+    ``labels`` maps names to values; value 0 is background and is not scored, and so is every value that it does
+    not name. Without ``surface``, HD95, ASSD and NSD are None. Raises BadInput if the shapes differ.
+    """
+    if prediction.shape != reference.shape:
+        raise BadInput(
+            f"The prediction has shape {prediction.shape} and its reference {reference.shape}: "
+            "compare label maps on the same grid."
+        )
+    names = [name for name, value in labels.items() if value != 0]
+    values = [labels[name] for name in names]
+    predicted, expected = _numbered(prediction, values), _numbered(reference, values)
+    confusion = _confusion(predicted, expected, len(values) + 1)
+    boxes = _joint_boxes(predicted, expected, len(values)) if surface else []
+    result = {}
+    for number, name in enumerate(names, start=1):
+        shared = int(confusion[number, number])
+        num_expected, num_predicted = int(confusion[number].sum()), int(confusion[:, number].sum())
+        scores = None
+        if surface and num_expected and num_predicted:
+            box = boxes[number - 1]
+            scores = surface_scores(predicted[box] == number, expected[box] == number, spacing_mm, tolerance_mm)
+        nsd = scores.nsd if scores else 0.0 if surface and num_expected + num_predicted else None
+        result[name] = LabelMetrics(
+            dice=_ratio(2 * shared, num_expected + num_predicted),
+            iou=_ratio(shared, num_expected + num_predicted - shared),
+            precision=_ratio(shared, num_predicted),
+            recall=_ratio(shared, num_expected),
+            hd95_mm=scores.hd95_mm if scores else None,
+            assd_mm=scores.assd_mm if scores else None,
+            nsd=nsd,
+            volume_error=_ratio(num_predicted - num_expected, num_expected),
+            predicted_volume_mm3=num_predicted * float(np.prod(spacing_mm)),
+            reference_volume_mm3=num_expected * float(np.prod(spacing_mm)),
+        )
+    return result
+
+
+def surface_scores(
+    prediction: Mask, reference: Mask, spacing_mm: Sequence[float], tolerance_mm: float = 1.0
+) -> SurfaceScores:
+    """Distances between the surfaces of two masks of the same shape ``(X, Y, Z)``, neither of them empty.
+
+    A surface is the voxels of a mask with a face neighbour outside it or outside the array; a distance is that
+    from the centre of a surface voxel to the closest centre of the other surface, in millimetres. HD95 is the
+    larger of the two directed 95th percentiles (linear interpolation); ASSD is the mean over the distances of both
+    directions pooled; NSD is the share of the pooled distances that are at most ``tolerance_mm`` (Nikolov et al.,
+    JMIR 2021, with voxels in place of surface elements). These are the definitions of MONAI.
+
+    The cost grows with the array: cut it to the joint bounding box first, which changes nothing.
+    """
+    from scipy import ndimage
+
+    surfaces = [mask & ~ndimage.binary_erosion(mask) for mask in (prediction, reference)]
+    to_prediction, to_reference = (
+        ndimage.distance_transform_edt(~surface, sampling=spacing_mm) for surface in surfaces
+    )
+    directed = [to_reference[surfaces[0]], to_prediction[surfaces[1]]]
+    pooled = np.concatenate(directed)
+    return SurfaceScores(
+        hd95_mm=max(float(np.percentile(distances, 95)) for distances in directed),
+        assd_mm=float(pooled.mean()),
+        nsd=float((pooled <= tolerance_mm + ROUNDING_MM).mean()),
+    )
+
+
+def _ratio(numerator: int, denominator: int) -> float | None:
+    return numerator / denominator if denominator else None
+
+
+def _numbered(label_map: npt.NDArray[np.integer], values: Sequence[int]) -> npt.NDArray[np.int32]:
+    """``values[i]`` becomes ``i + 1``, every other value 0; the table's last entry catches all that is outside it."""
+    top = max(values, default=0)
+    table = np.zeros(top + 2, np.int32)
+    table[list(values)] = np.arange(1, len(values) + 1)
+    return table[np.clip(label_map.astype(np.int64, copy=False), -1, top + 1)]
+
+
+def _confusion(
+    predicted: npt.NDArray[np.int32], expected: npt.NDArray[np.int32], num_classes: int
+) -> npt.NDArray[np.int64]:
+    """``(num_classes, num_classes)`` voxel counts, reference by prediction: one count for all labels.
+
+    Plane by plane, because bincount copies its input to int64.
+    """
+    counts = np.zeros(num_classes * num_classes, np.int64)
+    for predicted_plane, expected_plane in zip(predicted, expected, strict=True):
+        pairs = expected_plane.ravel() * num_classes + predicted_plane.ravel()
+        counts += np.bincount(pairs, minlength=counts.size)
+    return counts.reshape(num_classes, num_classes)
+
+
+def _joint_boxes(predicted: npt.NDArray[np.int32], expected: npt.NDArray[np.int32], num_labels: int) -> list[Slices]:
+    """The smallest box around each label in both maps together; the whole array for a label that either lacks."""
+    from scipy import ndimage
+
+    whole = (slice(None),) * predicted.ndim
+    return [
+        tuple(slice(min(a.start, b.start), max(a.stop, b.stop)) for a, b in zip(one, other, strict=True))
+        if one and other
+        else whole
+        for one, other in zip(
+            ndimage.find_objects(predicted, num_labels), ndimage.find_objects(expected, num_labels), strict=True
+        )
+    ]

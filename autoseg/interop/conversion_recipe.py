@@ -1,0 +1,102 @@
+"""A conversion recipe: what overrides the detection of conventions in ``convert-bids --recipe FILE.json``.
+
+::
+
+    {"datasets": {"FOLDER": {"contrasts": ["T2w"],
+                             "labels": {"cord": "*_seg-manual", "lesion": "*_lesion-manual"},
+                             "exclude": ["sub-03", "sub-04_ses-1_T2w"],
+                             "domain": "siteA"}},
+     "labels": ["cord", "lesion"],
+     "channels": ["T1w", "T2w"]}
+
+All keys are optional; unknown ones are refused. FOLDER is the name of a BIDS folder (with its parent's
+name, ``PARENT-FOLDER``, where two are called the same). ``labels`` of a dataset is either structure ->
+pattern of the stem of its mask (of the path from the dataset where the pattern holds a slash), or
+structure -> value in the one label map of each image. The outer ``labels`` is the final set: a case
+without one of them is left out, other structures become background. ``channels`` makes one case of
+several contrasts; it excludes ``contrasts``.
+"""
+
+from __future__ import annotations
+
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field, ValidationError, model_validator
+
+from autoseg.core.errors import BadInput
+from autoseg.core.fingerprint import Frozen
+from autoseg.interop.label_conventions import LabelPart, structure_key
+from autoseg.io.bids import BidsFile
+
+
+class DatasetRecipe(Frozen):
+    """What is said about one BIDS dataset."""
+
+    contrasts: tuple[str, ...] = ()
+    labels: dict[str, str] | dict[str, int] = Field(default_factory=dict)
+    exclude: tuple[str, ...] = ()
+    domain: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]*$")] = ""
+
+    @model_validator(mode="after")
+    def _values_are_foreground(self) -> DatasetRecipe:
+        if any(isinstance(value, int) and value < 1 for value in self.labels.values()):
+            raise ValueError("label values start at 1; background needs no entry")
+        if len(set(map(structure_key, self.labels))) < len(self.labels):
+            raise ValueError("two labels have the same name")
+        return self
+
+
+class Recipe(Frozen):
+    """The whole recipe."""
+
+    datasets: dict[str, DatasetRecipe] = Field(default_factory=dict)
+    labels: tuple[str, ...] = ()
+    channels: tuple[str, ...] = ()
+
+    @model_validator(mode="after")
+    def _channels_or_contrasts(self) -> Recipe:
+        if self.channels and any(dataset.contrasts for dataset in self.datasets.values()):
+            raise ValueError("channels and contrasts exclude each other")
+        if len(set(map(structure_key, self.labels))) < len(self.labels) or "background" in self.labels:
+            raise ValueError("labels must differ, and background needs no entry")
+        return self
+
+
+def read_recipe(path: Path | None) -> Recipe:
+    """Read and check a recipe; None gives the empty one. BadInput names every wrong key."""
+    if path is None:
+        return Recipe()
+    try:
+        return Recipe.model_validate_json(Path(path).read_text(encoding="utf-8"), strict=True)
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadInput(f"{path}: the recipe cannot be read ({error}); check the path.") from None
+    except ValidationError as error:
+        listed = "; ".join(
+            f"{'.'.join(str(part) for part in item['loc']) or 'document'}: {item['msg']}" for item in error.errors()
+        )
+        raise BadInput(f"{path}: this is no valid conversion recipe ({listed}); correct it.") from None
+
+
+def described_by_recipe(label: BidsFile, root: Path, recipe: DatasetRecipe) -> tuple[LabelPart | None, str]:
+    """What the recipe says that a label file holds (None: not used), or a sentence when it says two things.
+
+    With values instead of patterns, every file that is no mask of a named structure is the label map.
+    """
+    values = tuple((value, name) for name, value in recipe.labels.items() if isinstance(value, int))
+    if values:
+        if any(token.startswith("label-") for token in label.label_part.split("_")):
+            return None, ""
+        return LabelPart(label.path, tuple(sorted(values)), binary=False, has_table=True), ""
+    inside = label.path.relative_to(root).as_posix()
+    names = [
+        name
+        for name, pattern in recipe.labels.items()
+        if fnmatchcase(
+            inside[: -len(label.path.name)] + label.stem if "/" in str(pattern) else label.stem, str(pattern)
+        )
+    ]
+    if len(names) > 1:
+        return None, f"the recipe patterns of {' and '.join(names)} both match it; make them differ."
+    return (LabelPart(label.path, ((1, names[0]),), binary=True, has_table=True), "") if names else (None, "")

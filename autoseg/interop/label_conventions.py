@@ -1,0 +1,145 @@
+"""How the labels of a BIDS dataset are written, found out file by file from the names.
+
+| name | convention | structures |
+|---|---|---|
+| ``*dseg`` or ``*seg-manual`` or ``*_seg`` with a table of names | label map | ``index`` and ``name`` of the table |
+| ``*_label-NAME_mask``, ``*_label-NAME_seg``, ``*_label-NAME_dseg`` | one mask a structure | NAME |
+| ``*_NAME-manual`` (seg-manual, gmseg-manual, lesion-manual) | one mask a structure | NAME |
+| ``*_seg``, ``*_lesion``, ``*_desc-NAME_mask``, ``*_mask`` | one mask a structure | seg, lesion, NAME, mask |
+
+The table of a label is the ``.tsv`` whose name holds only parts of the label's name and ends like it,
+in the folder of the label or the nearest parent up to the derivative (BIDS inheritance principle).
+Point labels (``dlabel``, ``labels-*``) and soft ones (``probseg``, ``softseg``) are not used.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from autoseg.core.errors import BadInput
+from autoseg.io.bids import BidsFile, is_label_suffix
+
+_UNUSED = frozenset({"dlabel", "probseg", "softseg", "label", "labels"})
+
+
+@dataclass(frozen=True)
+class LabelPart:
+    """One label file: ``names`` are (stored value, structure); a binary mask has ``((1, name),)``."""
+
+    path: Path
+    names: tuple[tuple[int, str], ...]
+    binary: bool
+    has_table: bool = False
+
+
+@dataclass(frozen=True)
+class LabelSource:
+    """The label files of one image, to be merged into one map."""
+
+    parts: tuple[LabelPart, ...]
+    convention: str
+    domain: str
+
+    @property
+    def structures(self) -> tuple[str, ...]:
+        """The names in all parts, in file and value order."""
+        return tuple(name for part in self.parts for _, name in part.names)
+
+
+def structure_key(name: str) -> str:
+    """Names that agree in this are one structure: case, ``_``, ``-`` and blanks do not count."""
+    return "".join(character for character in name.casefold() if character not in "_- ")
+
+
+def describe_label(label: BidsFile, table: Path | None) -> LabelPart | None:
+    """What a label file holds, from its name and its table of names; None when it is not used.
+
+    BadInput: an unreadable table.
+    """
+    tokens = label.label_part.split("_")
+    word, _, author = tokens[-1].partition("-")
+    if word in _UNUSED or not (is_label_suffix(word) or author.startswith("manual")):
+        return None
+    if table is not None and word != "mask":
+        return LabelPart(label.path, read_label_table(table), binary=False, has_table=True)
+    entities = dict(token.split("-", 1) for token in tokens[:-1] if "-" in token)
+    name = entities.get("label", "manual")
+    if name.startswith("manual"):
+        name = entities.get("desc", "manual") if word == "mask" else word
+    return LabelPart(label.path, ((1, word if name.startswith("manual") else name),), binary=True)
+
+
+def convention_of(parts: Iterable[LabelPart], labels: Mapping[Path, str]) -> str:
+    """The convention of one case in words, for tables; ``labels`` gives the label part of each path."""
+    words = []
+    for part in parts:
+        written = labels[part.path]
+        if part.binary:
+            for _, name in part.names:
+                written = written.replace(f"label-{name}", "label-NAME")
+        else:
+            written += " with names"
+        words.append(f"*_{written}")
+    return ", ".join(dict.fromkeys(words))
+
+
+def one_per_structure(parts: Iterable[LabelPart]) -> tuple[tuple[LabelPart, ...], str]:
+    """Drop files of which a manual version exists; a sentence if two files still name one structure."""
+    chosen: dict[str, LabelPart] = {}
+    for part in parts:
+        for _, name in part.names:
+            other = chosen.setdefault(structure_key(name), part)
+            if other is part:
+                continue
+            manual, other_manual = "manual" in part.path.name, "manual" in other.path.name
+            if manual == other_manual:
+                return (), f"{other.path.name} and {part.path.name} both give {name}; choose one with a recipe."
+            if manual:
+                chosen[structure_key(name)] = part
+    kept = tuple(sorted(set(chosen.values()), key=lambda part: part.path))
+    for part in kept:
+        for _, name in part.names:
+            if chosen[structure_key(name)] is not part:
+                return (), f"{part.path.name} gives {name}, which a manual file gives too; choose one with a recipe."
+    return kept, ""
+
+
+def read_label_table(path: Path) -> tuple[tuple[int, str], ...]:
+    """Read ``(index, name)`` of a BIDS label table (``*_dseg.tsv``), background 0 left out."""
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as lines:
+            rows = list(csv.DictReader(lines, delimiter="\t"))
+        names = {int(row["index"]): row["name"].strip() for row in rows}
+    except (KeyError, ValueError, TypeError, AttributeError):
+        raise BadInput(f"{path}: a label table needs the columns index (whole numbers) and name; correct it.") from None
+    keys = [structure_key(name) for value, name in names.items() if value != 0]
+    if not all(keys) or len(set(keys)) < len(keys) or len(names) < len(rows) or min(names, default=0) < 0:
+        raise BadInput(f"{path}: each index from 0 on and each name may stand once and not be empty; correct it.")
+    return tuple(sorted((value, name) for value, name in names.items() if value != 0))
+
+
+def table_finder(root: Path) -> Callable[[BidsFile], Path | None]:
+    """A function from a label to its table of names, searched up to ``root``; each folder is listed once."""
+    listed: dict[Path, tuple[list[str], ...]] = {}
+
+    def find(label: BidsFile) -> Path | None:
+        tokens, folder = label.stem.split("_"), label.path.parent
+        while True:
+            if folder not in listed:
+                listed[folder] = tuple(path.stem.split("_") for path in sorted(folder.glob("*.tsv")))
+            fitting = [table for table in listed[folder] if _applies(table, tokens)]
+            if fitting:
+                most = max(len(table) for table in fitting)
+                return folder / f"{'_'.join(next(table for table in fitting if len(table) == most))}.tsv"
+            if folder in (root, folder.parent):
+                return None
+            folder = folder.parent
+
+    return find
+
+
+def _applies(table: list[str], label: list[str]) -> bool:
+    return table[-1] == label[-1] and set(table) <= set(label)

@@ -1,0 +1,85 @@
+"""Reference labels straight from a BIDS dataset or its labels folder, for evaluation."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+
+from autoseg.core.errors import BadInput
+from autoseg.interop.bids_conversion import dataset_names
+from autoseg.interop.bids_matching import Request, match_dataset
+from autoseg.interop.conversion_recipe import DatasetRecipe, described_by_recipe, read_recipe
+from autoseg.interop.label_conventions import (
+    LabelPart,
+    LabelSource,
+    convention_of,
+    describe_label,
+    one_per_structure,
+    table_finder,
+)
+from autoseg.interop.label_merging import read_reference
+from autoseg.io.bids import BidsFile, index_dataset, index_labels, name_endings
+from autoseg.io.images import file_stem
+
+__all__ = ["find_references", "read_reference"]
+
+
+def find_references(root: Path, recipe: Path | None = None) -> dict[str, LabelSource]:
+    """Image stem (``sub-1_T2w``) -> its labels, for a BIDS dataset; read them with ``read_reference``.
+
+    ``root`` may also be a labels folder (``derivatives/labels``): the key is then the label's stem without
+    its label part (``sub-1_T2w`` of ``sub-1_T2w_seg-manual``, ``sub-1`` of ``sub-1_desc-manual_dseg``).
+    The domain of each source is the name of the BIDS folder. An image whose labels contradict each other
+    (two files of one structure) has no entry. BadInput: no labels at all.
+    """
+    root = Path(root).resolve()
+    if not root.is_dir():
+        raise BadInput(f"{root}: there is no such folder; give a BIDS dataset or its labels folder.")
+    labels_only = index_labels(root)
+    dataset = _dataset_around(root)
+    (name,) = dataset_names([dataset])
+    special = read_recipe(recipe).datasets.get(name, DatasetRecipe())
+    if dataset == root and _holds_images(root):
+        matched = match_dataset(root, Request(name, (), (), special))
+        sources = {file_stem(case.images[0]): case.labels for case in matched.cases}
+    else:
+        sources = _from_labels_folder(labels_only.labels, dataset, special.domain or name, special)
+    if not sources:
+        raise BadInput(
+            f"{root}: no labels were found (there is: {name_endings(labels_only.labels)}); check the folder."
+        )
+    return sources
+
+
+def _dataset_around(root: Path) -> Path:
+    """The BIDS dataset that ``root`` is or lies in the derivatives of."""
+    for folder in root.parents:
+        if folder.name == "derivatives":
+            return folder.parent
+    return root.parent if root.name == "derivatives" else root
+
+
+def _holds_images(root: Path) -> bool:
+    return any(entry.name.startswith("sub-") for entry in root.iterdir()) and bool(index_dataset(root).images)
+
+
+def _from_labels_folder(
+    labels: Sequence[BidsFile], dataset: Path, domain: str, recipe: DatasetRecipe
+) -> dict[str, LabelSource]:
+    find_table = table_finder(dataset)
+    parts: dict[str, list[LabelPart]] = defaultdict(list)
+    written = {label.path: label.label_part for label in labels}
+    for label in labels:
+        if recipe.labels:
+            part, _ = described_by_recipe(label, dataset, recipe)
+        else:
+            part = describe_label(label, find_table(label))
+        if part is not None:
+            parts[label.image_stem].append(part)
+    sources = {}
+    for stem, all_parts in sorted(parts.items()):
+        kept, conflict = one_per_structure(all_parts)
+        if not conflict:
+            sources[stem] = LabelSource(kept, convention_of(kept, written), domain)
+    return sources

@@ -1,0 +1,174 @@
+"""Prepared cases on disk: two Blosc2 files a case, of which any box can be read without the rest.
+
+``NAME.b2nd`` holds the image ``(C, *shape)`` float32, the key of the settings that made it and the trace;
+``NAME_labels.b2nd`` holds the labels ``(*shape)`` int16 and where the foreground is. The labels are put in
+place first, so an image file implies a complete pair.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import TypeAdapter
+
+from autoseg.core.case import Case, SpatialTrace
+from autoseg.core.errors import BadInput
+from autoseg.core.geometry import Box, Shape, box_shape
+from autoseg.io.workspace import atomic
+
+# Small against a patch, so that little is decompressed in vain; larger blocks compress no better.
+CHUNK_EDGE_3D, BLOCK_EDGE_3D = 64, 32
+CHUNK_EDGE_2D, BLOCK_EDGE_2D = 256, 64
+MAX_LOCATIONS = 10_000
+LOCATIONS_SEED = 1234
+
+
+@dataclass(frozen=True, eq=False)
+class StoredCase:
+    """A prepared case on disk; ``shape`` is in working axes, without the channels.
+
+    ``foreground`` maps each label above 0 that is present to at most 10 000 of its voxels, as flat indices
+    into ``shape`` (C order), ascending.
+    """
+
+    name: str
+    shape: Shape
+    num_channels: int
+    foreground: Mapping[int, npt.NDArray[np.int32 | np.int64]]
+    trace: SpatialTrace
+    folder: Path
+
+    def read(self, box: Box) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int16]]:
+        """Image ``(C, *box)`` and labels ``(*box)``; beyond the case the image is 0 and the labels are -1.
+
+        The files are opened anew (0.3 ms each): threads may read one case at once, as they share nothing,
+        and memory does not grow with the number of cases.
+        """
+        image = _read_box(_open(_image_path(self.folder, self.name)), ((0, self.num_channels), *box), 0)
+        return image, _read_box(_open(_labels_path(self.folder, self.name)), box, -1)
+
+
+def save_case(folder: Path, case: Case, key: str, slices: bool = False) -> None:
+    """Store a labelled case under ``key``; with ``slices`` laid out for reading slices across axis 0."""
+    if case.labels is None:
+        raise ValueError(f"{case.name}: a case without labels cannot be stored")
+    image_path, labels_path = _image_path(folder, case.name), _labels_path(folder, case.name)
+    foreground = _foreground_locations(case.labels)
+    labels_notes = {
+        "labels": list(foreground),
+        "counts": [indices.size for indices in foreground.values()],
+        "index_type": _index_type(case.labels.size),
+        "indices": b"".join(indices.tobytes() for indices in foreground.values()),
+    }
+    trace = TypeAdapter(SpatialTrace).dump_json(case.trace).decode()
+    # A stale image must not be taken for the partner of new labels.
+    image_path.unlink(missing_ok=True)
+    with atomic(labels_path) as temporary:
+        _write(temporary, case.labels.astype(np.int16, copy=False), labels_notes, slices)
+    with atomic(image_path) as temporary:
+        _write(temporary, case.image.astype(np.float32, copy=False), {"key": key, "trace": trace}, slices)
+
+
+def stored_key(folder: Path, name: str) -> str | None:
+    """The key that a case was stored under; None if it is absent or cannot be read."""
+    image_path = _image_path(folder, name)
+    if not image_path.is_file() or not _labels_path(folder, name).is_file():
+        return None
+    try:
+        return str(_open(image_path).schunk.vlmeta["key"])
+    except (BadInput, KeyError):
+        return None
+
+
+def open_case(folder: Path, name: str) -> StoredCase:
+    """The description of a stored case; no voxel is read. BadInput if a file is missing or damaged."""
+    image, labels = _open(_image_path(folder, name)), _open(_labels_path(folder, name))
+    notes = labels.schunk.vlmeta
+    indices = np.frombuffer(notes["indices"], notes["index_type"])
+    ends = np.cumsum(notes["counts"], dtype=np.int64)[:-1]
+    foreground = dict(zip(notes["labels"], np.split(indices, ends), strict=True)) if notes["labels"] else {}
+    trace = TypeAdapter(SpatialTrace).validate_json(image.schunk.vlmeta["trace"])
+    return StoredCase(name, tuple(labels.shape), int(image.shape[0]), foreground, trace, folder)
+
+
+def _image_path(folder: Path, name: str) -> Path:
+    return folder / f"{name}.b2nd"
+
+
+def _labels_path(folder: Path, name: str) -> Path:
+    return folder / f"{name}_labels.b2nd"
+
+
+def _foreground_locations(labels: npt.NDArray[np.int16]) -> dict[int, npt.NDArray[np.int32 | np.int64]]:
+    """Voxels of each label above 0: all, or 10 000 drawn without replacement (nnU-Net v2 keeps 1 % if that is more)."""
+    flat = np.ascontiguousarray(labels).reshape(-1)
+    voxels = np.flatnonzero(flat > 0).astype(_index_type(flat.size))
+    values = flat[voxels]
+    voxels = voxels[np.argsort(values, kind="stable")]
+    found, counts = np.unique(values, return_counts=True)
+    random = np.random.default_rng(LOCATIONS_SEED)
+    locations = {}
+    for label, indices in zip(found, np.split(voxels, np.cumsum(counts)[:-1]), strict=False):
+        if indices.size > MAX_LOCATIONS:
+            indices = np.sort(random.choice(indices, MAX_LOCATIONS, replace=False))
+        locations[int(label)] = indices
+    return locations
+
+
+def _index_type(size: int) -> str:
+    return "<i4" if size < 2**31 else "<i8"
+
+
+def _write(path: Path, array: npt.NDArray[Any], notes: Mapping[str, object], slices: bool) -> None:
+    """One thread a file: the cases are what runs in parallel."""
+    import blosc2
+
+    stored = blosc2.asarray(
+        np.ascontiguousarray(array),
+        urlpath=os.fspath(path),
+        mode="w",
+        chunks=_tile(array.shape, CHUNK_EDGE_2D if slices else CHUNK_EDGE_3D, slices),
+        blocks=_tile(array.shape, BLOCK_EDGE_2D if slices else BLOCK_EDGE_3D, slices),
+        cparams=blosc2.CParams(
+            codec=blosc2.Codec.ZSTD, clevel=1, filters=[blosc2.Filter.SHUFFLE], filters_meta=[0], nthreads=1
+        ),
+        dparams=blosc2.DParams(nthreads=1),
+    )
+    for name, value in notes.items():
+        stored.schunk.vlmeta[name] = value
+
+
+def _tile(shape: Sequence[int], edge: int, slices: bool) -> tuple[int, ...]:
+    """``edge`` along the last three axes (two for slices), 1 along those before, at most the array."""
+    tiled = 2 if slices else 3
+    return (*(1 for _ in shape[:-tiled]), *(min(edge, size) for size in shape[-tiled:]))
+
+
+def _open(path: Path) -> Any:
+    import blosc2
+
+    if not path.is_file():
+        raise BadInput(f"{path}: the prepared case is missing; run `autoseg preprocess` again.")
+    try:
+        return blosc2.open(os.fspath(path), mode="r", dparams=blosc2.DParams(nthreads=1))
+    except (RuntimeError, ValueError, OSError):
+        raise BadInput(f"{path}: the prepared case is damaged; delete it and run `autoseg preprocess` again.") from None
+
+
+def _read_box(stored: Any, box: Box, fill: int) -> npt.NDArray[Any]:
+    """The part of ``box`` that lies in the array is decompressed; the rest is ``fill``."""
+    inside = tuple((max(0, start), min(stop, size)) for (start, stop), size in zip(box, stored.shape, strict=True))
+    if inside == tuple(box):
+        whole: npt.NDArray[Any] = stored[tuple(slice(start, stop) for start, stop in box)]
+        return whole
+    result = np.full(box_shape(box), fill, stored.dtype)
+    if all(start < stop for start, stop in inside):
+        target = tuple(slice(a - start, b - start) for (a, b), (start, _) in zip(inside, box, strict=True))
+        result[target] = stored[tuple(slice(start, stop) for start, stop in inside)]
+    return result

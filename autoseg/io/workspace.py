@@ -1,0 +1,146 @@
+"""Where every document of a workspace lies, and how a file is written so that none is ever half there."""
+
+from __future__ import annotations
+
+import csv
+import difflib
+import json
+import os
+import shutil
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from autoseg.core.case import CaseFiles
+from autoseg.core.errors import BadInput
+
+
+@contextmanager
+def atomic(path: Path) -> Iterator[Path]:
+    """A temporary path beside ``path`` that replaces it when the block ends, and vanishes if it fails."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # The ending is kept: image writers choose the format by it.
+    temporary = path.with_name(f".{os.getpid()}.partial.{path.name}")
+    try:
+        yield temporary
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write ``text`` atomically."""
+    with atomic(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write ``content`` atomically."""
+    with atomic(path) as temporary:
+        temporary.write_bytes(content)
+
+
+def write_json(path: Path, document: Any) -> None:
+    """Write a JSON document atomically; NaN is refused."""
+    write_text(path, json.dumps(document, indent=1, allow_nan=False) + "\n")
+
+
+def nearest_name(name: str, known: Iterable[str]) -> str:
+    """`` (did you mean X?)`` or a list of what exists, for error sentences."""
+    known = sorted(known)
+    if not known:
+        return "there is none yet"
+    close = difflib.get_close_matches(name.lower(), [k.lower() for k in known], n=1, cutoff=0.5)
+    listed = ", ".join(known[:8]) + (", ..." if len(known) > 8 else "")
+    if close:
+        return f"did you mean {next(k for k in known if k.lower() == close[0])}? There is: {listed}"
+    return f"there is: {listed}"
+
+
+@dataclass(frozen=True)
+class RawDataset:
+    """A dataset of the workspace: ``dataset.json`` and ``cases.tsv`` as read."""
+
+    name: str
+    folder: Path
+    channels: tuple[str, ...]
+    labels: dict[str, int]
+    file_ending: str
+    cases: tuple[CaseFiles, ...]
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """The folders of a workspace (layout: README, "The workspace")."""
+
+    root: Path
+
+    def dataset_folder(self, dataset: str) -> Path:
+        """The raw dataset with its fingerprint, plan and splits."""
+        return self.root / "datasets" / dataset
+
+    def preprocessed_folder(self, dataset: str, configuration: str) -> Path:
+        """The prepared cases of one configuration."""
+        return self.root / "preprocessed" / dataset / configuration
+
+    def model_folder(self, dataset: str, configuration: str, fold: str) -> Path:
+        """Weights, progress and validation of one fold."""
+        return self.root / "models" / dataset / configuration / fold
+
+    def trained_configurations(self, dataset: str) -> dict[str, list[str]]:
+        """Configuration -> folds that finished training."""
+        found: dict[str, list[str]] = {}
+        for weights in sorted((self.root / "models" / dataset).glob("*/*/final.safetensors")):
+            found.setdefault(weights.parent.parent.name, []).append(weights.parent.name)
+        return found
+
+    def require_dataset(self, dataset: str) -> Path:
+        """The folder of an existing dataset, else a sentence with the nearest name."""
+        folder = self.dataset_folder(dataset)
+        if not (folder / "dataset.json").is_file():
+            known = [path.parent.name for path in (self.root / "datasets").glob("*/dataset.json")]
+            raise BadInput(
+                f"{folder}: there is no dataset of this name in the workspace ({nearest_name(dataset, known)}); "
+                "`autoseg convert-bids` makes one."
+            )
+        return folder
+
+    def read_dataset(self, dataset: str) -> RawDataset:
+        """Read ``dataset.json`` and ``cases.tsv``."""
+        folder = self.require_dataset(dataset)
+        try:
+            document = json.loads((folder / "dataset.json").read_text(encoding="utf-8"))
+            channels = tuple(document["channel_names"][str(i)] for i in range(len(document["channel_names"])))
+            labels = {str(name): int(value) for name, value in document["labels"].items()}
+            ending = str(document["file_ending"])
+        except (ValueError, KeyError, TypeError) as error:
+            raise BadInput(
+                f"{folder / 'dataset.json'}: cannot be read ({error!r}); convert the dataset again."
+            ) from None
+        cases = tuple(_read_cases(folder, len(channels), ending))
+        return RawDataset(dataset, folder, channels, labels, ending, cases)
+
+
+def _read_cases(folder: Path, num_channels: int, ending: str) -> Iterator[CaseFiles]:
+    table = folder / "cases.tsv"
+    if not table.is_file():
+        raise BadInput(f"{table}: the table of cases is missing; convert the dataset again.")
+    with table.open(encoding="utf-8", newline="") as lines:
+        for row in csv.DictReader(lines, delimiter="\t"):
+            name = row["case"]
+            channels = tuple(folder / "imagesTr" / f"{name}_{i:04d}{ending}" for i in range(num_channels))
+            labels = folder / "labelsTr" / f"{name}{ending}"
+            yield CaseFiles(name, channels, labels, row["domain"], row["subject"])
+
+
+def require_free_space(folder: Path, needed_bytes: int) -> None:
+    """Refuse to start what the disk cannot hold."""
+    folder.mkdir(parents=True, exist_ok=True)
+    free = shutil.disk_usage(folder).free
+    if free < needed_bytes:
+        raise BadInput(
+            f"{folder}: {needed_bytes / 1e9:.1f} GB are needed and {free / 1e9:.1f} GB are free; "
+            "make room or choose another --workspace."
+        )

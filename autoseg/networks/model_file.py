@@ -1,0 +1,47 @@
+"""Tensors and a few facts in one safetensors file: weights, and the state of an interrupted training.
+
+Nothing is ever unpickled. Facts are JSON in the file's header.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import safetensors
+import safetensors.torch
+import torch
+from torch import nn
+
+from autoseg.core.errors import BadInput
+
+_FACTS = "autoseg"
+
+
+def serialise(tensors: Mapping[str, torch.Tensor], facts: Mapping[str, Any]) -> bytes:
+    """The bytes of a safetensors file. Tensors are written contiguous, on any device, in any layout."""
+    plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    return safetensors.torch.save(plain, {_FACTS: json.dumps(dict(facts))})
+
+
+def read(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
+    """Tensors by name, and the facts."""
+    if not path.is_file():
+        raise BadInput(f"{path}: the file is missing; train the fold first.")
+    try:
+        with safetensors.safe_open(str(path), framework="pt") as file:
+            facts = json.loads((file.metadata() or {}).get(_FACTS, "{}"))
+            return {name: file.get_tensor(name) for name in file.keys()}, facts  # noqa: SIM118
+    except (safetensors.SafetensorError, ValueError, OSError) as error:
+        raise BadInput(f"{path}: is damaged or no safetensors file ({error}); restore or retrain it.") from None
+
+
+def load_weights(network: nn.Module, tensors: Mapping[str, torch.Tensor], source: Path) -> None:
+    """Fill ``network``; names and shapes must agree exactly."""
+    try:
+        network.load_state_dict(dict(tensors))
+    except RuntimeError as error:
+        first = str(error).splitlines()[-1].strip()
+        raise BadInput(f"{source}: the weights do not fit the network of the plan beside them ({first}).") from None

@@ -1,0 +1,153 @@
+"""Predicted label maps against references: pairing the files, scoring them, writing the results."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from autoseg.core.errors import BadInput
+from autoseg.core.geometry import spacing_mm
+from autoseg.evaluation.evaluate import CaseResult, csv_text, summarize
+from autoseg.evaluation.metrics import case_metrics
+from autoseg.interop.label_conventions import LabelSource
+from autoseg.interop.references import find_references, read_reference
+from autoseg.io import images
+from autoseg.io.workspace import write_json, write_text
+from autoseg.runtime.jobs import map_threads
+from autoseg.runtime.progress import progress, say
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A prediction and what it is compared with: a label file with our values, or labels of a BIDS dataset."""
+
+    case: str
+    domain: str
+    prediction: Path
+    reference: Path | LabelSource
+
+
+def evaluate_pairs(pairs: Sequence[Pair], labels: dict[str, int], output: Path, surface: bool = True) -> dict[str, Any]:
+    """Score every pair; writes ``evaluation.json`` and ``evaluation.csv`` into ``output``; the summary.
+
+    A pair that cannot be read or compared is reported and the others go on; the sentences are in
+    ``summary["problems"]``.
+    """
+
+    def score(pair: Pair) -> CaseResult | BadInput:
+        try:
+            prediction = images.read_labels(pair.prediction)
+            reference = _read_reference(pair.reference, labels)
+            if prediction.shape != reference.shape:
+                raise BadInput(
+                    f"{pair.prediction}: its size {prediction.shape} differs from the reference's {reference.shape}; "
+                    "compare segmentations of the same image."
+                )
+            _, affine = images.read_geometry(pair.prediction)
+            return CaseResult(
+                pair.case, pair.domain, case_metrics(prediction, reference, spacing_mm(affine), labels, surface)
+            )
+        except BadInput as error:
+            return error
+
+    results, problems = [], []
+    with progress(f"evaluate {len(pairs)} cases") as shown:
+        for done, result in enumerate(map_threads(score, pairs), start=1):
+            if isinstance(result, BadInput):
+                problems.append(str(result))
+                say(f"left out: {result}", style="red")
+            else:
+                results.append(result)
+            shown.update(done / len(pairs))
+    if not results:
+        raise BadInput(f"{output}: no case could be evaluated ({problems[0] if problems else 'there is none'})")
+    summary = {**summarize(results), "problems": problems}
+    write_json(output / "evaluation.json", summary)
+    write_text(output / "evaluation.csv", csv_text(results))
+    return summary
+
+
+def evaluate_folders(
+    predictions: Path, references: Path, output: Path | None = None, surface: bool = True
+) -> dict[str, Any]:
+    """Compare a folder of predictions with a folder of label files or with a BIDS dataset's labels.
+
+    A reference belongs to the prediction whose name it shares: exactly, or without nnU-Net's ``_0000``,
+    or as ``NAME_seg-manual``, ``NAME_dseg``, ... in a BIDS dataset. Label names come from the
+    ``dseg.tsv`` that ``predict`` writes, else from the references' own ``dataset.json``.
+    """
+    for folder in (predictions, references):
+        if not folder.is_dir():
+            raise BadInput(f"{folder}: there is no such folder; check the path.")
+    files = sorted(file for file in predictions.iterdir() if file.name.endswith(images.IMAGE_ENDINGS))
+    if not files:
+        raise BadInput(f"{predictions}: holds no segmentations ({', '.join(images.IMAGE_ENDINGS)}).")
+    labels = _label_names(predictions, references)
+    known = _references(references)
+    domains = _domains(references)
+    pairs, unmatched = [], []
+    for file in files:
+        stem = images.file_stem(file)
+        name = next((key for key in (stem, stem.removesuffix("_0000")) if key in known), None)
+        if name is None:
+            unmatched.append(file.name)
+            continue
+        reference = known[name]
+        domain = reference.domain if isinstance(reference, LabelSource) else domains.get(name, "")
+        pairs.append(Pair(name, domain, file, reference))
+    if not pairs:
+        raise BadInput(
+            f"{predictions}: none of its {len(files)} files has a reference of the same name in {references} "
+            f"(there is: {', '.join(sorted(known)[:4])}, ...)."
+        )
+    if unmatched:
+        say(f"note: {len(unmatched)} predictions have no reference: {', '.join(unmatched[:5])}", style="yellow")
+    return evaluate_pairs(pairs, labels, output or predictions, surface)
+
+
+def _read_reference(reference: Path | LabelSource, labels: dict[str, int]) -> npt.NDArray[np.integer]:
+    if isinstance(reference, LabelSource):
+        return read_reference(reference, labels)
+    return images.read_labels(reference)
+
+
+def _references(folder: Path) -> dict[str, Path | LabelSource]:
+    """Label files lying directly in the folder by stem, else the labels of a BIDS dataset by image stem."""
+    files = {images.file_stem(f): f for f in sorted(folder.iterdir()) if f.name.endswith(images.IMAGE_ENDINGS)}
+    return dict(files) if files else dict(find_references(folder))
+
+
+def _label_names(predictions: Path, references: Path) -> dict[str, int]:
+    table = predictions / "dseg.tsv"
+    if table.is_file():
+        with table.open(encoding="utf-8", newline="") as lines:
+            return {row["name"]: int(row["index"]) for row in csv.DictReader(lines, delimiter="\t")}
+    for folder in (references, references.parent):
+        document = folder / "dataset.json"
+        if document.is_file():
+            return {name: int(value) for name, value in json.loads(document.read_text())["labels"].items()}
+    raise BadInput(
+        f"{table}: the names of the labels are missing; write them as lines 'index<TAB>name' "
+        "(`autoseg predict` does) and evaluate again."
+    )
+
+
+def _domains(references: Path) -> dict[str, str]:
+    """Case -> domain, where the references are the labels of a dataset in a workspace."""
+    table = references.parent / "cases.tsv"
+    if not table.is_file():
+        return {}
+
+    def rows() -> Iterator[tuple[str, str]]:
+        with table.open(encoding="utf-8", newline="") as lines:
+            for row in csv.DictReader(lines, delimiter="\t"):
+                yield row["case"], row["domain"]
+
+    return dict(rows())

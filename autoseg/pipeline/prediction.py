@@ -1,0 +1,109 @@
+"""From images and trained folds to label maps on the images' own grids."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from autoseg.core.case import CaseFiles, Image
+from autoseg.core.errors import BadInput
+from autoseg.interop.prediction_inputs import find_inputs
+from autoseg.io import images
+from autoseg.io.workspace import Workspace, nearest_name, write_text
+from autoseg.pipeline.preparation import read_or_make_plan
+from autoseg.runtime.jobs import map_threads
+from autoseg.runtime.progress import progress, say
+
+if TYPE_CHECKING:
+    from autoseg.inference.predictor import Predictor
+
+
+@dataclass(frozen=True)
+class Predicted:
+    """The outcome of a prediction: files written, files that were there, and sentences about failures."""
+
+    written: tuple[Path, ...]
+    skipped: tuple[Path, ...]
+    problems: tuple[str, ...]
+
+
+def predict_cases(
+    predictor: Predictor,
+    cases: Sequence[CaseFiles],
+    output: Path,
+    overwrite: bool,
+    output_name: Callable[[CaseFiles], str] = lambda case: case.channels[0].name,
+) -> Predicted:
+    """Segment each case onto its own grid; finished files are kept unless ``overwrite``.
+
+    A case that cannot be used is reported and the others go on. The next image is read meanwhile.
+    """
+    output.mkdir(parents=True, exist_ok=True)
+    names = {value: name for name, value in predictor.plan.labels.items()}
+    rows = "".join(f"{value}\t{names[value]}\n" for value in sorted(names))
+    write_text(output / "dseg.tsv", "index\tname\n" + rows)
+    todo = [case for case in cases if overwrite or not (output / output_name(case)).is_file()]
+    written, problems = [], []
+
+    def read(case: CaseFiles) -> tuple[CaseFiles, Image | BadInput]:
+        try:
+            return case, images.read_channels(case.channels)
+        except BadInput as error:
+            return case, error
+
+    with progress(f"predict {len(todo)} cases") as shown:
+        for done, (case, image) in enumerate(map_threads(read, todo, workers=1), start=1):
+            path = output / output_name(case)
+            try:
+                if isinstance(image, BadInput):
+                    raise image
+                images.write_labels(path, predictor.predict(case.name, image), like=case.channels[0])
+                written.append(path)
+            except BadInput as error:
+                problems.append(str(error))
+                say(f"left out: {error}", style="red")
+            shown.update(done / len(todo), case.name)
+    skipped = [output / output_name(case) for case in cases if case not in todo]
+    return Predicted(tuple(written), tuple(skipped), tuple(problems))
+
+
+def predict(
+    workspace: Workspace,
+    inputs: Sequence[Path],
+    output: Path,
+    dataset: str,
+    configuration: str | None = None,
+    fold_names: Sequence[str] = (),
+    device: str | None = None,
+    mirror: bool = True,
+    step: float = 0.5,
+    overwrite: bool = False,
+) -> Predicted:
+    """Segment the inputs with the trained folds of a configuration (default: the recommended one, if trained)."""
+    from autoseg.inference.predictor import load_predictor
+
+    workspace.require_dataset(dataset)
+    trained = workspace.trained_configurations(dataset)
+    if not trained:
+        raise BadInput(f"{dataset}: nothing is trained yet; run `autoseg train {dataset} CONFIGURATION fold0` first.")
+    if configuration is None:
+        recommended = read_or_make_plan(workspace, dataset).recommended
+        configuration = recommended if recommended in trained else next(iter(trained))
+    if configuration not in trained:
+        raise BadInput(f"{dataset}: {configuration} is not trained ({nearest_name(configuration, trained)}).")
+    for fold in fold_names:
+        if fold not in trained[configuration]:
+            raise BadInput(
+                f"{dataset} {configuration}: {fold} is not trained ({nearest_name(fold, trained[configuration])})."
+            )
+    chosen = fold_names or trained[configuration]
+    models = [workspace.model_folder(dataset, configuration, fold) for fold in chosen]
+    predictor = load_predictor(models, configuration, device, mirror, step)
+    cases, problems = find_inputs(inputs, predictor.plan.channels)
+    for problem in problems:
+        say(f"left out: {problem}", style="red")
+    say(f"{dataset} {configuration} {', '.join(chosen)} on {predictor.execution.describe()}")
+    predicted = predict_cases(predictor, cases, output, overwrite)
+    return Predicted(predicted.written, predicted.skipped, (*problems, *predicted.problems))

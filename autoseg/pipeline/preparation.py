@@ -1,0 +1,115 @@
+"""From a raw dataset to prepared cases: measure, plan, folds, prepare."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from autoseg.core.case import CaseFiles
+from autoseg.core.errors import BadInput
+from autoseg.core.fingerprint import Fingerprint
+from autoseg.core.plan import Configuration, Plan, read_plan
+from autoseg.io import images, store
+from autoseg.io.workspace import RawDataset, Workspace, nearest_name, write_text
+from autoseg.planning import folds, measure, planner
+from autoseg.preprocessing import prepare
+from autoseg.runtime.jobs import map_threads
+from autoseg.runtime.progress import progress, say
+
+
+def measure_dataset(dataset: RawDataset) -> Fingerprint:
+    """One pass over the images and labels; writes ``fingerprint.json``."""
+
+    def measure_one(case: CaseFiles) -> tuple[Any, Any]:
+        image = images.read_channels(case.channels)
+        labels = images.read_labels(require_labels(case))
+        return measure.measure_case(case.name, case.domain, case.subject, image, labels, dataset.labels)
+
+    with progress(f"measure {len(dataset.cases)} cases") as shown:
+        measured = []
+        for result in map_threads(measure_one, dataset.cases):
+            measured.append(result)
+            shown.update(len(measured) / len(dataset.cases))
+    fingerprint = measure.combine(dataset.name, dataset.channels, dataset.labels, measured)
+    write_text(dataset.folder / "fingerprint.json", fingerprint.model_dump_json(indent=1) + "\n")
+    return fingerprint
+
+
+def plan_dataset(
+    workspace: Workspace, name: str, memory_gb: float | None = None, planner_name: str = "default"
+) -> Plan:
+    """Measure the dataset and decide; writes ``fingerprint.json`` and ``plan.json``."""
+    dataset = workspace.read_dataset(name)
+    fingerprint = measure_dataset(dataset)
+    for warning in measure.check_fingerprint(fingerprint):
+        say(f"note: {warning}", style="yellow")
+    plan = planner.make_plan(fingerprint, planner_name, memory_gb, dataset.file_ending)
+    write_text(dataset.folder / "plan.json", plan.model_dump_json(indent=1) + "\n")
+    return plan
+
+
+def read_or_make_plan(workspace: Workspace, name: str) -> Plan:
+    """The plan of the dataset; planned with the defaults if there is none yet."""
+    path = workspace.require_dataset(name) / "plan.json"
+    if not path.is_file():
+        say(f"{name} has no plan yet: planning with the defaults")
+        return plan_dataset(workspace, name)
+    return read_plan(path.read_text(encoding="utf-8"), str(path))
+
+
+def require_configuration(plan: Plan, name: str) -> Configuration:
+    """A configuration of the plan, else a sentence with the nearest name."""
+    if name not in plan.configurations:
+        raise BadInput(
+            f"configuration {name!r} is not in the plan of {plan.dataset} ({nearest_name(name, plan.configurations)})."
+        )
+    return plan.configurations[name]
+
+
+def require_labels(case: CaseFiles) -> Path:
+    """The label file of a training case."""
+    if case.labels is None or not case.labels.is_file():
+        raise BadInput(f"{case.labels or case.name}: the labels are missing; convert the dataset again.")
+    return case.labels
+
+
+def prepare_cases(
+    workspace: Workspace, plan: Plan, configuration: Configuration, cases: Sequence[CaseFiles]
+) -> list[store.StoredCase]:
+    """Crop, normalise, resample and store every case that is not yet stored with the same settings."""
+    folder = workspace.preprocessed_folder(plan.dataset, configuration.name)
+    folder.mkdir(parents=True, exist_ok=True)
+
+    def prepare_one(case: CaseFiles) -> store.StoredCase:
+        labels = require_labels(case)
+        key = prepare.settings_key(plan, configuration, [source_state(path) for path in (*case.channels, labels)])
+        if store.stored_key(folder, case.name) != key:
+            image = images.read_channels(case.channels)
+            prepared = prepare.apply(case.name, image, images.read_labels(labels), plan, configuration)
+            store.save_case(folder, prepared, key)
+        return store.open_case(folder, case.name)
+
+    prepared = []
+    with progress(f"prepare {len(cases)} cases for {configuration.name}") as shown:
+        for case in map_threads(prepare_one, cases):
+            prepared.append(case)
+            shown.update(len(prepared) / len(cases), case.name)
+    return prepared
+
+
+def source_state(path: Path) -> str:
+    """What tells whether a source file has changed: the file itself, its size and time of change."""
+    real = path.resolve()
+    status = real.stat()
+    return f"{real}:{status.st_size}:{status.st_mtime_ns}"
+
+
+def dataset_folds(dataset: RawDataset, splits: Path | None = None) -> list[folds.Fold]:
+    """The folds of ``--splits``, else of ``splits.json``, which is made if it is missing."""
+    path = splits or dataset.folder / "splits.json"
+    if splits is None and not path.is_file():
+        write_text(path, folds.splits_json(folds.make_folds(dataset.cases)))
+    if not path.is_file():
+        raise BadInput(f"{path}: there is no such file; --splits names a JSON list of train and val case names.")
+    return folds.parse_splits(path.read_text(encoding="utf-8"), str(path), {case.name for case in dataset.cases})

@@ -1,0 +1,218 @@
+"""Training of folds, and their validation on whole cases."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from autoseg.core.case import CaseFiles
+from autoseg.core.errors import BadInput
+from autoseg.core.plan import Configuration, Decision, Plan, read_plan
+from autoseg.io.workspace import RawDataset, Workspace, nearest_name, write_json, write_text
+from autoseg.pipeline.evaluation import Pair, evaluate_pairs
+from autoseg.pipeline.prediction import predict_cases
+from autoseg.pipeline.preparation import (
+    dataset_folds,
+    prepare_cases,
+    read_or_make_plan,
+    require_configuration,
+    require_labels,
+)
+from autoseg.planning.folds import Fold
+from autoseg.runtime.progress import duration, say
+
+if TYPE_CHECKING:
+    from autoseg.runtime.devices import Execution
+    from autoseg.training.schedule import Clock
+    from autoseg.training.trainer import Assignment
+
+
+@dataclass(frozen=True)
+class TrainingOptions:
+    """What a user may say about a training."""
+
+    epochs: int | None = None
+    time_budget_s: float | None = None
+    resume: bool = False
+    overwrite: bool = False
+    device: str | None = None
+    seed: int | None = None
+    splits: Path | None = None
+
+
+def resolve_folds(dataset: RawDataset, fold: str, splits: Path | None) -> dict[str, Fold]:
+    """Fold name -> its cases, for ``fold0``..., ``cv`` (every fold) or ``all`` (every case trains)."""
+    if fold == "all":
+        names = tuple(case.name for case in dataset.cases)
+        return {"all": Fold(names, ())}
+    known = {f"fold{index}": one for index, one in enumerate(dataset_folds(dataset, splits))}
+    if fold == "cv":
+        return known
+    if fold not in known:
+        raise BadInput(f"fold {fold!r} is unknown ({nearest_name(fold, [*known, 'cv', 'all'])}).")
+    return {fold: known[fold]}
+
+
+def train(
+    workspace: Workspace, name: str, configuration_name: str, fold: str, options: TrainingOptions
+) -> dict[str, dict[str, Any] | None]:
+    """Train the folds that ``fold`` means and validate each; fold -> summary (None for ``all``).
+
+    Folds that are finished are not trained again when ``cv`` or ``resume`` is asked for. Empty if interrupted.
+    """
+    dataset = workspace.read_dataset(name)
+    plan = read_or_make_plan(workspace, name)
+    require_configuration(plan, configuration_name)
+    summaries: dict[str, dict[str, Any] | None] = {}
+    for fold_name, cases in resolve_folds(dataset, fold, options.splits).items():
+        folder = workspace.model_folder(name, configuration_name, fold_name)
+        finished = (folder / "final.safetensors").is_file()
+        if finished and not options.overwrite:
+            if fold != "cv" and not options.resume:
+                raise BadInput(
+                    f"{folder}: this fold is trained already; predict with it, or add --overwrite to train it anew."
+                )
+            say(f"{fold_name} is trained already")
+        elif not train_fold(workspace, dataset, plan, configuration_name, fold_name, cases, options):
+            say(f"stopped; `autoseg train {name} {configuration_name} {fold_name} --resume` continues.", style="yellow")
+            return {}
+        summaries[fold_name] = validate_fold(workspace, dataset, configuration_name, fold_name, cases, options.device)
+    return summaries
+
+
+def train_fold(
+    workspace: Workspace,
+    dataset: RawDataset,
+    plan: Plan,
+    configuration_name: str,
+    fold_name: str,
+    fold: Fold,
+    options: TrainingOptions,
+) -> bool:
+    """Prepare the cases and train one fold; False if it was interrupted."""
+    folder = workspace.model_folder(dataset.name, configuration_name, fold_name)
+    start_or_continue(folder, options)
+    resuming = (folder / "state.safetensors").is_file()
+    if resuming:
+        plan = read_plan((folder / "plan.json").read_text(encoding="utf-8"), str(folder / "plan.json"))
+    wanted = set(fold.train) | set(fold.validation)
+    cases = [case for case in dataset.cases if case.name in wanted]
+    stored = {
+        case.name: case for case in prepare_cases(workspace, plan, plan.configurations[configuration_name], cases)
+    }
+
+    from autoseg.training.schedule import Clock
+    from autoseg.training.trainer import Assignment, train
+
+    configuration = with_options(plan.configurations[configuration_name], options)
+    clock = Clock(configuration.training)
+    assignment = Assignment(
+        configuration,
+        plan.labels,
+        len(plan.channels),
+        [stored[name] for name in fold.train],
+        [stored[name] for name in fold.validation or fold.train],
+        folder,
+    )
+    assignment, execution, decisions = settle(assignment, clock, options, fitted=resuming)
+    if not resuming:
+        record_run(folder, plan, assignment.configuration, decisions, fold)
+    clock.spec = assignment.configuration.training
+    announce(assignment, execution, fold_name)
+    return train(assignment, execution, clock)
+
+
+def start_or_continue(folder: Path, options: TrainingOptions) -> None:
+    """Refuse to lose an unfinished training; make or empty the folder where that was asked for."""
+    unfinished = (folder / "state.safetensors").is_file()
+    if options.overwrite and folder.exists():
+        shutil.rmtree(folder)
+    elif unfinished and not options.resume:
+        raise BadInput(
+            f"{folder}: holds an unfinished training; add --resume to continue it or --overwrite to start anew."
+        )
+    folder.mkdir(parents=True, exist_ok=True)
+
+
+def with_options(configuration: Configuration, options: TrainingOptions) -> Configuration:
+    """The configuration with the user's epochs, budget and seed."""
+    asked = {"seed": options.seed, "epochs": options.epochs, "time_budget_s": options.time_budget_s}
+    changes = {field: value for field, value in asked.items() if value is not None}
+    return configuration.model_copy(update={"training": configuration.training.model_copy(update=changes)})
+
+
+def settle(
+    assignment: Assignment, clock: Clock, options: TrainingOptions, fitted: bool
+) -> tuple[Assignment, Execution, list[Decision]]:
+    """Choose how to execute, and with a time budget what fits into it."""
+    from autoseg.runtime.devices import choose_device
+    from autoseg.training.budget import fit_to_budget
+    from autoseg.training.probe import fastest_execution, seconds_per_step
+
+    device = choose_device(options.device)
+    execution = fastest_execution(assignment, device)
+    if options.time_budget_s is None or fitted:
+        return assignment, execution, []
+
+    def measure(candidate: Configuration) -> float:
+        return seconds_per_step(replace(assignment, configuration=candidate), execution)
+
+    left_s = options.time_budget_s - clock.elapsed_s
+    configuration, decisions = fit_to_budget(assignment.configuration, max(left_s, 1.0), measure)
+    training = configuration.training.model_copy(update={"time_budget_s": options.time_budget_s})
+    configuration = configuration.model_copy(update={"training": training})
+    return replace(assignment, configuration=configuration), execution, decisions
+
+
+def record_run(
+    folder: Path, plan: Plan, configuration: Configuration, decisions: Sequence[Decision], fold: Fold
+) -> None:
+    """The run's own copy of the plan, and of its split."""
+    own = plan.model_copy(
+        update={
+            "configurations": {configuration.name: configuration},
+            "recommended": configuration.name,
+            "decisions": (*plan.decisions, *decisions),
+        }
+    )
+    write_json(folder / "split.json", {"train": fold.train, "val": fold.validation})
+    write_text(folder / "plan.json", own.model_dump_json(indent=1) + "\n")
+
+
+def announce(assignment: Assignment, execution: Execution, fold_name: str) -> None:
+    """What is about to run, and for how long."""
+    configuration = assignment.configuration
+    spec = configuration.training
+    patch = " x ".join(str(size) for size in configuration.patch_size)
+    length = (
+        duration(spec.time_budget_s) if spec.time_budget_s else f"{spec.epochs} epochs x {spec.steps_per_epoch} steps"
+    )
+    say(
+        f"train {configuration.name} {fold_name}: {len(assignment.training)} cases, patch {patch}, "
+        f"batch {configuration.batch_size}, {configuration.network.features_per_stage[0]} features, {length}, "
+        f"{execution.describe()}"
+    )
+
+
+def validate_fold(
+    workspace: Workspace, dataset: RawDataset, configuration_name: str, fold_name: str, fold: Fold, device: str | None
+) -> dict[str, Any] | None:
+    """Segment the held-out cases with the final weights and score them; None if nothing is held out."""
+    if not fold.validation:
+        return None
+    from autoseg.inference.predictor import load_predictor
+
+    folder = workspace.model_folder(dataset.name, configuration_name, fold_name)
+    output = folder / "validation"
+    held_out = [case for case in dataset.cases if case.name in set(fold.validation)]
+    predictor = load_predictor([folder], configuration_name, device)
+
+    def name(case: CaseFiles) -> str:
+        return case.name + dataset.file_ending
+
+    predict_cases(predictor, held_out, output, overwrite=False, output_name=name)
+    pairs = [Pair(case.name, case.domain, output / name(case), require_labels(case)) for case in held_out]
+    return evaluate_pairs(pairs, dataset.labels, output)

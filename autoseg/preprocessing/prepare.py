@@ -1,0 +1,146 @@
+"""From an image as stored to a prepared case, and from logits back to labels on the stored grid.
+
+The order is nnU-Net's (v2, ``default_preprocessor.py``): reorient, crop to the nonzero voxels, normalise,
+resample. ``undo`` turns back what ``apply`` did to the grid, in reverse order.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from autoseg.core.case import Case, Image, SpatialTrace
+from autoseg.core.errors import BadInput
+from autoseg.core.geometry import Shape, bounding_box, box_shape, box_slices, working_axes
+from autoseg.core.plan import Configuration, Plan
+from autoseg.preprocessing.intensity import normalize
+from autoseg.preprocessing.resample import (
+    resample_image,
+    resample_labels,
+    resample_logits_to_labels,
+    separate_axis,
+)
+
+PREPARATION_VERSION = 1  # raise it when apply gives other arrays for the same input
+
+
+def apply(
+    name: str, image: Image, labels: npt.NDArray[np.integer] | None, plan: Plan, configuration: Configuration
+) -> Case:
+    """Prepare a case: ``image`` ``(C, X, Y, Z)`` and ``labels`` ``(X, Y, Z)`` or None, both as stored.
+
+    The result is in working axes at ``configuration.spacing_mm``; in 2D, axis 0 keeps its spacing and size.
+    BadInput if the channels or shapes are not those of the plan.
+    """
+    _check(name, image, labels, configuration)
+    reorientation = working_axes(image.affine, plan.axis_order)
+    voxels = reorientation.apply(image.voxels)
+    spacing = tuple(image.spacing_mm[axis] for axis in reorientation.axes)
+    target = (*spacing[: 3 - len(configuration.spacing_mm)], *configuration.spacing_mm)
+    nonzero = _nonzero(voxels)
+    box = bounding_box(nonzero) or tuple((0, size) for size in nonzero.shape)
+    shape = _resampled_shape(box_shape(box), spacing, target)
+    trace = SpatialTrace(image.shape, reorientation, box, shape, spacing, target)
+    separate = separate_axis(spacing, target)
+
+    cropped = None if labels is None else reorientation.apply(labels)[box_slices(box)].astype(np.int16)
+    inside = None
+    if any(configuration.mask_normalization):
+        inside = _inside(nonzero[box_slices(box)])
+        if cropped is not None:
+            cropped[(cropped == 0) & ~inside] = -1
+            # As in nnU-Net, a labelled voxel counts as inside although the image is zero there.
+            inside = cropped >= 0
+    del nonzero
+    prepared = np.empty((len(voxels), *shape), np.float32)
+    for number, channel in enumerate(voxels):
+        mask = inside if configuration.mask_normalization[number] else None
+        scheme, statistics = configuration.normalization[number], plan.intensities[number]
+        normalized = normalize(channel[box_slices(box)], scheme, statistics, mask)
+        prepared[number] = resample_image(normalized[None], shape, separate_axis=separate)[0]
+    return Case(name, prepared, None if cropped is None else resample_labels(cropped, shape, separate), trace)
+
+
+def undo(logits: npt.NDArray[np.float32], trace: SpatialTrace) -> npt.NDArray[np.uint8 | np.uint16]:
+    """Class of every stored voxel ``(X, Y, Z)`` from ``logits`` ``(K, *trace.resampled_shape)``.
+
+    Resampled to the crop linearly, then the largest, then pasted into background (0) and reoriented; a
+    class is its position along the first axis. Probabilities give the same labels where nothing is resampled.
+    """
+    if logits.shape[1:] != tuple(trace.resampled_shape):
+        raise ValueError(f"logits of shape {logits.shape} do not fit the prepared shape {trace.resampled_shape}")
+    separate = separate_axis(trace.resampled_spacing_mm, trace.spacing_mm)
+    cropped = resample_logits_to_labels(logits, box_shape(trace.box), separate)
+    labels = np.zeros(tuple(trace.stored_shape[axis] for axis in trace.reorientation.axes), cropped.dtype)
+    labels[box_slices(trace.box)] = cropped
+    return np.ascontiguousarray(trace.reorientation.undo(labels))
+
+
+def settings_key(plan: Plan, configuration: Configuration, sources: Sequence[str]) -> str:
+    """A SHA-256 (hex) of all that decides the prepared arrays of a case, and of nothing else.
+
+    ``sources`` identify the files of the case, such as their checksums.
+    """
+    document = {
+        "version": PREPARATION_VERSION,
+        "axis_order": plan.axis_order,
+        "spacing_mm": configuration.spacing_mm,
+        "normalization": configuration.normalization,
+        "mask_normalization": configuration.mask_normalization,
+        "statistics": [
+            plan.intensities[number].model_dump(include={"mean", "std", "percentile_00_5", "percentile_99_5"})
+            for number, scheme in enumerate(configuration.normalization)
+            if scheme == "ct"
+        ],
+        "sources": list(sources),
+    }
+    return hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()
+
+
+def _check(name: str, image: Image, labels: npt.NDArray[np.integer] | None, configuration: Configuration) -> None:
+    schemes = configuration.normalization
+    if len(image.voxels) != len(schemes):
+        raise BadInput(
+            f"{name}: the image has {len(image.voxels)} channel(s) and the plan needs {len(schemes)}; "
+            "give one file for each channel of the plan."
+        )
+    if labels is not None and labels.shape != image.shape:
+        raise BadInput(
+            f"{name}: the labels have the shape {labels.shape} and the image {image.shape}; "
+            "resample the labels to the grid of the image."
+        )
+    for channel, scheme in zip(image.voxels, schemes, strict=True):
+        if scheme == "rgb_0_1" and (channel.min() < 0 or channel.max() > 255):
+            raise BadInput(
+                f"{name}: an RGB channel has values outside 0..255; rename the channel in the dataset if it is not RGB."
+            )
+
+
+def _nonzero(voxels: npt.NDArray[np.generic]) -> npt.NDArray[np.bool_]:
+    """Where any channel of ``(C, *shape)`` is not zero."""
+    nonzero = voxels[0] != 0
+    for channel in voxels[1:]:
+        nonzero |= channel != 0
+    return nonzero
+
+
+def _inside(nonzero: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+    """The nonzero region with its holes filled; everything where there is no nonzero voxel."""
+    from scipy.ndimage import binary_fill_holes
+
+    if not nonzero.any():
+        return np.ones_like(nonzero)
+    filled: npt.NDArray[np.bool_] = np.asarray(binary_fill_holes(nonzero), np.bool_)
+    return filled
+
+
+def _resampled_shape(shape: Shape, spacing_mm: Sequence[float], target_mm: Sequence[float]) -> Shape:
+    """Whole voxels of the same extent, half to even as nnU-Net rounds, and at least one."""
+    return tuple(
+        max(1, round(spacing / target * size))
+        for size, spacing, target in zip(shape, spacing_mm, target_mm, strict=True)
+    )

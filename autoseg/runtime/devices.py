@@ -1,0 +1,98 @@
+"""Where and how a network runs: device, number format and memory layout, chosen by a short probe."""
+
+from __future__ import annotations
+
+import platform
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import nn
+
+from autoseg.core.errors import BadInput
+
+Precision = Literal["fp32", "bf16", "fp16"]
+
+_CHANNELS_LAST = {4: torch.channels_last, 5: torch.channels_last_3d}
+
+
+@dataclass(frozen=True)
+class Execution:
+    """How a network is executed; the weights stay float32 in every case."""
+
+    device: str
+    precision: Precision
+    channels_last: bool
+
+    def place(self, tensor: torch.Tensor) -> torch.Tensor:
+        """``(B, C, *spatial)`` on the device, in the memory layout."""
+        if self.channels_last:
+            return tensor.to(self.device, memory_format=_CHANNELS_LAST[tensor.ndim], non_blocking=True)
+        return tensor.to(self.device, non_blocking=True)
+
+    def place_network(self, network: nn.Module, dimensions: int) -> nn.Module:
+        """The network on the device, its weights in the memory layout."""
+        layout = _CHANNELS_LAST[dimensions + 2] if self.channels_last else torch.contiguous_format
+        return network.to(self.device, memory_format=layout)  # type: ignore[call-overload, no-any-return]
+
+    def autocast(self) -> AbstractContextManager[object]:
+        """The context of a forward pass."""
+        if self.precision == "fp32":
+            return nullcontext()
+        dtype = torch.bfloat16 if self.precision == "bf16" else torch.float16
+        return torch.autocast(self.device.split(":")[0], dtype)
+
+    def describe(self) -> str:
+        """Such as ``cpu (2 threads), bf16, channels last``."""
+        place = f"cpu ({torch.get_num_threads()} threads)" if self.device == "cpu" else self.device
+        return f"{place}, {self.precision}" + (", channels last" if self.channels_last else "")
+
+
+def choose_device(requested: str | None) -> str:
+    """``cuda``, ``mps`` or ``cpu``: what was asked for, else the best there is."""
+    if requested is None:
+        if torch.cuda.is_available():
+            return "cuda"
+        return "mps" if torch.backends.mps.is_available() else "cpu"
+    kind = requested.split(":")[0]
+    available = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if kind not in available:
+        raise BadInput(f"--device {requested}: unknown device; use cpu, cuda, cuda:N or mps.")
+    if not available[kind]:
+        raise BadInput(f"--device {requested}: this machine (or its torch build) has none; use --device cpu.")
+    return requested
+
+
+def native_precisions(device: str) -> list[Precision]:
+    """The number formats that the device computes in hardware, best first, fp32 last."""
+    if device.startswith("cuda"):
+        return ["bf16", "fp32"] if torch.cuda.is_bf16_supported(including_emulation=False) else ["fp16", "fp32"]
+    if device == "cpu" and _cpu_has_bf16():
+        return ["bf16", "fp32"]
+    return ["fp32"]
+
+
+def _cpu_has_bf16() -> bool:
+    """Whether bfloat16 convolutions run in hardware (AVX512-BF16 or AMX; Arm: the library's answer).
+
+    Without it they are emulated, several times slower than float32, and still reported as supported.
+    """
+    supported = bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+    if platform.machine().lower() not in ("x86_64", "amd64"):
+        return supported
+    native = getattr(torch.cpu, "_is_avx512_bf16_supported", None) or getattr(torch.cpu, "_is_amx_tile_supported", None)
+    return supported and native is not None and bool(native())
+
+
+def candidates(device: str) -> list[Execution]:
+    """What a probe compares on the device: number formats that are native, both memory layouts on a CPU."""
+    if device.startswith("cuda"):
+        return [Execution(device, native_precisions(device)[0], channels_last=True)]
+    if device == "mps":
+        return [Execution(device, "fp32", channels_last=False)]
+    return [
+        Execution(device, precision, channels_last)
+        for precision in native_precisions(device)
+        for channels_last in (False, True)
+    ]

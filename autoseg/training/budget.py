@@ -1,0 +1,85 @@
+"""What of a plan fits into a time budget: batch, width of the network, steps, momentum.
+
+nnU-Net's schedule (250,000 steps) takes hours to days. In minutes, many small steps of a narrower
+network end far above few large ones (docs/decisions/0003), so a budget first shrinks the batch, then
+the network, until enough steps remain; what time is left over goes back into the batch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from autoseg.core.plan import Configuration, Decision, TrainingSpec
+
+ENOUGH_STEPS = 1000
+AMPLE_STEPS = 4000
+NARROWEST = 16  # features at full resolution; below, CPU convolutions lose their vector width
+SMALLEST_BATCH = {2: 16, 3: 2}
+EPOCHS = 40
+VALIDATION_SHARE = 8  # one validation batch for every so many steps: a few per cent of the time
+
+
+def fit_to_budget(
+    configuration: Configuration, budget_s: float, seconds_per_step: Callable[[Configuration], float]
+) -> tuple[Configuration, list[Decision]]:
+    """The configuration that a training of ``budget_s`` seconds uses, and why.
+
+    ``seconds_per_step`` measures a training step of a configuration on the machine at hand.
+    """
+    full = configuration
+    smallest = min(full.batch_size, 1 if full.whole_case else SMALLEST_BATCH[full.network.dimensions])
+    fitted = full.model_copy(update={"batch_size": smallest})
+    step_s = seconds_per_step(fitted)
+    while budget_s / step_s < ENOUGH_STEPS and fitted.network.features_per_stage[0] >= 2 * NARROWEST:
+        fitted = _halve_width(fitted)
+        step_s = seconds_per_step(fitted)
+    # Time grows with the batch at most proportionally.
+    batch = min(full.batch_size, max(smallest, int(smallest * budget_s / step_s / AMPLE_STEPS)))
+    if batch > smallest:
+        fitted = fitted.model_copy(update={"batch_size": batch})
+        step_s = seconds_per_step(fitted)
+    steps = max(1, int(budget_s / step_s))
+    training = _paced(full.training, steps, budget_s)
+    fitted = fitted.model_copy(update={"training": training})
+    return fitted, _decisions(full, fitted, steps, step_s)
+
+
+def _halve_width(configuration: Configuration) -> Configuration:
+    features = tuple(width // 2 for width in configuration.network.features_per_stage)
+    network = configuration.network.model_copy(update={"features_per_stage": features})
+    return configuration.model_copy(update={"network": network})
+
+
+def _paced(spec: TrainingSpec, steps: int, budget_s: float) -> TrainingSpec:
+    """Epochs only pace the validation; momentum must forget within a small part of the schedule."""
+    per_epoch = min(spec.steps_per_epoch, max(1, steps // EPOCHS))
+    return spec.model_copy(
+        update={
+            "time_budget_s": budget_s,
+            "epochs": max(1, steps // per_epoch),
+            "steps_per_epoch": per_epoch,
+            "validation_steps": max(1, per_epoch // VALIDATION_SHARE),
+        }
+    )
+
+
+def _decisions(full: Configuration, fitted: Configuration, steps: int, step_s: float) -> list[Decision]:
+    pace = f"a step takes {step_s:.3g} s here, so about {steps} fit into {fitted.training.time_budget_s:g} s"
+    width, planned = fitted.network.features_per_stage[0], full.network.features_per_stage[0]
+    return [
+        Decision(what="time budget", choice=f"about {steps} steps", reason=pace),
+        Decision(
+            what="batch in the budget",
+            choice=str(fitted.batch_size),
+            reason=f"the plan's {full.batch_size} would leave fewer, larger steps, which end lower"
+            if fitted.batch_size < full.batch_size
+            else "as planned",
+        ),
+        Decision(
+            what="width in the budget",
+            choice=f"{width} features at full resolution",
+            reason=f"with the plan's {planned} fewer than {ENOUGH_STEPS} steps would fit"
+            if width < planned
+            else "as planned",
+        ),
+    ]

@@ -1,0 +1,64 @@
+"""The state of an unfinished training: everything that makes a resumed run continue as if never stopped.
+
+Patches are keyed by the step number and the network draws no random numbers, so weights,
+momentum, counters and the loss scale are all there is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from autoseg.core.errors import BadInput
+from autoseg.io.workspace import write_bytes
+from autoseg.networks import model_file
+
+
+@dataclass
+class Run:
+    """Where a training is."""
+
+    step: int = 0
+    epoch: int = 0
+    steps_in_epoch: int = 0
+    loss_in_epoch: float = 0.0
+    elapsed_s: float = 0.0
+    smoothed_dice: float | None = None
+    best_dice: float | None = None
+
+
+def save_weights(path: Path, network: nn.Module, facts: Mapping[str, object]) -> None:
+    """The weights alone."""
+    write_bytes(path, model_file.serialise(network.state_dict(), facts))
+
+
+def save_state(
+    path: Path, run: Run, network: nn.Module, optimizer: torch.optim.Optimizer, scaler: torch.amp.GradScaler
+) -> None:
+    """Weights, momentum and counters."""
+    tensors = {f"network.{name}": tensor for name, tensor in network.state_dict().items()}
+    for name, parameter in network.named_parameters():
+        momentum = optimizer.state[parameter].get("momentum_buffer")
+        if momentum is not None:
+            tensors[f"momentum.{name}"] = momentum
+    write_bytes(path, model_file.serialise(tensors, {"run": asdict(run), "scaler": scaler.state_dict()}))
+
+
+def load_state(path: Path, network: nn.Module, optimizer: torch.optim.Optimizer, scaler: torch.amp.GradScaler) -> Run:
+    """Fill network, optimizer and scaler in place; the counters are returned."""
+    tensors, facts = model_file.read(path)
+    weights = {name.removeprefix("network."): t for name, t in tensors.items() if name.startswith("network.")}
+    model_file.load_weights(network, weights, path)
+    for name, parameter in network.named_parameters():
+        momentum = tensors.get(f"momentum.{name}")
+        if momentum is not None:
+            optimizer.state[parameter]["momentum_buffer"] = torch.empty_like(parameter).copy_(momentum)
+    try:
+        scaler.load_state_dict(facts["scaler"])
+        return Run(**facts["run"])
+    except (KeyError, TypeError, RuntimeError) as error:
+        raise BadInput(f"{path}: is no state of this training ({error}); delete the fold's folder.") from None

@@ -1,0 +1,205 @@
+"""The training loop: one network, one configuration, one fold."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from autoseg.core.plan import Configuration
+from autoseg.io.store import StoredCase
+from autoseg.networks import build
+from autoseg.runtime.devices import Execution
+from autoseg.runtime.interrupts import stop_requests
+from autoseg.runtime.jobs import num_cores
+from autoseg.runtime.progress import progress
+from autoseg.training import augmentation, checkpoint
+from autoseg.training.losses import deep_supervision_loss, dice_from_counts, overlap_counts
+from autoseg.training.patches import TRAINING_STREAM, VALIDATION_STREAM, Batch, PatchSource, batches
+from autoseg.training.schedule import Clock
+from autoseg.training.tracking import Record, tracker
+
+SAVE_INTERVAL_S = 60.0
+SMOOTHING = 0.9  # of the validation Dice that chooses the best weights (nnU-Net)
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """What is to be trained, on what, and where it goes."""
+
+    configuration: Configuration
+    labels: dict[str, int]  # name -> class, background included
+    num_channels: int
+    training: Sequence[StoredCase]
+    validation: Sequence[StoredCase]
+    folder: Path
+
+    @property
+    def state_path(self) -> Path:
+        """The state of an unfinished training."""
+        return self.folder / "state.safetensors"
+
+    @property
+    def final_path(self) -> Path:
+        """The weights of a finished training."""
+        return self.folder / "final.safetensors"
+
+
+def train(assignment: Assignment, execution: Execution, clock: Clock) -> bool:
+    """Train until the schedule ends, continuing from the state file if there is one.
+
+    Writes ``progress.jsonl``, TensorBoard events, ``best.safetensors`` and ``final.safetensors``.
+    Returns False if a signal stopped it before the end; the state is then on disk.
+    """
+    spec = assignment.configuration.training
+    torch.manual_seed(spec.seed)
+    network = build(assignment.configuration.network, assignment.num_channels, len(assignment.labels))
+    network = execution.place_network(network, assignment.configuration.network.dimensions)
+    network.deep_supervision = True  # type: ignore[assignment]
+    optimizer = make_optimizer(network, assignment.configuration)
+    scaler = torch.amp.GradScaler(execution.device.split(":")[0], enabled=execution.precision == "fp16")
+    run = checkpoint.Run()
+    if assignment.state_path.is_file():
+        run = checkpoint.load_state(assignment.state_path, network, optimizer, scaler)
+        clock.elapsed_before_s += run.elapsed_s
+    training, validation = patch_streams(assignment, execution, run)
+    saved = time.monotonic()
+
+    with stop_requests() as stopping, tracker(assignment.folder, run.epoch) as record, progress("train") as shown:
+        while clock.fraction(run.step) < 1 and not stopping():
+            for group in optimizer.param_groups:
+                group["lr"] = clock.learning_rate(run.step)
+            loss = training_step(network, optimizer, scaler, next(training), execution, assignment.configuration)
+            run.loss_in_epoch += loss
+            run.step += 1
+            run.steps_in_epoch += 1
+            shown.update(clock.fraction(run.step), _describe(run))
+            if run.steps_in_epoch >= spec.steps_per_epoch or clock.fraction(run.step) >= 1:
+                counts = validate(network, validation, execution, spec.validation_steps)
+                end_epoch(assignment, run, counts, clock, network, record)
+            if time.monotonic() - saved > SAVE_INTERVAL_S:
+                run.elapsed_s = clock.elapsed_s
+                checkpoint.save_state(assignment.state_path, run, network, optimizer, scaler)
+                saved = time.monotonic()
+        finished = clock.fraction(run.step) >= 1
+        if finished:
+            checkpoint.save_weights(assignment.final_path, network, {"step": run.step, "epoch": run.epoch})
+            assignment.state_path.unlink(missing_ok=True)
+        else:
+            run.elapsed_s = clock.elapsed_s
+            checkpoint.save_state(assignment.state_path, run, network, optimizer, scaler)
+    return finished
+
+
+def make_optimizer(network: nn.Module, configuration: Configuration) -> torch.optim.Optimizer:
+    """Stochastic gradient descent with Nesterov momentum."""
+    spec = configuration.training
+    return torch.optim.SGD(
+        network.parameters(),
+        lr=spec.initial_learning_rate,
+        momentum=spec.momentum,
+        nesterov=spec.momentum > 0,
+        weight_decay=spec.weight_decay,
+    )
+
+
+def patch_streams(
+    assignment: Assignment, execution: Execution, run: checkpoint.Run
+) -> tuple[Iterator[Batch], Iterator[Batch]]:
+    """Endless training batches (augmented) and validation batches (plain), from where the run stands."""
+    configuration = assignment.configuration
+    seed = configuration.training.seed
+    enlarged = augmentation.initial_patch_size(configuration.patch_size, configuration.augmentation)
+    transform = augmentation.build_augmentation(configuration)
+    training = PatchSource(assignment.training, configuration, enlarged, transform, TRAINING_STREAM, seed)
+    plain = PatchSource(assignment.validation, configuration, configuration.patch_size, None, VALIDATION_STREAM, seed)
+    # On a CPU the network wants every core itself; readers would only take them away.
+    workers = 0 if execution.device == "cpu" else max(1, num_cores() - 2)
+    validated = run.epoch * configuration.training.validation_steps
+    return batches(training, run.step, workers), batches(plain, validated, min(workers, 1))
+
+
+def training_step(
+    network: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    scaler: torch.amp.GradScaler,
+    batch: Batch,
+    execution: Execution,
+    configuration: Configuration,
+) -> float:
+    """One update of the weights; the loss of the batch."""
+    image, target = execution.place(batch.image), batch.target.to(execution.device, non_blocking=True)
+    optimizer.zero_grad(set_to_none=True)
+    with execution.autocast():
+        outputs = network(image)
+    loss = deep_supervision_loss(outputs, target, configuration.batch_dice)
+    scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
+    scaler.unscale_(optimizer)
+    nn.utils.clip_grad_norm_(network.parameters(), configuration.training.gradient_clip)
+    scaler.step(optimizer)
+    scaler.update()
+    value = float(loss.detach())
+    if not math.isfinite(value):
+        raise FloatingPointError(
+            f"the loss became {value}: lower initial_learning_rate in the plan, or look for extreme intensities."
+        )
+    return value
+
+
+@torch.no_grad()
+def validate(network: nn.Module, validation: Iterator[Batch], execution: Execution, num_batches: int) -> torch.Tensor:
+    """Overlap counts ``(3, foreground classes)`` summed over patches of the validation cases."""
+    network.eval()
+    counts = torch.zeros(())
+    for _ in range(num_batches):
+        batch = next(validation)
+        with execution.autocast():
+            finest = network(execution.place(batch.image))[0]
+        counts = counts + overlap_counts(finest, batch.target.to(execution.device)).cpu()
+    network.train()
+    return counts
+
+
+def end_epoch(
+    assignment: Assignment,
+    run: checkpoint.Run,
+    counts: torch.Tensor,
+    clock: Clock,
+    network: nn.Module,
+    record: Record,
+) -> None:
+    """Record the epoch, and keep the weights if the smoothed Dice is the best so far."""
+    names = sorted((name for name, value in assignment.labels.items() if value), key=assignment.labels.__getitem__)
+    dice = dict(zip(names, dice_from_counts(counts), strict=True))
+    known = [value for value in dice.values() if value is not None]
+    mean = sum(known) / len(known) if known else 0.0
+    run.smoothed_dice = mean if run.smoothed_dice is None else SMOOTHING * run.smoothed_dice + (1 - SMOOTHING) * mean
+    if run.best_dice is None or run.smoothed_dice > run.best_dice:
+        run.best_dice = run.smoothed_dice
+        facts = {"step": run.step, "epoch": run.epoch, "patch_dice": mean}
+        checkpoint.save_weights(assignment.folder / "best.safetensors", network, facts)
+    record(
+        {
+            "epoch": run.epoch,
+            "step": run.step,
+            "elapsed_s": round(clock.elapsed_s, 1),
+            "learning_rate": clock.learning_rate(run.step - 1),
+            "loss": run.loss_in_epoch / run.steps_in_epoch,
+            "patch_dice": dice,
+            "mean_patch_dice": mean,
+            "best_smoothed_dice": run.best_dice,
+        }
+    )
+    run.epoch += 1
+    run.steps_in_epoch, run.loss_in_epoch = 0, 0.0
+
+
+def _describe(run: checkpoint.Run) -> str:
+    if run.smoothed_dice is None or run.best_dice is None:
+        return f"step {run.step}"
+    return f"step {run.step}  validation Dice {run.smoothed_dice:.3f} (best {run.best_dice:.3f})"
