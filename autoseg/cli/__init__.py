@@ -49,4 +49,4 @@ for verb, function in VERBS.items():
 
 def main() -> int:
     """Run the command line; the exit status: 0, 2 for bad input, 1 for a failure of our own."""
-    return run_guarded(lambda: app(standalone_mode=False))
+    return run_guarded(app)

@@ -73,7 +73,7 @@ def predict(
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Predict finished files again.")] = False,
     device: DeviceOption = None,
     as_json: JsonOption = False,
-) -> int:
+) -> None:
     """Segment images. Each output has the name, grid and file type of its input.
 
     Example: autoseg predict new-site/ -o segmentations --dataset Cord
@@ -99,7 +99,8 @@ def predict(
     else:
         kept = f", {len(result.skipped)} were there already (--overwrite predicts them again)" if result.skipped else ""
         print(f"{len(result.written)} segmentations in {output}{kept}")
-    return BAD_INPUT if result.problems else 0
+    if result.problems:
+        raise typer.Exit(BAD_INPUT)
 
 
 def evaluate(
@@ -110,7 +111,7 @@ def evaluate(
     ] = None,
     surface: Annotated[bool, typer.Option(help="Also HD95, ASSD and NSD (slower).")] = True,
     as_json: JsonOption = False,
-) -> int:
+) -> None:
     """Compare segmentations with references, by case, label and domain; writes evaluation.csv and .json.
 
     A label that is absent from both does not count; one that is missed or invented counts as Dice 0.
@@ -125,11 +126,13 @@ def evaluate(
     else:
         show_summary(str(predictions), summary)
         print(f"details: {(output or predictions) / 'evaluation.csv'}")
-    return BAD_INPUT if summary["problems"] else 0
+    if summary["problems"]:
+        raise typer.Exit(BAD_INPUT)
 
 
 def show_summary(title: str, summary: dict[str, Any]) -> None:
     """The table of an evaluation."""
-    from autoseg.evaluation.evaluate import SUMMARY_HEADER, summary_table
+    from autoseg.evaluation.evaluate import summary_table
 
-    print_table(title, SUMMARY_HEADER, summary_table(summary))
+    header, *rows = summary_table(summary)
+    print_table(title, header, rows)

@@ -91,26 +91,21 @@ def gigabytes(text: str) -> float:
 
 def run_guarded(action: Callable[[], Any]) -> int:
     """Run a command line; the exit status. What the user can mend is one sentence, not a traceback."""
-    import click
-
     try:
-        result = action()
+        action()
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else 0
     except BadInput as error:
         return _fail(str(error), BAD_INPUT)
     except FloatingPointError as error:
         return _fail(str(error), OWN_FAILURE)
-    except click.exceptions.Abort:
-        return _fail("interrupted.", INTERRUPTED)
-    except click.ClickException as error:
-        error.show()
-        return BAD_INPUT
     except KeyboardInterrupt:
         return _fail("interrupted; run the same command again to continue.", INTERRUPTED)
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES):
             raise
         return _fail(_no_room(error), OWN_FAILURE)
-    return int(result) if isinstance(result, int) else 0
+    return 0
 
 
 def _no_room(error: OSError) -> str:

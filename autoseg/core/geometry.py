@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from types import EllipsisType
 
 import numpy as np
 import numpy.typing as npt
@@ -28,13 +29,16 @@ class Reorientation:
         """``(..., X, Y, Z)`` stored -> ``(..., *working)``, a view."""
         first = voxels.ndim - 3
         moved = voxels.transpose(*range(first), *(first + axis for axis in self.axes))
-        return moved[(..., *(slice(None, None, -1 if flip else 1) for flip in self.flips))]
+        return moved[self._index()]
 
     def undo(self, voxels: npt.NDArray[np.generic]) -> npt.NDArray[np.generic]:
         """``(..., *working)`` -> ``(..., X, Y, Z)`` stored, a view; the inverse of ``apply``."""
         first = voxels.ndim - 3
-        unflipped = voxels[(..., *(slice(None, None, -1 if flip else 1) for flip in self.flips))]
+        unflipped = voxels[self._index()]
         return unflipped.transpose(*range(first), *(first + int(axis) for axis in np.argsort(self.axes)))
+
+    def _index(self) -> tuple[EllipsisType | slice, ...]:
+        return (..., *(slice(None, None, -1 if flip else 1) for flip in self.flips))
 
 
 def spacing_mm(affine: npt.NDArray[np.float64]) -> tuple[float, float, float]:

@@ -12,6 +12,7 @@ from autoseg.evaluation.metrics import EMPTY_LABEL_RULE, LabelMetrics
 
 SCORES = ("dice", "iou", "precision", "recall", "hd95_mm", "assd_mm", "nsd", "volume_error")
 TABLE_SCORES = (("Dice", "dice", 3), ("HD95 (mm)", "hd95_mm", 2), ("ASSD (mm)", "assd_mm", 2), ("NSD", "nsd", 3))
+SUMMARY_HEADER = ("label", *(title for title, _, _ in TABLE_SCORES), "cases")
 
 
 @dataclass(frozen=True)
@@ -63,12 +64,11 @@ def csv_text(results: Iterable[CaseResult]) -> str:
 
 
 def summary_table(summary: Mapping[str, Any]) -> list[tuple[str, ...]]:
-    """The rows to show for a summary: a header, each label, their mean, and the mean of each domain if there are two.
+    """The rows to show for a summary: each label, their mean, and the mean of each domain if there are two.
 
-    Columns: label, Dice, HD95 (mm), ASSD (mm), NSD, cases; an undefined score is a dash.
+    The columns are ``SUMMARY_HEADER``; an undefined score is a dash.
     """
-    rows = [("label", *(title for title, _, _ in TABLE_SCORES), "cases")]
-    rows += [_table_row(name, scores) for name, scores in summary["labels"].items()]
+    rows = [_table_row(name, scores) for name, scores in summary["labels"].items()]
     rows.append(_table_row("mean", summary["mean"]))
     if len(summary["domains"]) > 1:
         rows += [_table_row(f"mean of {domain}", group["mean"]) for domain, group in summary["domains"].items()]

@@ -49,7 +49,7 @@ class Contrast:
     grey: float
 
 
-T2W = Contrast(air=0.05, fat=2.2, muscle=1.0, bone=0.55, disc=1.5, fluid=3.2, white=1.45, grey=1.75)
+T2W = Contrast(air=0.05, fat=2.2, muscle=1.0, bone=0.55, disc=1.5, fluid=3.2, white=1.35, grey=1.85)
 T2STAR = Contrast(air=0.05, fat=1.1, muscle=1.0, bone=0.35, disc=1.0, fluid=2.3, white=1.2, grey=1.75)
 
 

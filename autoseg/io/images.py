@@ -24,6 +24,7 @@ from autoseg.io.workspace import atomic
 IMAGE_ENDINGS: tuple[str, ...] = (".nii.gz", ".nii", ".nrrd", ".mha", ".mhd")
 
 INTEGER_TOLERANCE = 1e-3
+_ALMOST_ZERO = 0.1  # the largest value of a label map whose scaling makes nothing but background of it
 
 _LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 
@@ -110,10 +111,9 @@ def stored_as_integers(path: Path) -> bool:
     if not _is_nifti(path):
         return False
     with _reading(path):
-        header = _open_nifti(path).header
-        slope, intercept = header.get_slope_inter()
-        scaled = slope not in (None, 1.0) or intercept not in (None, 0.0)
-        return bool(header.get_data_dtype().kind in "iu" and len(header.get_data_shape()) == 3 and not scaled)
+        loaded = _open_nifti(path)
+        scaled = (loaded.dataobj.slope, loaded.dataobj.inter) != (1, 0)  # the header forgets them when it is loaded
+        return loaded.get_data_dtype().kind in "iu" and len(loaded.shape) == 3 and not scaled
 
 
 def write_labels(path: Path, labels: npt.NDArray[np.integer], like: Path) -> None:
@@ -203,7 +203,7 @@ def _near_integers(path: Path, stored: npt.NDArray[Any]) -> npt.NDArray[np.int64
     if not np.isfinite(stored).all():
         raise BadInput(f"{path}: some labels are NaN or infinite; store whole numbers.")
     rounded = np.rint(stored)
-    if not rounded.any() and stored.any():
+    if stored.any() and float(np.abs(stored).max()) < _ALMOST_ZERO:
         raise BadInput(
             f"{path}: all labels are scaled to almost zero (largest {float(np.abs(stored).max()):.3g}); "
             "set scl_slope to 1 and scl_inter to 0, or store whole numbers."

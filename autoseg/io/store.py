@@ -27,6 +27,7 @@ CHUNK_EDGE_3D, BLOCK_EDGE_3D = 64, 32
 CHUNK_EDGE_2D, BLOCK_EDGE_2D = 256, 64
 MAX_LOCATIONS = 10_000
 LOCATIONS_SEED = 1234
+_TRACE = TypeAdapter(SpatialTrace)
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,7 +67,7 @@ def save_case(folder: Path, case: Case, key: str, slices: bool = False) -> None:
         "index_type": _index_type(case.labels.size),
         "indices": b"".join(indices.tobytes() for indices in foreground.values()),
     }
-    trace = TypeAdapter(SpatialTrace).dump_json(case.trace).decode()
+    trace = _TRACE.dump_json(case.trace).decode()
     # A stale image must not be taken for the partner of new labels.
     image_path.unlink(missing_ok=True)
     with atomic(labels_path) as temporary:
@@ -81,7 +82,8 @@ def stored_key(folder: Path, name: str) -> str | None:
     if not image_path.is_file() or not _labels_path(folder, name).is_file():
         return None
     try:
-        return str(_open(image_path).schunk.vlmeta["key"])
+        stored = _open(image_path)  # named, because its notes do not keep it alive
+        return str(stored.schunk.vlmeta["key"])
     except (BadInput, KeyError):
         return None
 
@@ -93,7 +95,7 @@ def open_case(folder: Path, name: str) -> StoredCase:
     indices = np.frombuffer(notes["indices"], notes["index_type"])
     ends = np.cumsum(notes["counts"], dtype=np.int64)[:-1]
     foreground = dict(zip(notes["labels"], np.split(indices, ends), strict=True)) if notes["labels"] else {}
-    trace = TypeAdapter(SpatialTrace).validate_json(image.schunk.vlmeta["trace"])
+    trace = _TRACE.validate_json(image.schunk.vlmeta["trace"])
     return StoredCase(name, tuple(labels.shape), int(image.shape[0]), foreground, trace, folder)
 
 

@@ -12,7 +12,7 @@ from autoseg.core.fingerprint import Fingerprint
 from autoseg.core.plan import Configuration, Plan, read_plan
 from autoseg.io import images, store
 from autoseg.io.workspace import RawDataset, Workspace, nearest_name, write_text
-from autoseg.planning import folds, measure, planner
+from autoseg.planning import checks, folds, measure, planner
 from autoseg.preprocessing import prepare
 from autoseg.runtime.jobs import map_threads
 from autoseg.runtime.progress import progress, say
@@ -42,7 +42,7 @@ def plan_dataset(
     """Measure the dataset and decide; writes ``fingerprint.json`` and ``plan.json``."""
     dataset = workspace.read_dataset(name)
     fingerprint = measure_dataset(dataset)
-    for warning in measure.check_fingerprint(fingerprint):
+    for warning in checks.check_fingerprint(fingerprint):
         say(f"note: {warning}", style="yellow")
     plan = planner.make_plan(fingerprint, planner_name, memory_gb, dataset.file_ending)
     write_text(dataset.folder / "plan.json", plan.model_dump_json(indent=1) + "\n")
@@ -87,7 +87,7 @@ def prepare_cases(
         if store.stored_key(folder, case.name) != key:
             image = images.read_channels(case.channels)
             prepared = prepare.apply(case.name, image, images.read_labels(labels), plan, configuration)
-            store.save_case(folder, prepared, key)
+            store.save_case(folder, prepared, key, slices=configuration.network.dimensions == 2)
         return store.open_case(folder, case.name)
 
     prepared = []

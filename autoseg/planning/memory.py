@@ -8,15 +8,16 @@ cross entropy + Dice, backward, SGD with Nesterov momentum; torch 2.13 on 2 core
 the estimate:
 
     patch        batch  channels  classes  base features  measured  estimated
-    40x56x40     2      1         3        16             0.40      0.51
-    40x56x40     2      1         3        32             0.74      0.80
+    40x56x40     2      1         3        16             0.40      0.52
+    40x56x40     2      1         3        32             0.74      0.81
     80x96x80     1      3         2        16             1.00      1.14
-    80x96x80     1      1         20       16             1.13      1.26
-    256x224      4      1         4        32             1.26      1.35
+    80x96x80     1      1         20       16             1.13      1.27
+    256x224      4      1         4        32             1.26      1.36
     64x64        64     1         3        32             1.11      1.24
-    16x128x128   1      1         4        32             1.46      1.57
-    160x192x160  1      3         2        8              3.39      3.52
-    160x192x160  1      3         2        16             6.15      6.73
+    16x128x128   1      1         4        32             1.46      1.58
+    160x192x160  1      3         2        8              3.39      3.58
+    160x192x160  1      3         2        16             6.15      6.79
+    128x160x160  1      3         2        24             6.38      6.88
 """
 
 from __future__ import annotations

@@ -235,4 +235,4 @@ def _lowres_exists(
         shape = [float(max(1, round(float(size)))) for size in full / lowres * median]
         spacing = tuple(float(s) for s in lowres)
         patch = _fit(spacing, shape, voxels * summary.num_training, summary, planner, memory_gb).topology.patch_size
-    return bool(voxels < float(np.prod(median)) and float(np.prod(median)) / voxels >= 2)
+    return float(np.prod(median)) / voxels >= 2

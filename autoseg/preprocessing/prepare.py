@@ -122,7 +122,7 @@ def _check(name: str, image: Image, labels: npt.NDArray[np.integer] | None, conf
 
 def _nonzero(voxels: npt.NDArray[np.generic]) -> npt.NDArray[np.bool_]:
     """Where any channel of ``(C, *shape)`` is not zero."""
-    nonzero = voxels[0] != 0
+    nonzero: npt.NDArray[np.bool_] = voxels[0] != 0
     for channel in voxels[1:]:
         nonzero |= channel != 0
     return nonzero

@@ -16,6 +16,8 @@ AMPLE_STEPS = 4000
 NARROWEST = 16  # features at full resolution; below, CPU convolutions lose their vector width
 SMALLEST_BATCH = {2: 16, 3: 2}
 EPOCHS = 40
+FORGETTING_STEPS_SHARE = 50
+FASTEST_FORGETTING = 0.1
 VALIDATION_SHARE = 8  # one validation batch for every so many steps: a few per cent of the time
 
 
@@ -51,11 +53,17 @@ def _halve_width(configuration: Configuration) -> Configuration:
 
 
 def _paced(spec: TrainingSpec, steps: int, budget_s: float) -> TrainingSpec:
-    """Epochs only pace the validation; momentum must forget within a small part of the schedule."""
+    """Epochs only pace the validation. Momentum forgets within a fiftieth of the schedule.
+
+    The learning rate follows, so that rate / (1 - momentum), the size of a settled step, stays the plan's.
+    """
+    forgetting = min(FASTEST_FORGETTING, max(1 - spec.momentum, FORGETTING_STEPS_SHARE / steps))
     per_epoch = min(spec.steps_per_epoch, max(1, steps // EPOCHS))
     return spec.model_copy(
         update={
             "time_budget_s": budget_s,
+            "momentum": 1 - forgetting,
+            "initial_learning_rate": spec.initial_learning_rate * forgetting / (1 - spec.momentum),
             "epochs": max(1, steps // per_epoch),
             "steps_per_epoch": per_epoch,
             "validation_steps": max(1, per_epoch // VALIDATION_SHARE),

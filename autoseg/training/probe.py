@@ -11,8 +11,6 @@ from autoseg.runtime.devices import Execution, candidates
 from autoseg.training.patches import Batch
 from autoseg.training.trainer import Assignment, make_optimizer, training_step
 
-SMALLEST_BATCH = 2
-
 
 def seconds_per_step(assignment: Assignment, execution: Execution, batch_size: int | None = None) -> float:
     """Seconds of the second of two training steps; the first one allocates and picks kernels."""
@@ -38,6 +36,5 @@ def fastest_execution(assignment: Assignment, device: str) -> Execution:
     ways = candidates(device)
     if len(ways) == 1:
         return ways[0]
-    batch_size = min(SMALLEST_BATCH, assignment.configuration.batch_size)
-    measured = [(seconds_per_step(assignment, way, batch_size), index) for index, way in enumerate(ways)]
+    measured = [(seconds_per_step(assignment, way, batch_size=1), index) for index, way in enumerate(ways)]
     return ways[min(measured)[1]]

@@ -16,7 +16,7 @@ from autoseg.interop.bids_conversion import convert, plan_conversion
 from autoseg.interop.dataset_writing import CASES_COLUMNS
 from autoseg.io.images import read_image, read_labels
 from autoseg.io.workspace import Workspace
-from tests.interop.conftest import Writer, ball
+from tests.interop.bids_files import Writer, ball
 
 LABELS = "site/derivatives/labels"
 

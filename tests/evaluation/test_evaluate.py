@@ -1,0 +1,98 @@
+"""The summary of three small cases, computed by hand."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+
+from autoseg.evaluation.evaluate import SCORES, SUMMARY_HEADER, CaseResult, csv_text, summarize, summary_table
+from autoseg.evaluation.metrics import case_metrics
+
+LABELS = {"background": 0, "front": 1, "back": 2}
+
+
+def result(case: str, domain: str, prediction: list[int], reference: list[int]) -> CaseResult:
+    """A case that is one line of voxels of 2 mm3."""
+    maps = (np.array(values).reshape(-1, 1, 1) for values in (prediction, reference))
+    return CaseResult(case, domain, case_metrics(*maps, (2.0, 1.0, 1.0), LABELS))
+
+
+def results() -> Iterator[CaseResult]:
+    yield result("a1", "siteA", [1, 1, 0, 2, 2], [1, 1, 0, 2, 2])  # Dice front 1, back 1
+    yield result("a2", "siteA", [1, 0, 0, 0, 0], [1, 1, 1, 0, 2])  # front 0.5, back missed
+    yield result("b1", "siteB", [2, 0, 0, 0, 0], [0, 0, 0, 0, 0])  # front absent, back spurious
+
+
+def test_means_leave_out_absent_labels_and_count_them() -> None:
+    labels = summarize(results())["labels"]
+    assert labels["front"]["dice"] == pytest.approx((1 + 0.5) / 2)
+    assert labels["back"]["dice"] == pytest.approx((1 + 0 + 0) / 3)
+    assert labels["front"]["volume_error"] == pytest.approx((0 - 2 / 3) / 2)
+    assert labels["back"]["hd95_mm"] == 0  # where both maps have it
+    counts = ("num_cases", "num_missed", "num_spurious", "num_absent")
+    assert [labels["front"][key] for key in counts] == [3, 0, 0, 1]
+    assert [labels["back"][key] for key in counts] == [3, 1, 1, 0]
+
+
+def test_mean_weighs_labels_equally() -> None:
+    mean = summarize(results())["mean"]
+    assert mean["dice"] == pytest.approx((0.75 + 1 / 3) / 2)
+    assert mean["num_cases"] == 3
+    assert set(mean) == {*SCORES, "num_cases"}
+
+
+def test_domains_are_summarised_apart() -> None:
+    domains = summarize(results())["domains"]
+    assert list(domains) == ["siteA", "siteB"]
+    assert domains["siteA"]["mean"]["dice"] == pytest.approx((0.75 + 0.5) / 2)
+    assert domains["siteA"]["mean"]["num_cases"] == 2
+    assert domains["siteB"]["mean"]["dice"] == 0  # front is absent, back is spurious
+    assert domains["siteB"]["labels"]["front"]["dice"] is None
+    assert domains["siteB"]["labels"]["back"]["num_spurious"] == 1
+
+
+def test_summary_is_json_without_nan() -> None:
+    summary = summarize(results())
+    assert json.loads(json.dumps(summary, allow_nan=False)) == summary
+    assert set(summary) == {"mean", "labels", "domains", "cases", "empty_label_rule"}
+    assert [case["case"] for case in summary["cases"]] == ["a1", "a2", "b1"]
+    assert summary["cases"][1]["labels"]["front"]["dice"] == pytest.approx(0.5)
+    assert summary["cases"][2]["labels"]["front"]["dice"] is None
+
+
+def test_no_cases_give_an_empty_summary() -> None:
+    summary = summarize([])
+    assert summary["mean"] == {**dict.fromkeys(SCORES), "num_cases": 0}
+    assert (summary["labels"], summary["domains"], summary["cases"]) == ({}, {}, [])
+
+
+def test_csv_has_a_row_for_each_case_and_label() -> None:
+    rows = list(csv.DictReader(io.StringIO(csv_text(results()))))
+    assert [(row["case"], row["domain"], row["label"]) for row in rows] == [
+        (case, domain, label)
+        for case, domain in (("a1", "siteA"), ("a2", "siteA"), ("b1", "siteB"))
+        for label in ("front", "back")
+    ]
+    assert float(rows[2]["dice"]) == pytest.approx(0.5)
+    assert float(rows[2]["reference_volume_mm3"]) == 6
+    assert rows[4]["dice"] == ""
+
+
+def test_table_shows_labels_then_the_mean_then_domains() -> None:
+    rows = summary_table(summarize(results()))
+    assert SUMMARY_HEADER == ("label", "Dice", "HD95 (mm)", "ASSD (mm)", "NSD", "cases")
+    assert {len(row) for row in rows} == {len(SUMMARY_HEADER)}
+    assert [row[0] for row in rows] == ["front", "back", "mean", "mean of siteA", "mean of siteB"]
+    assert rows[1][1] == "0.333"
+    assert rows[1][-1] == "3"
+    assert rows[-1] == ("mean of siteB", "0.000", "-", "-", "0.000", "1")
+
+
+def test_table_of_one_domain_does_not_repeat_the_mean() -> None:
+    one = [item for item in results() if item.domain == "siteA"]
+    assert [row[0] for row in summary_table(summarize(one))] == ["front", "back", "mean"]

@@ -1,0 +1,52 @@
+"""Recipes that override the detected conventions."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from autoseg.core.errors import BadInput
+from autoseg.interop.bids_conversion import convert, plan_conversion, summary_rows
+from autoseg.io.images import read_labels
+from tests.interop.bids_files import LABELS, Writer, ball, spine_site
+
+
+def test_recipe(write: Writer, tmp_path: Path) -> None:
+    spine_site(write, "a", subjects=3)
+    write("b/sub-1/anat/sub-1_T2w.nii.gz")
+    write(f"b/{LABELS}/sub-1/anat/sub-1_T2w_dseg.nii.gz", ball(0, 3, 9))
+    recipe = tmp_path / "recipe.json"
+    document = {
+        "datasets": {
+            "a": {"labels": {"cord": "*_seg-manual"}, "exclude": ["sub-3"], "domain": "siteA"},
+            "b": {"labels": {"Cord": 9}},
+        },
+        "labels": ["cord"],
+    }
+    recipe.write_text(json.dumps(document))
+    conversion = plan_conversion([tmp_path / "a", tmp_path / "b"], recipe=recipe)
+    assert conversion.labels == {"background": 0, "cord": 1}
+    assert [(row[0], row[3]) for row in summary_rows(conversion)] == [("siteA", "2"), ("b", "1")]
+    convert(conversion, tmp_path / "out", "Cord")
+    np.testing.assert_array_equal(read_labels(tmp_path / "out/labelsTr/b_sub-1_T2w.nii.gz"), ball(0, 3))
+
+
+@pytest.mark.parametrize(
+    ("document", "message"),
+    [
+        ({"dataset": {}}, "dataset: Extra inputs"),
+        ({"datasets": {"z": {}}}, "it names z, and the datasets are a"),
+        ({"datasets": {"a": {"exclude": ["sub-9"]}}}, "excludes sub-9"),
+        ({"datasets": {"a": {"labels": {"cord": 0}}}}, "start at 1"),
+        ({"datasets": {"a": {"contrasts": ["T1w"]}}, "channels": ["T1w"]}, "exclude each other"),
+        ({"labels": ["tumour"]}, "no case has tumour"),
+    ],
+)
+def test_wrong_recipes(write: Writer, tmp_path: Path, document: object, message: str) -> None:
+    spine_site(write, "a")
+    (tmp_path / "recipe.json").write_text(json.dumps(document))
+    with pytest.raises(BadInput, match=message):
+        plan_conversion([tmp_path / "a"], recipe=tmp_path / "recipe.json")

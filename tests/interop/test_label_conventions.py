@@ -1,0 +1,110 @@
+"""What a label file holds, from its name and its table."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from autoseg.core.errors import BadInput
+from autoseg.interop.label_conventions import (
+    LabelPart,
+    describe_label,
+    one_per_structure,
+    read_label_table,
+    structure_key,
+    table_finder,
+)
+from autoseg.io.bids import BidsFile, parse_name
+
+TABLE = "index\tname\n0\tBackground\n1\tAnterior\n2\tPosterior\n"
+
+
+def parsed(path: Path | str) -> BidsFile:
+    file = parse_name(Path(path))
+    assert file is not None
+    return file
+
+
+@pytest.mark.parametrize(
+    ("name", "structure"),
+    [
+        ("sub-1_T2w_seg-manual", "seg"),
+        ("sub-1_T2w_gmseg-manual", "gmseg"),
+        ("sub-1_T2w_lesion-manual", "lesion"),
+        ("sub-1_T2w_rootlets-manual2", "rootlets"),
+        ("sub-1_T2w_seg", "seg"),
+        ("sub-1_T2w_label-SC_seg", "SC"),
+        ("sub-1_T2w_label-SC_dseg", "SC"),
+        ("sub-1_T2w_label-anterior_mask", "anterior"),
+        ("sub-1_T2w_label-lesion_desc-manual_mask", "lesion"),
+        ("sub-1_desc-brain_mask", "brain"),
+        ("sub-1_desc-manual_mask", "mask"),
+        ("sub-1_desc-manual_dseg", "dseg"),
+        ("sub-1_T2w_label-discs_dlabel", None),
+        ("sub-1_T2w_labels-disc-manual", None),
+        ("sub-1_T2w_label-SC_probseg", None),
+        ("sub-1_T2w_softseg", None),
+        ("sub-1_T2w_old", None),
+    ],
+)
+def test_names_without_a_table(name: str, structure: str | None) -> None:
+    label = parsed(f"{name}.nii.gz")
+    part = describe_label(label, None)
+    assert part == (None if structure is None else LabelPart(label.path, ((1, structure),), binary=True))
+
+
+def test_table(tmp_path: Path) -> None:
+    (tmp_path / "t.tsv").write_text(TABLE)
+    part = describe_label(parsed("sub-1_dseg.nii.gz"), tmp_path / "t.tsv")
+    assert part is not None
+    assert part.names == ((1, "Anterior"), (2, "Posterior"))
+    assert not part.binary
+
+
+@pytest.mark.parametrize(
+    "content", ["value\tname\n1\tA\n", "index\tname\nx\tA\n", "index\tname\n1\tA\n1\tB\n", "index\tname\n1\tA\n2\ta_\n"]
+)
+def test_wrong_tables(tmp_path: Path, content: str) -> None:
+    (tmp_path / "t.tsv").write_text(content)
+    with pytest.raises(BadInput, match=r"t\.tsv: .*correct it"):
+        read_label_table(tmp_path / "t.tsv")
+
+
+def test_the_nearest_and_most_exact_table_applies(tmp_path: Path) -> None:
+    root = tmp_path / "derivatives/labels"
+    folder = root / "sub-1/anat"
+    folder.mkdir(parents=True)
+    label = parsed(folder / "sub-1_desc-manual_dseg.nii.gz")
+    expected = []
+    for table in (
+        tmp_path / "dseg.tsv",
+        root / "dseg.tsv",
+        root / "desc-manual_dseg.tsv",
+        folder / f"{label.stem}.tsv",
+    ):
+        table.write_text(TABLE)
+        expected.append(table)
+        assert table_finder(tmp_path)(label) == expected[-1]
+    for other in ("desc-auto_dseg", "mask"):
+        assert table_finder(tmp_path)(parsed(folder / f"sub-2_{other}.nii.gz")) in (root / "dseg.tsv", None)
+    assert table_finder(tmp_path)(parsed(folder / "sub-2_label-a_mask.nii.gz")) is None
+
+
+def test_structure_key() -> None:
+    assert len({structure_key(name) for name in ("White_Matter", "white-matter", "WHITE matter")}) == 1
+    assert structure_key("lesion1") != structure_key("lesion2")
+
+
+def test_manual_goes_first_and_doubles_are_refused() -> None:
+    manual, automatic, other = (
+        LabelPart(Path(name), ((1, "seg"),), binary=True)
+        for name in ("sub-1_T2w_seg-manual.nii.gz", "sub-1_T2w_seg.nii.gz", "sub-1_T2w_label-seg_mask.nii.gz")
+    )
+    assert one_per_structure([automatic, manual]) == ((manual,), "")
+    assert one_per_structure([manual, automatic]) == ((manual,), "")
+    parts, sentence = one_per_structure([automatic, other])
+    assert parts == ()
+    assert "both give seg" in sentence
+    both = LabelPart(Path("sub-1_dseg.nii.gz"), ((1, "seg"), (2, "lesion")), binary=False)
+    assert one_per_structure([manual, both])[0] == ()

@@ -1,0 +1,69 @@
+"""Several label files as one map; the oracle is a loop over voxels."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from autoseg.core.errors import BadInput
+from autoseg.interop.label_conventions import LabelPart, LabelSource
+from autoseg.interop.label_merging import merge_labels, read_reference
+from tests.interop.bids_files import AFFINE, Writer, ball
+
+
+def mask(path: Path, name: str) -> LabelPart:
+    return LabelPart(path, ((1, name),), binary=True)
+
+
+def source(*parts: LabelPart) -> LabelSource:
+    return LabelSource(parts, "", "site")
+
+
+def test_the_smaller_structure_wins(write: Writer) -> None:
+    generator = np.random.default_rng(3)
+    maps = {name: generator.random((6, 5, 4)) < share for name, share in (("a", 0.3), ("b", 0.7), ("c", 0.5))}
+    parts = [mask(write(f"sub-1_{name}.nii.gz", voxels), name) for name, voxels in maps.items()]
+    merged = read_reference(source(*parts), {"background": 0, "A": 5, "b": 2, "C": 7})
+    expected = np.zeros((6, 5, 4), dtype=int)
+    for index in np.ndindex(expected.shape):
+        expected[index] = next((value for name, value in (("a", 5), ("c", 7), ("b", 2)) if maps[name][index]), 0)
+    np.testing.assert_array_equal(merged, expected)
+    assert merged.dtype == np.int32
+    np.testing.assert_array_equal(read_reference(source(*parts), {"b": 1}), maps["b"])
+
+
+def test_values_are_translated_and_unnamed_structures_become_background(write: Writer) -> None:
+    stored = ball(0, 4, 3) + ball(1, 3, 4)
+    path = write("sub-1_dseg.nii.gz", stored)
+    names = ((3, "white"), (7, "grey"), (9, "lesion"))
+    part = LabelPart(path, names, binary=False)
+    merged, identical = merge_labels(source(part), {"background": 0, "grey": 1})
+    np.testing.assert_array_equal(merged, stored == 7)
+    assert not identical
+    assert merge_labels(source(part), {"white": 3, "grey": 7, "lesion": 9})[1]
+    assert not merge_labels(source(part), {"white": 7, "grey": 3, "lesion": 9})[1]
+
+
+def test_large_values(write: Writer) -> None:
+    stored = ball(0, 4).astype(np.int32) * 2_000_000_000
+    part = LabelPart(write("sub-1_dseg.nii.gz", stored, dtype="int32"), ((2_000_000_000, "x"),), binary=False)
+    np.testing.assert_array_equal(read_reference(source(part), {"x": 1}), stored > 0)
+
+
+def test_255_is_a_mask_and_other_values_are_not(write: Writer) -> None:
+    path = write("sub-1_seg.nii.gz", ball(1, 3, 255))
+    np.testing.assert_array_equal(read_reference(source(mask(path, "seg")), {"seg": 1}), ball(1, 3))
+    path = write("sub-2_seg.nii.gz", ball(1, 3, 2))
+    with pytest.raises(BadInput, match="values 2 have no name; it was taken for a mask of seg"):
+        read_reference(source(mask(path, "seg")), {"seg": 1})
+
+
+def test_refused(write: Writer) -> None:
+    part = mask(write("sub-1_seg.nii.gz", ball(1, 3)), "seg")
+    with pytest.raises(BadInput, match="does not give lesion"):
+        read_reference(source(part), {"seg": 1, "lesion": 2})
+    moved = mask(write("sub-1_gm.nii.gz", ball(1, 3), affine=AFFINE + np.diag([0.5, 0, 0, 0])), "gm")
+    with pytest.raises(BadInput, match="mm away"):
+        read_reference(source(part, moved), {"seg": 1, "gm": 2})

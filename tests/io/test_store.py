@@ -1,0 +1,145 @@
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from autoseg.core.case import Case, SpatialTrace
+from autoseg.core.errors import BadInput
+from autoseg.core.geometry import Reorientation
+from autoseg.io import store
+
+SHAPE = (40, 70, 35)
+
+
+def make_case(name: str = "sub-01", seed: int = 0, shape=SHAPE, channels: int = 2) -> Case:
+    random = np.random.default_rng(seed)
+    trace = SpatialTrace(
+        stored_shape=(44, 40, 70),
+        reorientation=Reorientation((1, 2, 0), (False, True, False)),
+        box=((0, 40), (0, 70), (3, 38)),
+        resampled_shape=shape,
+        spacing_mm=(1.0, 0.7, 1.0),
+        resampled_spacing_mm=(1.0, 0.7, 1.1),
+    )
+    image = random.normal(size=(channels, *shape)).astype(np.float32)
+    labels = random.choice(np.array([-1, 0, 1, 7], np.int16), shape, p=[0.1, 0.4, 0.49, 0.01])
+    return Case(name, image, labels, trace)
+
+
+@pytest.mark.parametrize("slices", [False, True])
+@pytest.mark.parametrize("shape", [SHAPE, (3, 4, 5), (1, 90, 300)])
+def test_what_is_saved_is_read(tmp_path: Path, slices: bool, shape):
+    case = make_case(shape=shape)
+    store.save_case(tmp_path, case, "key", slices)
+    stored = store.open_case(tmp_path, case.name)
+    assert (stored.name, stored.shape, stored.num_channels, stored.trace) == (case.name, shape, 2, case.trace)
+    image, labels = stored.read(tuple((0, size) for size in shape))
+    assert (image.dtype, labels.dtype) == (np.float32, np.int16)
+    np.testing.assert_array_equal(image, case.image)
+    np.testing.assert_array_equal(labels, case.labels)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["sub-01.b2nd", "sub-01_labels.b2nd"]
+
+
+def test_boxes_beyond_the_case_are_padded(tmp_path: Path):
+    case = make_case()
+    store.save_case(tmp_path, case, "key")
+    stored = store.open_case(tmp_path, case.name)
+    margin = 160
+    padded_image = np.pad(case.image, ((0, 0), *[(margin, margin)] * 3))
+    padded_labels = np.pad(case.labels, margin, constant_values=-1)
+    random = np.random.default_rng(3)
+    boxes = [((-20, -10), (0, 5), (0, 5))]
+    for _ in range(40):
+        start, size = random.integers(-60, 80, 3), random.integers(1, 80, 3)
+        boxes.append(tuple((int(a), int(a + s)) for a, s in zip(start, size, strict=True)))
+    for box in boxes:
+        image, labels = stored.read(box)
+        where = tuple(slice(a + margin, b + margin) for a, b in box)
+        np.testing.assert_array_equal(image, padded_image[(slice(None), *where)])
+        np.testing.assert_array_equal(labels, padded_labels[where])
+
+
+def test_foreground_lists_voxels_of_each_label(tmp_path: Path):
+    case = make_case()
+    store.save_case(tmp_path, case, "key")
+    foreground = store.open_case(tmp_path, case.name).foreground
+    flat = case.labels.reshape(-1)
+    assert list(foreground) == [1, 7]
+    np.testing.assert_array_equal(foreground[7], np.flatnonzero(flat == 7))
+    assert (flat == 1).sum() > 10_000
+    assert len(np.unique(foreground[1])) == len(foreground[1]) == 10_000
+    assert (flat[foreground[1]] == 1).all()
+    # A fair draw: the mean place of the drawn voxels is that of all voxels (5 standard errors).
+    assert abs(foreground[1].mean() / flat.size - 0.5) < 5 * np.sqrt(1 / 12 / 10_000)
+    store.save_case(tmp_path, case, "again")
+    np.testing.assert_array_equal(store.open_case(tmp_path, case.name).foreground[1], foreground[1])
+
+
+def test_case_without_foreground(tmp_path: Path):
+    case = make_case()
+    empty = Case("empty", case.image, np.minimum(case.labels, 0), case.trace)
+    store.save_case(tmp_path, empty, "key")
+    assert store.open_case(tmp_path, "empty").foreground == {}
+
+
+def test_stored_key(tmp_path: Path):
+    assert store.stored_key(tmp_path, "sub-01") is None
+    store.save_case(tmp_path, make_case(), "first")
+    assert store.stored_key(tmp_path, "sub-01") == "first"
+    store.save_case(tmp_path, make_case(seed=1), "second")
+    assert store.stored_key(tmp_path, "sub-01") == "second"
+    image, labels = tmp_path / "sub-01.b2nd", tmp_path / "sub-01_labels.b2nd"
+    content = image.read_bytes()
+    for damaged in (b"", b"no such thing", content[: len(content) // 2]):
+        image.write_bytes(damaged)
+        assert store.stored_key(tmp_path, "sub-01") is None
+        with pytest.raises(BadInput, match=r"damaged; .*\.$"):
+            store.open_case(tmp_path, "sub-01")
+    image.write_bytes(content)
+    assert store.stored_key(tmp_path, "sub-01") == "second"
+    labels.unlink()
+    assert store.stored_key(tmp_path, "sub-01") is None
+    with pytest.raises(BadInput, match=r"missing; .*\.$"):
+        store.open_case(tmp_path, "sub-01")
+
+
+def test_a_failed_save_leaves_no_pair(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    store.save_case(tmp_path, make_case(), "old")
+    write, calls = store._write, []
+
+    def write_labels_only(*arguments: object) -> None:
+        calls.append(arguments)
+        if len(calls) == 2:
+            raise OSError("disk full")
+        write(*arguments)
+
+    monkeypatch.setattr(store, "_write", write_labels_only)
+    with pytest.raises(OSError, match="disk full"):
+        store.save_case(tmp_path, make_case(seed=1), "new")
+    assert store.stored_key(tmp_path, "sub-01") is None
+    assert [path.name for path in tmp_path.iterdir()] == ["sub-01_labels.b2nd"]
+
+
+def test_unlabelled_case_is_refused(tmp_path: Path):
+    case = make_case()
+    with pytest.raises(ValueError, match="without labels"):
+        store.save_case(tmp_path, Case("a", case.image, None, case.trace), "key")
+
+
+def test_threads_may_read_one_case(tmp_path: Path):
+    case = make_case()
+    store.save_case(tmp_path, case, "key")
+    stored = store.open_case(tmp_path, case.name)
+
+    def read(seed: int) -> bool:
+        start = np.random.default_rng(seed).integers(0, 15, 3)
+        box = tuple((int(a), int(a) + 20) for a in start)
+        image, labels = stored.read(box)
+        where = tuple(slice(a, b) for a, b in box)
+        return bool((image == case.image[(slice(None), *where)]).all() and (labels == case.labels[where]).all())
+
+    with ThreadPoolExecutor(4) as pool:
+        assert all(pool.map(read, range(200)))

@@ -1,0 +1,124 @@
+"""Folds: no leak of subjects, domains spread, the same result always, and nnU-Net's file."""
+
+from __future__ import annotations
+
+import json
+import random
+
+import pytest
+
+from autoseg.core.case import CaseFiles
+from autoseg.core.errors import BadInput
+from autoseg.planning.folds import Fold, make_folds, parse_splits, splits_json
+
+
+def cases_of(subjects_by_domain: dict[str, int], sessions: int = 1) -> list[CaseFiles]:
+    return [
+        CaseFiles(f"{domain}_{subject:03}_{session}", (), None, domain, f"{domain}/{subject}")
+        for domain, subjects in subjects_by_domain.items()
+        for subject in range(subjects)
+        for session in range(sessions)
+    ]
+
+
+def subjects_of(names, cases) -> set[str]:
+    return {case.subject for case in cases if case.name in names}
+
+
+@pytest.mark.parametrize(
+    ("subjects", "sessions", "num_folds"),
+    [({"a": 105, "b": 35}, 1, 5), ({"a": 12, "b": 7, "c": 2}, 3, 5), ({"a": 6}, 2, 5), ({"a": 3, "b": 3}, 1, 5)],
+)
+def test_every_case_validates_once_and_no_subject_is_on_both_sides(subjects, sessions, num_folds) -> None:
+    cases = cases_of(subjects, sessions)
+    folds = make_folds(cases, num_folds)
+    assert len(folds) == num_folds
+    assert sorted(name for fold in folds for name in fold.validation) == sorted(case.name for case in cases)
+    for fold in folds:
+        assert fold.train
+        assert fold.validation
+        assert sorted(fold.train + fold.validation) == sorted(case.name for case in cases)
+        assert not subjects_of(fold.train, cases) & subjects_of(fold.validation, cases)
+
+
+def test_domains_are_spread_evenly() -> None:
+    for fold in make_folds(cases_of({"a": 105, "b": 35})):
+        assert sum(name.startswith("a") for name in fold.validation) == 21
+        assert sum(name.startswith("b") for name in fold.validation) == 7
+
+
+def test_two_contrasts_of_a_person_stay_together() -> None:
+    cases = [
+        CaseFiles(f"{contrast}_{subject}", (), None, contrast, f"study/{subject}")
+        for contrast in ("T1w", "T2w")
+        for subject in range(20)
+    ]
+    for fold in make_folds(cases):
+        assert {name.split("_")[1] for name in fold.train}.isdisjoint(name.split("_")[1] for name in fold.validation)
+
+
+def test_folds_depend_on_the_seed_only() -> None:
+    cases = cases_of({"a": 30, "b": 10})
+    shuffled = random.Random(0).sample(cases, len(cases))
+    assert make_folds(shuffled) == make_folds(cases)
+    assert make_folds(cases, seed=1) != make_folds(cases)
+
+
+def test_few_subjects_are_left_out_one_by_one() -> None:
+    folds = make_folds(cases_of({"a": 2, "b": 1}, sessions=2))
+    assert [fold.validation for fold in folds] == [
+        ("a_000_0", "a_000_1"),
+        ("a_001_0", "a_001_1"),
+        ("b_000_0", "b_000_1"),
+    ]
+
+
+def test_one_subject_gives_one_fold_that_says_so() -> None:
+    (fold,) = make_folds(cases_of({"a": 1}, sessions=2))
+    assert fold.train == fold.validation == ("a_000_0", "a_000_1")
+    assert fold.validates_on_training_cases
+    assert parse_splits(splits_json([fold]), "splits.json", fold.train) == [fold]
+    assert not any(fold.validates_on_training_cases for fold in make_folds(cases_of({"a": 9})))
+
+
+def test_bad_cases() -> None:
+    with pytest.raises(BadInput, match="no cases"):
+        make_folds([])
+    with pytest.raises(BadInput, match="a_000_0 occurs twice"):
+        make_folds(cases_of({"a": 1}) * 2)
+    with pytest.raises(BadInput, match="at least 2"):
+        make_folds(cases_of({"a": 3}), num_folds=1)
+
+
+def test_splits_are_written_as_nnunet_does_and_read_back() -> None:
+    folds = make_folds(cases_of({"a": 7}))
+    text = splits_json(folds)
+    assert json.loads(text)[0] == {"train": list(folds[0].train), "val": list(folds[0].validation)}
+    assert parse_splits(text, "splits.json", [f"a_{i:03}_0" for i in range(7)]) == folds
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("{", "not JSON"),
+        ("{}", "must be a list"),
+        ("[]", "must be a list"),
+        ("[3]", 'fold 0 has no list of case names under "train"'),
+        ('[{"train": ["a"]}]', 'under "val"'),
+        ('[{"train": [], "val": ["a"]}]', 'under "train"'),
+        ('[{"train": ["a"], "val": [1]}]', 'under "val"'),
+        ('[{"train": ["a"], "val": ["x"]}]', "unknown case x under val"),
+        ('[{"train": ["a", "a"], "val": ["b"]}]', "a case twice under train"),
+        ('[{"train": ["a", "b"], "val": ["b"]}]', "both trains and validates on b"),
+        ('[{"train": ["a"], "val": ["a"]}, {"train": ["a"], "val": ["b"]}]', "fold 0 both trains and validates on a"),
+    ],
+)
+def test_bad_splits(text: str, complaint: str) -> None:
+    with pytest.raises(BadInput) as error:
+        parse_splits(text, "splits.json", ["a", "b"])
+    assert str(error.value).startswith("splits.json")
+    assert complaint in str(error.value)
+
+
+def test_unused_known_cases_are_allowed() -> None:
+    assert parse_splits('[{"train": ["b"], "val": ["a"]}]', "s", ["a", "b", "c"]) == [Fold(("b",), ("a",))]
