@@ -132,7 +132,6 @@ def evaluate(
 
 def show_summary(title: str, summary: dict[str, Any]) -> None:
     """The table of an evaluation."""
-    from autoseg.evaluation.evaluate import summary_table
+    from autoseg.evaluation.evaluate import SUMMARY_HEADER, summary_table
 
-    header, *rows = summary_table(summary)
-    print_table(title, header, rows)
+    print_table(title, SUMMARY_HEADER, summary_table(summary))

@@ -23,10 +23,11 @@ from autoseg.pipeline.preparation import (
 )
 from autoseg.planning.folds import Fold
 from autoseg.runtime.progress import duration, say
+from autoseg.training.budget import fit_to_budget
+from autoseg.training.schedule import Clock
 
 if TYPE_CHECKING:
     from autoseg.runtime.devices import Execution
-    from autoseg.training.schedule import Clock
     from autoseg.training.trainer import Assignment
 
 
@@ -104,7 +105,6 @@ def train_fold(
         case.name: case for case in prepare_cases(workspace, plan, plan.configurations[configuration_name], cases)
     }
 
-    from autoseg.training.schedule import Clock
     from autoseg.training.trainer import Assignment, train
 
     configuration = with_options(plan.configurations[configuration_name], options)
@@ -149,7 +149,6 @@ def settle(
 ) -> tuple[Assignment, Execution, list[Decision]]:
     """Choose how to execute, and with a time budget what fits into it."""
     from autoseg.runtime.devices import choose_device
-    from autoseg.training.budget import fit_to_budget
     from autoseg.training.probe import fastest_execution, seconds_per_step
 
     device = choose_device(options.device)

@@ -9,7 +9,6 @@ axis of working axis ``i``, and every entry of the plan is in working axes.
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -17,9 +16,10 @@ import numpy as np
 
 from autoseg.core.errors import BadInput
 from autoseg.core.fingerprint import Fingerprint
-from autoseg.core.plan import AugmentationSpec, Configuration, Decision, Plan
+from autoseg.core.plan import AugmentationSpec, Configuration, Plan
 from autoseg.planning.explain import explain, recommend
 from autoseg.planning.full_volume import full_volume
+from autoseg.planning.mirroring import without_opposites
 from autoseg.planning.targets import (
     DatasetSummary,
     mask_normalization,
@@ -93,11 +93,8 @@ def make_plan(
         decisions.append(decision)
         if whole is not None:
             configurations["full_volume"] = whole
-    pair = left_right_pair(fingerprint.labels)
-    if pair:
-        configurations = {name: _without_left_right(part, axis_order) for name, part in configurations.items()}
-        reason = f"{pair[0]} and {pair[1]} are each other's mirror images, so a flip would swap their meaning"
-        decisions.append(Decision(what="mirroring", choice="not left-right", reason=reason))
+    configurations, mirroring = without_opposites(configurations, fingerprint.labels, axis_order)
+    decisions += mirroring
     recommended, recommendation = recommend(configurations, fitted.target_spacing_mm)
     return Plan(
         dataset=fingerprint.dataset,
@@ -190,26 +187,6 @@ def augmentation(patch_size: tuple[int, ...]) -> AugmentationSpec:
         return AugmentationSpec(rotation_degrees=degrees, dummy_2d=False, mirror_axes=axes)
     flat = max(patch_size) / patch_size[0] > 3
     return AugmentationSpec(rotation_degrees=180.0 if flat else 30.0, dummy_2d=flat, mirror_axes=axes)
-
-
-def left_right_pair(labels: dict[str, int]) -> tuple[str, str] | None:
-    """Two labels whose names differ only in left and right (or in ``l``, ``lh`` and ``r``, ``rh`` as a word)."""
-    names = {name.casefold(): name for name in labels}
-    for lower, name in names.items():
-        for mirrored in (
-            lower.replace("left", "right"),
-            re.sub(r"(?<![a-z])l(?=h?(?![a-z]))", "r", lower),
-        ):
-            if mirrored != lower and mirrored in names:
-                return name, names[mirrored]
-    return None
-
-
-def _without_left_right(configuration: Configuration, axis_order: tuple[int, int, int]) -> Configuration:
-    in_network = axis_order[3 - configuration.network.dimensions :]
-    kept = tuple(axis for axis in configuration.augmentation.mirror_axes if in_network[axis] != 0)
-    changed = configuration.augmentation.model_copy(update={"mirror_axes": kept})
-    return configuration.model_copy(update={"augmentation": changed})
 
 
 def _lowres_exists(

@@ -42,15 +42,17 @@ class Progress:
     started: float = field(default_factory=time.monotonic)
     shown: float = field(default_factory=time.monotonic)
 
-    def update(self, fraction: float, detail: str = "") -> None:
-        """Show how far the step is, the time left and ``detail``."""
+    def update(self, fraction: float, detail: str = "", left_s: float | None = None) -> None:
+        """Show how far the step is, the time left (by extrapolation unless given) and ``detail``."""
         now = time.monotonic()
         interval = 0.2 if self.live else LOG_INTERVAL_S
         if now - self.shown < interval:
             return
         self.shown = now
         elapsed = now - self.started
-        left = duration(elapsed * (1 - fraction) / fraction) if fraction > 0 else "?"
+        if left_s is None and fraction > 0:
+            left_s = elapsed * (1 - fraction) / fraction
+        left = "?" if left_s is None else duration(left_s)
         line = f"{self.name}  {100 * fraction:3.0f} %  {left} left"
         line += f"  {detail}" if detail else ""
         if self.live:

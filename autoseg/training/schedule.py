@@ -29,6 +29,12 @@ class Clock:
             return min(1.0, self.elapsed_s / self.spec.time_budget_s)
         return step / (self.spec.epochs * self.spec.steps_per_epoch)
 
+    @property
+    def left_s(self) -> float | None:
+        """Seconds left of a time budget; None without one."""
+        budget = self.spec.time_budget_s
+        return None if budget is None else max(0.0, budget - self.elapsed_s)
+
     def learning_rate(self, step: int) -> float:
         """Polynomial decay to 0: per step over elapsed time, per epoch otherwise (nnU-Net)."""
         spec = self.spec

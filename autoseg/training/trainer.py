@@ -78,7 +78,7 @@ def train(assignment: Assignment, execution: Execution, clock: Clock) -> bool:
             run.loss_in_epoch += loss
             run.step += 1
             run.steps_in_epoch += 1
-            shown.update(clock.fraction(run.step), _describe(run))
+            shown.update(clock.fraction(run.step), _describe(run), clock.left_s)
             if run.steps_in_epoch >= spec.steps_per_epoch or clock.fraction(run.step) >= 1:
                 counts = validate(network, validation, execution, spec.validation_steps)
                 end_epoch(assignment, run, counts, clock, network, record)

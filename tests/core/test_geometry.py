@@ -18,9 +18,7 @@ from autoseg.core.geometry import (
 )
 
 ORIENTATIONS = [
-    "".join(letters)
-    for letters in itertools.product("RL", "AP", "SI")
-    for letters in itertools.permutations(letters)
+    "".join(letters) for letters in itertools.product("RL", "AP", "SI") for letters in itertools.permutations(letters)
 ]
 
 

@@ -6,7 +6,6 @@ import torch
 from scipy.ndimage import gaussian_filter
 from torch import nn
 
-from autoseg.inference.full_volume import full_volume_logits
 from autoseg.inference.sliding_window import (
     gaussian_weights,
     mirror_combinations,
@@ -92,9 +91,3 @@ def test_slices_and_flips_go_through_a_2d_network_together():
     assert network.sizes == [(40, 1, 16, 16)]
 
 
-def test_full_volume_takes_one_pass_at_the_trained_size_or_the_next_multiple():
-    network = Counting(pointwise)
-    image = np.random.default_rng(0).normal(size=(1, 5, 30, 17)).astype(np.float32)
-    logits = full_volume_logits([network], image, (8, 24, 24), (4, 4, 4), CPU)
-    assert network.sizes == [(1, 1, 8, 32, 24)]
-    np.testing.assert_allclose(logits, pointwise(torch.from_numpy(image)[None])[0].numpy(), atol=1e-6)

@@ -8,7 +8,7 @@ import pytest
 
 from autoseg.core.errors import BadInput
 from autoseg.core.plan import read_plan
-from autoseg.planning.planner import augmentation, axis_order_of, left_right_pair, make_plan
+from autoseg.planning.planner import augmentation, axis_order_of, make_plan
 
 
 @pytest.mark.parametrize(
@@ -85,36 +85,6 @@ def test_memory_scales_patch_and_batch(make_fingerprint) -> None:
 def test_augmentation_follows_the_patch(patch, degrees, dummy_2d) -> None:
     spec = augmentation(patch)
     assert (spec.rotation_degrees, spec.dummy_2d, spec.mirror_axes) == (degrees, dummy_2d, tuple(range(len(patch))))
-
-
-@pytest.mark.parametrize(
-    ("names", "found"),
-    [
-        (("left_hippocampus", "right_hippocampus"), True),
-        (("Hippocampus Left", "hippocampus right"), True),
-        (("lh-cortex", "rh-cortex"), True),
-        (("kidney_L", "kidney_R"), True),
-        (("left_lung", "heart"), False),
-        (("anterior", "posterior"), False),
-        (("cleft", "bright"), False),
-        (("lesion", "resion"), False),
-    ],
-)
-def test_left_and_right_labels_are_recognised(names, found: bool) -> None:
-    assert (left_right_pair({name: i for i, name in enumerate(names)}) is not None) == found
-
-
-def test_left_right_labels_are_not_mirrored_across(make_fingerprint) -> None:
-    labels = {"background": 0, "left_lung": 1, "right_lung": 2}
-    plan = make_plan(make_fingerprint(labels=labels))
-    assert plan.axis_order == (2, 1, 0)
-    assert plan.configurations["3d_fullres"].augmentation.mirror_axes == (0, 1)
-    assert plan.configurations["full_volume"].augmentation.mirror_axes == (0, 1)
-    assert plan.configurations["2d"].augmentation.mirror_axes == (0,)
-    assert any(decision.what == "mirroring" for decision in plan.decisions)
-    sagittal = make_plan(make_fingerprint(shape=(9, 200, 180), spacing_mm=(6, 0.5, 0.5), labels=labels))
-    assert sagittal.configurations["3d_fullres"].augmentation.mirror_axes == (1, 2)
-    assert sagittal.configurations["2d"].augmentation.mirror_axes == (0, 1)
 
 
 def test_bad_input(make_fingerprint) -> None:

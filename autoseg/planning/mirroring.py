@@ -1,0 +1,60 @@
+"""Axes that must not be mirrored: labels named after opposite directions would swap their meaning.
+
+nnU-Net mirrors every axis. A flipped left kidney is a right kidney, and a flipped anterior part of the
+hippocampus lies where every posterior part does: the label then contradicts the picture
+(docs/decisions/0002-mirroring.md).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from autoseg.core.plan import Configuration, Decision
+
+# Canonical axis, its name, and what turns the name of one side into that of the other.
+_DIRECTIONS: tuple[tuple[int, str, tuple[tuple[str, str], ...]], ...] = (
+    (0, "left-right", (("left", "right"), (r"(?<![a-z])l(?=h?(?![a-z]))", "r"))),
+    (1, "back-front", (("anterior", "posterior"), ("ventral", "dorsal"))),
+    (2, "down-up", (("superior", "inferior"), ("upper", "lower"), ("cranial", "caudal"))),
+)
+
+
+def opposite_labels(labels: Mapping[str, int]) -> dict[int, tuple[str, str]]:
+    """Canonical axis -> two labels whose names differ only in the direction along it."""
+    names = {name.casefold(): name for name in labels}
+    found: dict[int, tuple[str, str]] = {}
+    for axis, _, sides in _DIRECTIONS:
+        for lower, name in names.items():
+            for side, opposite in sides:
+                other = re.sub(side, opposite, lower)
+                if other != lower and other in names:
+                    found.setdefault(axis, (name, names[other]))
+    return found
+
+
+def without_opposites(
+    configurations: Mapping[str, Configuration], labels: Mapping[str, int], axis_order: tuple[int, int, int]
+) -> tuple[dict[str, Configuration], list[Decision]]:
+    """The configurations without the mirror axes that would swap labels, and why."""
+    pairs = opposite_labels(labels)
+    kept = {
+        name: _without_axes(configuration, set(pairs), axis_order) for name, configuration in configurations.items()
+    }
+    titles = {axis: title for axis, title, _ in _DIRECTIONS}
+    decisions = [
+        Decision(
+            what="mirroring",
+            choice=f"not {titles[axis]}",
+            reason=f"{one} and {other} lie opposite each other, so a flip would swap their meaning",
+        )
+        for axis, (one, other) in pairs.items()
+    ]
+    return kept, decisions
+
+
+def _without_axes(configuration: Configuration, axes: set[int], axis_order: tuple[int, int, int]) -> Configuration:
+    in_network = axis_order[3 - configuration.network.dimensions :]
+    kept = tuple(axis for axis in configuration.augmentation.mirror_axes if in_network[axis] not in axes)
+    changed = configuration.augmentation.model_copy(update={"mirror_axes": kept})
+    return configuration.model_copy(update={"augmentation": changed})

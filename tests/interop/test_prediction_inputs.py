@@ -1,0 +1,77 @@
+"""Which files a prediction takes."""
+
+import pytest
+
+from autoseg.core.errors import BadInput
+from autoseg.interop.prediction_inputs import find_inputs, is_bids
+
+
+def touch(*paths):
+    for path in paths:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+
+
+def names(cases):
+    return [[path.name for path in case.channels] for case in cases]
+
+
+def test_files_and_folders_of_single_images(tmp_path):
+    touch(tmp_path / "in/b.nii.gz", tmp_path / "in/a_T1w.nii", tmp_path / "in/notes.txt", tmp_path / "c.mha")
+    cases, problems = find_inputs([tmp_path / "c.mha", tmp_path / "in"], ["T1w"])
+    assert names(cases) == [["c.mha"], ["a_T1w.nii"], ["b.nii.gz"]]
+    assert problems == []
+
+
+def test_a_bids_dataset_gives_the_contrasts_of_the_model_and_no_labels(tmp_path):
+    root = tmp_path / "site"
+    touch(
+        root / "sub-1/anat/sub-1_T1w.nii.gz",
+        root / "sub-1/anat/sub-1_T2w.nii.gz",
+        root / "sub-2/anat/sub-2_T2star.nii.gz",
+        root / "derivatives/labels/sub-1/anat/sub-1_T2w_seg-manual.nii.gz",
+    )
+    assert is_bids(root)
+    cases, _ = find_inputs([root], ["T2w/T2star"])
+    assert names(cases) == [["sub-1_T2w.nii.gz"], ["sub-2_T2star.nii.gz"]]
+    assert cases[0].domain == "site"
+    with pytest.raises(BadInput, match="no image of the contrast FLAIR .*T1w, T2star, T2w"):
+        find_inputs([root], ["FLAIR"])
+
+
+def test_channels_come_in_the_order_of_the_model_and_an_incomplete_case_is_left_out(tmp_path):
+    root = tmp_path / "site"
+    touch(*(root / f"sub-1/anat/sub-1_{c}.nii.gz" for c in ("T1w", "FLAIR")), root / "sub-2/anat/sub-2_T1w.nii.gz")
+    cases, problems = find_inputs([root], ["FLAIR", "T1w"])
+    assert names(cases) == [["sub-1_FLAIR.nii.gz", "sub-1_T1w.nii.gz"]]
+    assert len(problems) == 1
+    assert "sub-2" in problems[0]
+    assert "FLAIR is missing" in problems[0]
+
+
+def test_numbered_channels_of_nnunet(tmp_path):
+    touch(*(tmp_path / f"in/case{i}_000{c}.nii.gz" for i in (1, 2) for c in (1, 0)))
+    cases, _ = find_inputs([tmp_path / "in"], ["FLAIR", "T1w"])
+    assert names(cases) == [[f"case{i}_0000.nii.gz", f"case{i}_0001.nii.gz"] for i in (1, 2)]
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda root: [root / "absent"], "no such file or folder"),
+        (lambda root: [root], "holds no images"),
+        (lambda root: [root / "a/x.nii", root / "b/x.nii"], "written to the same file"),
+    ],
+)
+def test_unusable_inputs_are_refused(tmp_path, make, message):
+    inputs = make(tmp_path)
+    if len(inputs) > 1:
+        touch(*inputs)
+    with pytest.raises(BadInput, match=message):
+        find_inputs(inputs, ["T1w"])
+
+
+def test_a_name_without_a_channel_is_refused_for_a_model_of_several(tmp_path):
+    touch(tmp_path / "scan.nii.gz")
+    with pytest.raises(BadInput, match="tells no channel"):
+        find_inputs([tmp_path / "scan.nii.gz"], ["FLAIR", "T1w"])

@@ -1,0 +1,77 @@
+"""Paths, atomic files and datasets by name."""
+
+import json
+from collections import namedtuple
+
+import pytest
+
+from autoseg.core.errors import BadInput
+from autoseg.io import workspace as module
+from autoseg.io.workspace import Workspace, atomic, nearest_name, write_json, write_text
+
+
+def dataset(root, name="Cord", **changes):
+    folder = root / "datasets" / name
+    folder.mkdir(parents=True)
+    document = {"channel_names": {"0": "T2w", "1": "T1w"}, "labels": {"background": 0, "cord": 1}, "file_ending": ".nii"}
+    write_json(folder / "dataset.json", {**document, **changes})
+    write_text(folder / "cases.tsv", "case\tdomain\tsubject\na\tsite-1\tsite-1/sub-1\n")
+    return Workspace(root)
+
+
+def test_a_failed_write_leaves_the_old_file_and_no_trace(tmp_path):
+    path = tmp_path / "plan.json"
+    write_text(path, "old")
+    with pytest.raises(RuntimeError, match="interrupted"), atomic(path) as temporary:
+        temporary.write_text("half")
+        raise RuntimeError("interrupted")
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_json_document_with_nan_is_not_written(tmp_path):
+    with pytest.raises(ValueError, match="JSON compliant"):
+        write_json(tmp_path / "scores.json", {"dice": float("nan")})
+    assert not (tmp_path / "scores.json").exists()
+
+
+def test_a_dataset_is_read_with_the_files_of_each_case(tmp_path):
+    read = dataset(tmp_path).read_dataset("Cord")
+    assert (read.channels, read.labels) == (("T2w", "T1w"), {"background": 0, "cord": 1})
+    (case,) = read.cases
+    assert [path.name for path in case.channels] == ["a_0000.nii", "a_0001.nii"]
+    assert (case.labels.name, case.domain, case.subject) == ("a.nii", "site-1", "site-1/sub-1")
+
+
+def test_an_unknown_dataset_is_answered_with_the_nearest_name(tmp_path):
+    with pytest.raises(BadInput, match="did you mean Cord"):
+        dataset(tmp_path).read_dataset("Crod")
+    with pytest.raises(BadInput, match="there is none yet"):
+        Workspace(tmp_path / "empty").read_dataset("Cord")
+
+
+def test_a_damaged_dataset_file_is_named(tmp_path):
+    workspace = dataset(tmp_path)
+    (tmp_path / "datasets/Cord/dataset.json").write_text(json.dumps({"labels": {}}))
+    with pytest.raises(BadInput, match=r"dataset\.json: cannot be read"):
+        workspace.read_dataset("Cord")
+
+
+def test_trained_configurations_are_those_with_final_weights(tmp_path):
+    workspace = Workspace(tmp_path)
+    for path in ("2d/fold0/final", "2d/fold3/final", "3d_fullres/fold0/best"):
+        write_text(tmp_path / "models" / "Cord" / f"{path}.safetensors", "")
+    assert workspace.trained_configurations("Cord") == {"2d": ["fold0", "fold3"]}
+
+
+def test_nearest_name_lists_what_there_is():
+    assert nearest_name("fold9", ["fold0", "cv"]).startswith("did you mean fold0?")
+    assert nearest_name("xyz", ["2d", "3d"]) == "there is: 2d, 3d"
+
+
+def test_a_full_disk_is_noticed_before_the_work(tmp_path, monkeypatch):
+    usage = namedtuple("Usage", "total used free")
+    monkeypatch.setattr(module.shutil, "disk_usage", lambda folder: usage(10, 9, 1e6))
+    with pytest.raises(BadInput, match=r"2\.0 GB are needed and 0\.0 GB are free"):
+        module.require_free_space(tmp_path, 2 * 10**9)
+    module.require_free_space(tmp_path, 1000)

@@ -1,0 +1,37 @@
+"""Weights in and out of a file; damaged and foreign files."""
+
+import pickle
+
+import pytest
+import torch
+from torch import nn
+
+from autoseg.core.errors import BadInput
+from autoseg.networks import model_file
+
+
+def test_tensors_and_facts_come_back_whatever_the_memory_layout(tmp_path):
+    weight = torch.randn(2, 3, 4, 5, 6).to(memory_format=torch.channels_last_3d)
+    path = tmp_path / "weights.safetensors"
+    path.write_bytes(model_file.serialise({"weight": weight}, {"step": 7}))
+    tensors, facts = model_file.read(path)
+    torch.testing.assert_close(tensors["weight"], weight.contiguous(), rtol=0, atol=0)
+    assert facts == {"step": 7}
+
+
+@pytest.mark.parametrize("content", [b"", b"not a model", pickle.dumps({"weight": [1, 2]})])
+def test_a_file_that_is_no_model_is_refused_in_a_sentence(tmp_path, content):
+    path = tmp_path / "final.safetensors"
+    path.write_bytes(content)
+    with pytest.raises(BadInput, match=r"final\.safetensors: is damaged"):
+        model_file.read(path)
+
+
+def test_a_missing_file_says_what_to_do(tmp_path):
+    with pytest.raises(BadInput, match="train the fold first"):
+        model_file.read(tmp_path / "final.safetensors")
+
+
+def test_weights_of_another_network_are_refused(tmp_path):
+    with pytest.raises(BadInput, match="do not fit the network"):
+        model_file.load_weights(nn.Linear(2, 2), nn.Linear(2, 3).state_dict(), tmp_path / "final.safetensors")

@@ -1,0 +1,66 @@
+"""Pairing predictions with references."""
+
+import json
+import shutil
+
+import nibabel
+import numpy as np
+import pytest
+
+from autoseg.core.errors import BadInput
+from autoseg.pipeline.evaluation import evaluate_folders
+
+
+@pytest.fixture
+def predictions(tiny_bids, tmp_path):
+    """The references themselves under the names of the images."""
+    folder = tmp_path / "predictions"
+    folder.mkdir()
+    for path in tiny_bids.glob("derivatives/labels/sub-*/anat/*.nii.gz"):
+        shutil.copy(path, folder / path.name.replace("_desc-manual_dseg", "_T1w"))
+    (folder / "dseg.tsv").write_text("index\tname\n0\tbackground\n1\tshell\n2\tcore\n")
+    return folder
+
+
+def test_a_bids_dataset_is_the_reference(predictions, tiny_bids):
+    summary = evaluate_folders(predictions, tiny_bids)
+    assert summary["mean"]["dice"] == 1
+    assert summary["mean"]["hd95_mm"] == 0
+    assert set(summary["labels"]) == {"shell", "core"}
+    assert list(summary["domains"]) == ["tiny"]
+    assert len(summary["cases"]) == 6
+    assert json.loads((predictions / "evaluation.json").read_text()) == summary
+    assert len((predictions / "evaluation.csv").read_text().splitlines()) == 1 + 6 * 2
+
+
+def test_the_labels_of_a_converted_dataset_give_names_and_domains(predictions, converted, tmp_path):
+    labels = converted / "datasets/Tiny/labelsTr"
+    folder = tmp_path / "renamed"
+    folder.mkdir()
+    for path in predictions.glob("*.nii.gz"):
+        shutil.copy(path, folder / path.name.replace("sub-", "tiny_sub-").replace("_T1w", "_T1w_0000"))
+    summary = evaluate_folders(folder, labels, tmp_path / "scores", surface=False)
+    assert summary["mean"]["dice"] == 1
+    assert list(summary["domains"]) == ["tiny"]
+    assert (tmp_path / "scores/evaluation.json").is_file()
+
+
+def test_a_prediction_of_another_size_is_left_out_with_a_sentence(predictions, tiny_bids):
+    path = predictions / "sub-00_T1w.nii.gz"
+    nibabel.save(nibabel.Nifti1Image(np.zeros((3, 4, 5), np.uint8), np.eye(4)), path)
+    summary = evaluate_folders(predictions, tiny_bids)
+    assert len(summary["cases"]) == 5
+    assert "sub-00_T1w.nii.gz" in summary["problems"][0]
+
+
+def test_nothing_to_compare_is_said(predictions, tiny_bids, tmp_path):
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    with pytest.raises(BadInput, match="holds no segmentations"):
+        evaluate_folders(empty, tiny_bids)
+    shutil.copy(predictions / "sub-00_T1w.nii.gz", empty / "other.nii.gz")
+    shutil.copy(predictions / "dseg.tsv", empty)
+    with pytest.raises(BadInput, match="none of its 1 files has a reference"):
+        evaluate_folders(empty, tiny_bids)
+    with pytest.raises(BadInput, match="no such folder"):
+        evaluate_folders(predictions, tmp_path / "absent")

@@ -1,0 +1,68 @@
+"""Segmenting files."""
+
+import shutil
+
+import nibabel
+import numpy as np
+import pytest
+
+from autoseg.core.errors import BadInput
+from autoseg.pipeline.prediction import predict
+from autoseg.pipeline.training import TrainingOptions, train
+
+
+@pytest.fixture(scope="module")
+def trained(converted, tmp_path_factory):
+    from autoseg.io.workspace import Workspace
+
+    root = tmp_path_factory.mktemp("trained") / "workspace"
+    shutil.copytree(converted, root, symlinks=True)
+    workspace = Workspace(root)
+    for fold in ("fold0", "fold1"):
+        train(workspace, "Tiny", "3d_fullres", fold, TrainingOptions(epochs=1, device="cpu"))
+    return workspace
+
+
+def test_a_bids_dataset_is_segmented_file_by_file_on_the_same_grids(trained, tiny_bids, tmp_path):
+    result = predict(trained, [tiny_bids], tmp_path, "Tiny", device="cpu")
+    assert len(result.written) == 6
+    for path in result.written:
+        image = nibabel.load(next(tiny_bids.glob(f"sub-*/anat/{path.name}")))
+        labels = nibabel.load(path)
+        assert labels.shape == image.shape
+        np.testing.assert_array_equal(labels.affine, image.affine)
+        assert labels.get_data_dtype() == np.uint8
+    assert (tmp_path / "dseg.tsv").read_text() == "index\tname\n0\tbackground\n1\tshell\n2\tcore\n"
+
+
+def test_finished_files_are_kept_unless_asked(trained, tiny_bids, tmp_path):
+    first = predict(trained, [tiny_bids], tmp_path, "Tiny", fold_names=["fold0"], device="cpu")
+    stamp = first.written[0].stat().st_mtime_ns
+    first.written[1].unlink()
+    again = predict(trained, [tiny_bids], tmp_path, "Tiny", fold_names=["fold0"], device="cpu")
+    assert (len(again.written), len(again.skipped)) == (1, 5)
+    assert first.written[0].stat().st_mtime_ns == stamp
+    every = predict(trained, [tiny_bids], tmp_path, "Tiny", fold_names=["fold0"], device="cpu", overwrite=True)
+    assert len(every.written) == 6
+
+
+def test_a_bad_image_is_reported_and_the_others_go_on(trained, tiny_bids, tmp_path):
+    folder = tmp_path / "in"
+    folder.mkdir()
+    sources = sorted(tiny_bids.glob("sub-*/anat/*_T1w.nii.gz"))
+    (folder / "broken.nii.gz").write_bytes(sources[0].read_bytes()[:500])
+    shutil.copy(sources[1], folder / "good.nii.gz")
+    result = predict(trained, [folder], tmp_path / "out", "Tiny", device="cpu")
+    assert [path.name for path in result.written] == ["good.nii.gz"]
+    assert len(result.problems) == 1
+    assert "broken.nii.gz" in result.problems[0]
+    assert not (tmp_path / "out/broken.nii.gz").exists()
+
+
+def test_what_is_not_trained_is_named(trained, workspace, tiny_bids, tmp_path):
+    with pytest.raises(BadInput, match="nothing is trained yet"):
+        predict(workspace, [tiny_bids], tmp_path, "Tiny")
+    with pytest.raises(BadInput, match=r"2d is not trained"):
+        predict(trained, [tiny_bids], tmp_path, "Tiny", configuration="2d")
+    with pytest.raises(BadInput, match=r"fold4 is not trained \(did you mean fold"):
+        predict(trained, [tiny_bids], tmp_path, "Tiny", fold_names=["fold4"])

@@ -1,0 +1,87 @@
+"""Folds from the dataset to their validation, and what a second command does."""
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from autoseg.core.errors import BadInput
+from autoseg.pipeline import training
+from autoseg.pipeline.training import TrainingOptions, resolve_folds, train
+
+ONE_EPOCH = TrainingOptions(epochs=1, device="cpu")
+
+
+def test_a_fold_is_trained_validated_and_recorded(workspace):
+    summaries = train(workspace, "Tiny", "3d_fullres", "fold0", ONE_EPOCH)
+    folder = workspace.model_folder("Tiny", "3d_fullres", "fold0")
+    split = json.loads((folder / "split.json").read_text())
+    assert sorted(path.name for path in (folder / "validation").glob("*.nii.gz")) == [f"{n}.nii.gz" for n in split["val"]]
+    assert summaries["fold0"]["mean"]["num_cases"] == len(split["val"])
+    assert json.loads((folder / "validation/evaluation.json").read_text()) == summaries["fold0"]
+    plan = json.loads((folder / "plan.json").read_text())
+    assert plan["configurations"]["3d_fullres"]["training"]["epochs"] == 1
+    assert (folder / "final.safetensors").is_file()
+    assert (folder / "best.safetensors").is_file()
+
+
+def test_a_finished_fold_is_not_lost_by_training_it_again(workspace):
+    train(workspace, "Tiny", "3d_fullres", "fold0", ONE_EPOCH)
+    weights = workspace.model_folder("Tiny", "3d_fullres", "fold0") / "final.safetensors"
+    before = weights.stat().st_mtime_ns
+    with pytest.raises(BadInput, match="is trained already"):
+        train(workspace, "Tiny", "3d_fullres", "fold0", ONE_EPOCH)
+    summary = train(workspace, "Tiny", "3d_fullres", "fold0", replace(ONE_EPOCH, resume=True))
+    assert summary["fold0"] is not None
+    assert weights.stat().st_mtime_ns == before
+    train(workspace, "Tiny", "3d_fullres", "fold0", replace(ONE_EPOCH, overwrite=True))
+    assert weights.stat().st_mtime_ns > before
+
+
+def test_an_unfinished_fold_asks_for_resume_and_keeps_its_own_plan(workspace, monkeypatch):
+    original = training.stop_after = []
+
+    class Stopping:
+        def __enter__(self):
+            return lambda: original.append(1) or len(original) > 3
+
+        def __exit__(self, *_):
+            return None
+
+    from autoseg.training import trainer
+
+    with monkeypatch.context() as patch:
+        patch.setattr(trainer, "stop_requests", Stopping)
+        assert train(workspace, "Tiny", "3d_fullres", "fold0", replace(ONE_EPOCH, seed=7)) == {}
+    with pytest.raises(BadInput, match="add --resume"):
+        train(workspace, "Tiny", "3d_fullres", "fold0", ONE_EPOCH)
+    assert train(workspace, "Tiny", "3d_fullres", "fold0", TrainingOptions(device="cpu", resume=True))
+    plan = json.loads((workspace.model_folder("Tiny", "3d_fullres", "fold0") / "plan.json").read_text())
+    assert plan["configurations"]["3d_fullres"]["training"] | {"epochs": 1, "seed": 7} == (
+        plan["configurations"]["3d_fullres"]["training"]
+    )
+
+
+def test_cross_validation_predicts_every_case_once(workspace):
+    summaries = train(workspace, "Tiny", "3d_fullres", "cv", ONE_EPOCH)
+    assert list(summaries) == [f"fold{i}" for i in range(5)]
+    predicted = [case["case"] for summary in summaries.values() for case in summary["cases"]]
+    assert sorted(predicted) == sorted(case.name for case in workspace.read_dataset("Tiny").cases)
+
+
+def test_all_trains_on_every_case_and_holds_nothing_out(workspace):
+    assert train(workspace, "Tiny", "3d_fullres", "all", ONE_EPOCH) == {"all": None}
+    split = json.loads((workspace.model_folder("Tiny", "3d_fullres", "all") / "split.json").read_text())
+    assert (len(split["train"]), split["val"]) == (6, [])
+
+
+def test_a_time_budget_is_recorded_with_what_it_decided(workspace):
+    assert train(workspace, "Tiny", "3d_fullres", "fold0", TrainingOptions(time_budget_s=2, device="cpu"))
+    plan = json.loads((workspace.model_folder("Tiny", "3d_fullres", "fold0") / "plan.json").read_text())
+    assert plan["configurations"]["3d_fullres"]["training"]["time_budget_s"] == 2
+    assert "time budget" in [decision["what"] for decision in plan["decisions"]]
+
+
+def test_an_unknown_fold_is_answered_with_the_nearest(workspace):
+    with pytest.raises(BadInput, match="did you mean fold4"):
+        resolve_folds(workspace.read_dataset("Tiny"), "fold44", None)

@@ -1,0 +1,44 @@
+"""Devices, number formats and layouts."""
+
+import pytest
+import torch
+
+from autoseg.core.errors import BadInput
+from autoseg.runtime.devices import Execution, candidates, choose_device, native_precisions
+
+
+def test_an_unknown_device_is_refused_with_what_there_is():
+    with pytest.raises(BadInput, match="use cpu, cuda"):
+        choose_device("gpu")
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
+def test_a_missing_gpu_is_refused_with_the_remedy():
+    with pytest.raises(BadInput, match="--device cpu"):
+        choose_device("cuda:0")
+    assert choose_device(None) in ("cpu", "mps")
+
+
+def test_every_candidate_computes_natively():
+    ways = candidates("cpu")
+    assert {way.precision for way in ways} == set(native_precisions("cpu"))
+    assert {way.channels_last for way in ways} == {True, False}
+    assert native_precisions("cpu")[-1] == "fp32"
+
+
+@pytest.mark.parametrize("dimensions", [2, 3])
+def test_channels_last_places_tensors_and_weights(dimensions):
+    way = Execution("cpu", "fp32", channels_last=True)
+    layout = {2: torch.channels_last, 3: torch.channels_last_3d}[dimensions]
+    tensor = way.place(torch.randn(2, 3, *(4,) * dimensions))
+    assert tensor.is_contiguous(memory_format=layout)
+    convolution = {2: torch.nn.Conv2d, 3: torch.nn.Conv3d}[dimensions](3, 5, 3)
+    assert way.place_network(convolution, dimensions).weight.is_contiguous(memory_format=layout)
+
+
+def test_autocast_computes_in_the_format():
+    x = torch.randn(4, 4)
+    with Execution("cpu", "bf16", False).autocast():
+        assert (x @ x).dtype == torch.bfloat16
+    with Execution("cpu", "fp32", False).autocast():
+        assert (x @ x).dtype == torch.float32

@@ -1,0 +1,40 @@
+"""Signals become a question."""
+
+import os
+import signal
+import threading
+
+import pytest
+
+from autoseg.runtime.interrupts import stop_requests
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_only_raises_the_flag(number):
+    before = signal.getsignal(number)
+    with stop_requests() as stopping:
+        assert not stopping()
+        os.kill(os.getpid(), number)
+        assert stopping()
+    assert signal.getsignal(number) is before
+
+
+def test_a_second_interrupt_ends_at_once():
+    with stop_requests() as stopping:
+        os.kill(os.getpid(), signal.SIGINT)
+        assert stopping()
+        with pytest.raises(KeyboardInterrupt):
+            os.kill(os.getpid(), signal.SIGINT)
+
+
+def test_a_thread_has_no_handlers_and_is_never_stopped():
+    answers = []
+
+    def work():
+        with stop_requests() as stopping:
+            answers.append(stopping())
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert answers == [False]

@@ -1,0 +1,33 @@
+"""The probe measures real steps and picks the shortest."""
+
+import pytest
+
+from autoseg.runtime.devices import Execution
+from autoseg.training import probe
+from autoseg.training.trainer import Assignment
+
+
+@pytest.fixture
+def assignment(tiny_cases, tiny_configuration, tmp_path):
+    return Assignment(tiny_configuration, {"background": 0, "ball": 1}, 1, tiny_cases, tiny_cases, tmp_path)
+
+
+def test_two_training_steps_are_run_and_nothing_is_written(assignment, monkeypatch):
+    original, sizes = probe.training_step, []
+
+    def spy(network, optimizer, scaler, batch, *rest):
+        sizes.append(tuple(batch.image.shape))
+        return original(network, optimizer, scaler, batch, *rest)
+
+    monkeypatch.setattr(probe, "training_step", spy)
+    assert probe.seconds_per_step(assignment, Execution("cpu", "fp32", False)) > 0
+    assert sizes == [(2, 1, 16, 16, 16)] * 2
+    assert not list(assignment.folder.iterdir())
+
+
+def test_the_shortest_step_wins(assignment, monkeypatch):
+    ways = [Execution("cpu", "fp32", False), Execution("cpu", "fp32", True), Execution("cpu", "bf16", True)]
+    times = {ways[0]: 0.3, ways[1]: 0.1, ways[2]: 0.2}
+    monkeypatch.setattr(probe, "candidates", lambda device: ways)
+    monkeypatch.setattr(probe, "seconds_per_step", lambda a, way, batch_size: times[way])
+    assert probe.fastest_execution(assignment, "cpu") == ways[1]
