@@ -96,7 +96,7 @@ def sliding_window_logits(
         weight_sum[tile] += weights
         for first in range(0, len(stack), per_forward):
             rows = slice(first, first + per_forward)
-            part = stack[rows, :, *tile]  # type: ignore[index]
+            part = stack[rows, :, *tile]
             logits = mirrored_logits(networks, part, execution, mirror_axes, per_forward)
             total[rows, :, *tile] += logits * weights
     total = total[..., *inside].div_(weight_sum[inside])

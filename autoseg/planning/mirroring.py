@@ -1,8 +1,8 @@
-"""Axes that must not be mirrored: labels named after opposite directions would swap their meaning.
+"""Axes that must not be mirrored or turned round: labels named after opposite directions would swap their meaning.
 
-nnU-Net mirrors every axis. A flipped left kidney is a right kidney, and a flipped anterior part of the
-hippocampus lies where every posterior part does: the label then contradicts the picture
-(docs/decisions/0002-mirroring.md).
+nnU-Net mirrors every axis, and turns 2D patches by up to half a turn. A flipped left kidney is a right
+kidney, and a flipped anterior part of the hippocampus lies where every posterior part does: the label
+then contradicts the picture (docs/decisions/0002-mirroring.md).
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ _DIRECTIONS: tuple[tuple[int, str, tuple[tuple[str, str], ...]], ...] = (
     (1, "back-front", (("anterior", "posterior"), ("ventral", "dorsal"))),
     (2, "down-up", (("superior", "inferior"), ("upper", "lower"), ("cranial", "caudal"))),
 )
+LARGEST_TURN_DEGREES = 30.0  # nnU-Net's range in 3D: far from a quarter turn
 
 
 def opposite_labels(labels: Mapping[str, int]) -> dict[int, tuple[str, str]]:
@@ -36,7 +37,7 @@ def opposite_labels(labels: Mapping[str, int]) -> dict[int, tuple[str, str]]:
 def without_opposites(
     configurations: Mapping[str, Configuration], labels: Mapping[str, int], axis_order: tuple[int, int, int]
 ) -> tuple[dict[str, Configuration], list[Decision]]:
-    """The configurations without the mirror axes that would swap labels, and why."""
+    """The configurations without the mirror axes and large turns that would swap labels, and why."""
     pairs = opposite_labels(labels)
     kept = {
         name: _without_axes(configuration, set(pairs), axis_order) for name, configuration in configurations.items()
@@ -46,7 +47,7 @@ def without_opposites(
         Decision(
             what="mirroring",
             choice=f"not {titles[axis]}",
-            reason=f"{one} and {other} lie opposite each other, so a flip would swap their meaning",
+            reason=f"{one} and {other} lie opposite each other: a flip or half a turn would swap their meaning",
         )
         for axis, (one, other) in pairs.items()
     ]
@@ -56,5 +57,8 @@ def without_opposites(
 def _without_axes(configuration: Configuration, axes: set[int], axis_order: tuple[int, int, int]) -> Configuration:
     in_network = axis_order[3 - configuration.network.dimensions :]
     kept = tuple(axis for axis in configuration.augmentation.mirror_axes if in_network[axis] not in axes)
-    changed = configuration.augmentation.model_copy(update={"mirror_axes": kept})
+    update: dict[str, object] = {"mirror_axes": kept}
+    if axes & set(in_network):
+        update["rotation_degrees"] = min(configuration.augmentation.rotation_degrees, LARGEST_TURN_DEGREES)
+    changed = configuration.augmentation.model_copy(update=update)
     return configuration.model_copy(update={"augmentation": changed})

@@ -97,7 +97,9 @@ def draw_box(
     starts = [int(random.integers(low, high + 1)) for low, high in zip(lowest, highest, strict=True)]
     centre = _foreground_voxel(case, random) if foreground else None
     if centre is not None:
-        starts = [max(low, c - s // 2) for low, c, s in zip(lowest, centre, size, strict=True)]
+        starts = [
+            min(high, max(low, c - s // 2)) for low, high, c, s in zip(lowest, highest, centre, size, strict=True)
+        ]
     return tuple((start, start + s) for start, s in zip(starts, size, strict=True))
 
 

@@ -89,5 +89,3 @@ def test_slices_and_flips_go_through_a_2d_network_together():
     image = np.zeros((1, 10, 16, 16), dtype=np.float32)
     sliding_window_logits([network], image, (16, 16), 2, CPU, mirror_axes=(0, 1))
     assert network.sizes == [(40, 1, 16, 16)]
-
-

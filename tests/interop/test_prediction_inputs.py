@@ -35,7 +35,7 @@ def test_a_bids_dataset_gives_the_contrasts_of_the_model_and_no_labels(tmp_path)
     cases, _ = find_inputs([root], ["T2w/T2star"])
     assert names(cases) == [["sub-1_T2w.nii.gz"], ["sub-2_T2star.nii.gz"]]
     assert cases[0].domain == "site"
-    with pytest.raises(BadInput, match="no image of the contrast FLAIR .*T1w, T2star, T2w"):
+    with pytest.raises(BadInput, match=r"no image of the contrast FLAIR .*T1w, T2star, T2w"):
         find_inputs([root], ["FLAIR"])
 
 

@@ -13,7 +13,8 @@ from autoseg.io.workspace import Workspace, atomic, nearest_name, write_json, wr
 def dataset(root, name="Cord", **changes):
     folder = root / "datasets" / name
     folder.mkdir(parents=True)
-    document = {"channel_names": {"0": "T2w", "1": "T1w"}, "labels": {"background": 0, "cord": 1}, "file_ending": ".nii"}
+    channels, labels = {"0": "T2w", "1": "T1w"}, {"background": 0, "cord": 1}
+    document = {"channel_names": channels, "labels": labels, "file_ending": ".nii"}
     write_json(folder / "dataset.json", {**document, **changes})
     write_text(folder / "cases.tsv", "case\tdomain\tsubject\na\tsite-1\tsite-1/sub-1\n")
     return Workspace(root)
@@ -22,9 +23,14 @@ def dataset(root, name="Cord", **changes):
 def test_a_failed_write_leaves_the_old_file_and_no_trace(tmp_path):
     path = tmp_path / "plan.json"
     write_text(path, "old")
-    with pytest.raises(RuntimeError, match="interrupted"), atomic(path) as temporary:
-        temporary.write_text("half")
-        raise RuntimeError("interrupted")
+
+    def write_half():
+        with atomic(path) as temporary:
+            temporary.write_text("half")
+            raise RuntimeError("interrupted")
+
+    with pytest.raises(RuntimeError, match="interrupted"):
+        write_half()
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
 

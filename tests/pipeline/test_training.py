@@ -6,8 +6,8 @@ from dataclasses import replace
 import pytest
 
 from autoseg.core.errors import BadInput
-from autoseg.pipeline import training
 from autoseg.pipeline.training import TrainingOptions, resolve_folds, train
+from autoseg.training import trainer
 
 ONE_EPOCH = TrainingOptions(epochs=1, device="cpu")
 
@@ -16,7 +16,8 @@ def test_a_fold_is_trained_validated_and_recorded(workspace):
     summaries = train(workspace, "Tiny", "3d_fullres", "fold0", ONE_EPOCH)
     folder = workspace.model_folder("Tiny", "3d_fullres", "fold0")
     split = json.loads((folder / "split.json").read_text())
-    assert sorted(path.name for path in (folder / "validation").glob("*.nii.gz")) == [f"{n}.nii.gz" for n in split["val"]]
+    held_out = {path.name for path in (folder / "validation").glob("*.nii.gz")}
+    assert held_out == {f"{name}.nii.gz" for name in split["val"]}
     assert summaries["fold0"]["mean"]["num_cases"] == len(split["val"])
     assert json.loads((folder / "validation/evaluation.json").read_text()) == summaries["fold0"]
     plan = json.loads((folder / "plan.json").read_text())
@@ -39,16 +40,14 @@ def test_a_finished_fold_is_not_lost_by_training_it_again(workspace):
 
 
 def test_an_unfinished_fold_asks_for_resume_and_keeps_its_own_plan(workspace, monkeypatch):
-    original = training.stop_after = []
+    asked = []
 
     class Stopping:
         def __enter__(self):
-            return lambda: original.append(1) or len(original) > 3
+            return lambda: asked.append(1) or len(asked) > 3
 
         def __exit__(self, *_):
             return None
-
-    from autoseg.training import trainer
 
     with monkeypatch.context() as patch:
         patch.setattr(trainer, "stop_requests", Stopping)
@@ -57,8 +56,9 @@ def test_an_unfinished_fold_asks_for_resume_and_keeps_its_own_plan(workspace, mo
         train(workspace, "Tiny", "3d_fullres", "fold0", ONE_EPOCH)
     assert train(workspace, "Tiny", "3d_fullres", "fold0", TrainingOptions(device="cpu", resume=True))
     plan = json.loads((workspace.model_folder("Tiny", "3d_fullres", "fold0") / "plan.json").read_text())
-    assert plan["configurations"]["3d_fullres"]["training"] | {"epochs": 1, "seed": 7} == (
-        plan["configurations"]["3d_fullres"]["training"]
+    assert (
+        plan["configurations"]["3d_fullres"]["training"] | {"epochs": 1, "seed": 7}
+        == (plan["configurations"]["3d_fullres"]["training"])
     )
 
 

@@ -32,6 +32,7 @@ def test_the_axis_of_left_and_right_is_not_mirrored(make_fingerprint) -> None:
     assert plan.configurations["3d_fullres"].augmentation.mirror_axes == (0, 1)
     assert plan.configurations["full_volume"].augmentation.mirror_axes == (0, 1)
     assert plan.configurations["2d"].augmentation.mirror_axes == (0,)
+    assert plan.configurations["2d"].augmentation.rotation_degrees <= 30
     assert any(decision.what == "mirroring" for decision in plan.decisions)
     sagittal = make_plan(make_fingerprint(shape=(9, 200, 180), spacing_mm=(6, 0.5, 0.5), labels=labels))
     assert sagittal.configurations["3d_fullres"].augmentation.mirror_axes == (1, 2)
