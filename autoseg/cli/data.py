@@ -41,7 +41,7 @@ def convert_bids(
     """
     from autoseg.interop.bids_conversion import SUMMARY_HEADER, convert, plan_conversion, summary_rows
     from autoseg.io.workspace import Workspace
-    from autoseg.runtime.progress import progress, say
+    from autoseg.runtime.progress import counted, progress, say
 
     folder = Workspace(workspace_root()).dataset_folder(checked_name(dataset))
     conversion = plan_conversion(bids_dirs, comma_separated(channels), comma_separated(contrasts), recipe)
@@ -49,7 +49,7 @@ def convert_bids(
     if not as_json:
         print_table("What matched", SUMMARY_HEADER, summary_rows(conversion))
     if not dry_run:
-        with progress(f"convert {len(conversion.cases)} cases") as shown:
+        with progress(f"convert {counted(len(conversion.cases), 'case')}") as shown:
             report = convert(
                 conversion, folder, dataset, lambda done, total, case: shown.update(done / total, case), overwrite
             )
@@ -74,8 +74,8 @@ def convert_bids(
     for note in notes:
         say(f"note: {note}", style="yellow")
     names = ", ".join(f"{value} {name}" for name, value in conversion.labels.items())
-    done = "would be converted" if dry_run else f"are in {folder}"
-    say(f"{len(cases)} cases with the labels {names} {done}")
+    done = "(dry run: nothing is written)" if dry_run else f"in {folder}"
+    say(f"{counted(len(cases), 'case')} with the labels {names} {done}")
     if not dry_run:
         say(f"next: autoseg plan {dataset}")
 

@@ -95,11 +95,9 @@ def sliding_window_logits(
         tile = tuple(slice(start, start + p) for start, p in zip(starts, patch, strict=True))
         weight_sum[tile] += weights
         for first in range(0, len(stack), per_forward):
-            rows = slice(first, first + per_forward)
-            part = stack[rows, :, *tile]
-            logits = mirrored_logits(networks, part, execution, mirror_axes, per_forward)
-            total[rows, :, *tile] += logits * weights
-    total = total[..., *inside].div_(weight_sum[inside])
+            part = (slice(first, first + per_forward), slice(None), *tile)
+            total[part] += mirrored_logits(networks, stack[part], execution, mirror_axes, per_forward) * weights
+    total = total[:, :, *inside].div_(weight_sum[inside])
     return (total[0] if len(patch) == 3 else total.transpose(0, 1)).numpy()
 
 

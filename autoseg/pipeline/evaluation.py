@@ -21,7 +21,7 @@ from autoseg.interop.references import find_references, read_reference
 from autoseg.io import images
 from autoseg.io.workspace import write_json, write_text
 from autoseg.runtime.jobs import map_threads
-from autoseg.runtime.progress import progress, say
+from autoseg.runtime.progress import counted, progress, say
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ def evaluate_pairs(pairs: Sequence[Pair], labels: dict[str, int], output: Path, 
             return error
 
     results, problems = [], []
-    with progress(f"evaluate {len(pairs)} cases") as shown:
+    with progress(f"evaluate {counted(len(pairs), 'case')}") as shown:
         for done, result in enumerate(map_threads(score, pairs), start=1):
             if isinstance(result, BadInput):
                 problems.append(str(result))

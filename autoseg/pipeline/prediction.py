@@ -14,7 +14,7 @@ from autoseg.io import images
 from autoseg.io.workspace import Workspace, nearest_name, write_text
 from autoseg.pipeline.preparation import read_or_make_plan
 from autoseg.runtime.jobs import map_threads
-from autoseg.runtime.progress import progress, say
+from autoseg.runtime.progress import counted, progress, say
 
 if TYPE_CHECKING:
     from autoseg.inference.predictor import Predictor
@@ -53,7 +53,7 @@ def predict_cases(
         except BadInput as error:
             return case, error
 
-    with progress(f"predict {len(todo)} cases") as shown:
+    with progress(f"predict {counted(len(todo), 'case')}") as shown:
         for done, (case, image) in enumerate(map_threads(read, todo, workers=1), start=1):
             path = output / output_name(case)
             try:

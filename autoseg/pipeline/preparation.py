@@ -15,7 +15,7 @@ from autoseg.io.workspace import RawDataset, Workspace, nearest_name, write_text
 from autoseg.planning import checks, folds, measure, planner
 from autoseg.preprocessing import prepare
 from autoseg.runtime.jobs import map_threads
-from autoseg.runtime.progress import progress, say
+from autoseg.runtime.progress import counted, progress, say
 
 
 def measure_dataset(dataset: RawDataset) -> Fingerprint:
@@ -26,7 +26,7 @@ def measure_dataset(dataset: RawDataset) -> Fingerprint:
         labels = images.read_labels(require_labels(case))
         return measure.measure_case(case.name, case.domain, case.subject, image, labels, dataset.labels)
 
-    with progress(f"measure {len(dataset.cases)} cases") as shown:
+    with progress(f"measure {counted(len(dataset.cases), 'case')}") as shown:
         measured = []
         for result in map_threads(measure_one, dataset.cases):
             measured.append(result)
@@ -91,7 +91,7 @@ def prepare_cases(
         return store.open_case(folder, case.name)
 
     prepared = []
-    with progress(f"prepare {len(cases)} cases for {configuration.name}") as shown:
+    with progress(f"prepare {counted(len(cases), 'case')} for {configuration.name}") as shown:
         for case in map_threads(prepare_one, cases):
             prepared.append(case)
             shown.update(len(prepared) / len(cases), case.name)

@@ -22,7 +22,7 @@ from autoseg.pipeline.preparation import (
     require_labels,
 )
 from autoseg.planning.folds import Fold
-from autoseg.runtime.progress import duration, say
+from autoseg.runtime.progress import counted, duration, say
 from autoseg.training.budget import fit_to_budget
 from autoseg.training.schedule import Clock
 
@@ -80,6 +80,11 @@ def train(
         elif not train_fold(workspace, dataset, plan, configuration_name, fold_name, cases, options):
             say(f"stopped; `autoseg train {name} {configuration_name} {fold_name} --resume` continues.", style="yellow")
             return {}
+        if cases.validates_on_training_cases:
+            say(
+                f"note: {name} has one subject: {fold_name} is validated on the cases that it trained on",
+                style="yellow",
+            )
         summaries[fold_name] = validate_fold(workspace, dataset, configuration_name, fold_name, cases, options.device)
     return summaries
 
@@ -190,7 +195,7 @@ def announce(assignment: Assignment, execution: Execution, fold_name: str) -> No
         duration(spec.time_budget_s) if spec.time_budget_s else f"{spec.epochs} epochs x {spec.steps_per_epoch} steps"
     )
     say(
-        f"train {configuration.name} {fold_name}: {len(assignment.training)} cases, patch {patch}, "
+        f"train {configuration.name} {fold_name}: {counted(len(assignment.training), 'case')}, patch {patch}, "
         f"batch {configuration.batch_size}, {configuration.network.features_per_stage[0]} features, {length}, "
         f"{execution.describe()}"
     )

@@ -34,7 +34,7 @@ def _few_cases(cases: Sequence[CaseMeasurement]) -> list[str]:
     subjects = len({case.subject for case in cases})
     if subjects >= FEWEST_CASES:
         return []
-    return [f"Only {subjects} subject(s) with {len(cases)} case(s): the measured accuracy will be uncertain."]
+    return [f"The dataset has few subjects ({subjects}): the measured accuracy will be uncertain."]
 
 
 def _outliers(cases: Sequence[CaseMeasurement]) -> list[str]:

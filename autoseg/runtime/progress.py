@@ -28,6 +28,11 @@ def duration(seconds: float) -> str:
     return f"{seconds // 3600}h {seconds % 3600 // 60:02d}m"
 
 
+def counted(number: int, noun: str) -> str:
+    """``1 case``, ``2 cases``."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
 def say(text: str, style: str | None = None) -> None:
     """One line for the person who watches."""
     console.print(text, style=style, markup=False, soft_wrap=True)

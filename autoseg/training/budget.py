@@ -32,8 +32,8 @@ def fit_to_budget(
     smallest = min(full.batch_size, 1 if full.whole_case else SMALLEST_BATCH[full.network.dimensions])
     fitted = full.model_copy(update={"batch_size": smallest})
     step_s = seconds_per_step(fitted)
-    while budget_s / step_s < ENOUGH_STEPS and fitted.network.features_per_stage[0] >= 2 * NARROWEST:
-        fitted = _halve_width(fitted)
+    while budget_s / step_s < ENOUGH_STEPS and fitted.network.features_per_stage[0] > NARROWEST:
+        fitted = _narrowed(fitted)
         step_s = seconds_per_step(fitted)
     # Time grows with the batch at most proportionally.
     batch = min(full.batch_size, max(smallest, int(smallest * budget_s / step_s / AMPLE_STEPS)))
@@ -46,8 +46,11 @@ def fit_to_budget(
     return fitted, _decisions(full, fitted, steps, step_s)
 
 
-def _halve_width(configuration: Configuration) -> Configuration:
-    features = tuple(width // 2 for width in configuration.network.features_per_stage)
+def _narrowed(configuration: Configuration) -> Configuration:
+    """Half the width, but not below ``NARROWEST`` at full resolution."""
+    planned = configuration.network.features_per_stage
+    base = max(NARROWEST, planned[0] // 2)
+    features = tuple(width * base // planned[0] for width in planned)
     network = configuration.network.model_copy(update={"features_per_stage": features})
     return configuration.model_copy(update={"network": network})
 

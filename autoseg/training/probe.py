@@ -3,19 +3,28 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
+from math import prod
 
 import torch
 
+from autoseg.core.plan import Configuration
 from autoseg.networks import build
 from autoseg.runtime.devices import Execution, candidates
 from autoseg.training.patches import Batch
 from autoseg.training.trainer import Assignment, make_optimizer, training_step
 
+LONG_STEP_S = 2.0
+PROBE_VOXELS = 2**17
 
-def seconds_per_step(assignment: Assignment, execution: Execution, batch_size: int | None = None) -> float:
-    """Seconds of the second of two training steps; the first one allocates and picks kernels."""
+
+def seconds_per_step(assignment: Assignment, execution: Execution) -> float:
+    """Seconds of the second of two training steps; the first one allocates and picks kernels.
+
+    Where the first takes long anyway, the share of that is small and there is no second.
+    """
     configuration = assignment.configuration
-    size = batch_size or configuration.batch_size
+    size = configuration.batch_size
     network = build(configuration.network, assignment.num_channels, len(assignment.labels))
     network = execution.place_network(network, configuration.network.dimensions)
     network.deep_supervision = True  # type: ignore[assignment]
@@ -28,13 +37,28 @@ def seconds_per_step(assignment: Assignment, execution: Execution, batch_size: i
         started = time.perf_counter()
         training_step(network, optimizer, scaler, Batch(image, target), execution, configuration)
         step_s = time.perf_counter() - started
+        if step_s > LONG_STEP_S:
+            break
     return step_s
 
 
 def fastest_execution(assignment: Assignment, device: str) -> Execution:
-    """Of the ways that the device offers, the one with the shortest step."""
+    """Of the ways that the device offers, the one with the shortest step on one small patch."""
     ways = candidates(device)
     if len(ways) == 1:
         return ways[0]
-    measured = [(seconds_per_step(assignment, way, batch_size=1), index) for index, way in enumerate(ways)]
+    small = replace(assignment, configuration=_small(assignment.configuration))
+    measured = [(seconds_per_step(small, way), index) for index, way in enumerate(ways)]
     return ways[min(measured)[1]]
+
+
+def _small(configuration: Configuration) -> Configuration:
+    """A batch of one, its patch halved along the longest axis until it has few voxels."""
+    patch, multiple = list(configuration.patch_size), configuration.network.size_multiple
+    while prod(patch) > PROBE_VOXELS:
+        longest = patch.index(max(patch))
+        halved = -(-patch[longest] // (2 * multiple[longest])) * multiple[longest]
+        if halved == patch[longest]:
+            break
+        patch[longest] = halved
+    return configuration.model_copy(update={"batch_size": 1, "patch_size": tuple(patch)})

@@ -3,7 +3,7 @@
 import pytest
 
 from autoseg.runtime import progress as module
-from autoseg.runtime.progress import duration, progress, say
+from autoseg.runtime.progress import counted, duration, progress, say
 
 
 @pytest.mark.parametrize(
@@ -35,3 +35,7 @@ def test_a_failed_step_is_not_called_done(capsys):
 def test_square_brackets_are_text_and_not_markup(capsys):
     say("[red] case")
     assert capsys.readouterr().err == "[red] case\n"
+
+
+def test_counts_in_words():
+    assert [counted(number, "case") for number in (0, 1, 2)] == ["0 cases", "1 case", "2 cases"]

@@ -44,6 +44,12 @@ def test_the_network_never_gets_narrower_than_vectors(planned):
     assert fitted.network.features_per_stage[0] == NARROWEST
 
 
+def test_a_width_between_is_narrowed_to_the_narrowest(planned):
+    network = planned.network.model_copy(update={"features_per_stage": (24, 48, 96)})
+    fitted, _ = fit_to_budget(planned.model_copy(update={"network": network}), 1, machine(1.0))
+    assert fitted.network.features_per_stage == (16, 32, 64)
+
+
 def test_spare_time_goes_into_the_batch(planned):
     fitted, _ = fit_to_budget(planned, 4000, machine(0.1))
     assert 2 < fitted.batch_size <= 8

@@ -29,5 +29,12 @@ def test_the_shortest_step_wins(assignment, monkeypatch):
     ways = [Execution("cpu", "fp32", False), Execution("cpu", "fp32", True), Execution("cpu", "bf16", True)]
     times = {ways[0]: 0.3, ways[1]: 0.1, ways[2]: 0.2}
     monkeypatch.setattr(probe, "candidates", lambda device: ways)
-    monkeypatch.setattr(probe, "seconds_per_step", lambda a, way, batch_size: times[way])
+    monkeypatch.setattr(probe, "seconds_per_step", lambda a, way: times[way])
     assert probe.fastest_execution(assignment, "cpu") == ways[1]
+
+
+def test_the_probe_of_a_large_patch_is_a_small_one(assignment):
+    configuration = assignment.configuration.model_copy(update={"patch_size": (128, 160, 160), "batch_size": 3})
+    small = probe._small(configuration)
+    assert small.batch_size == 1
+    assert small.patch_size == (64, 40, 40)
