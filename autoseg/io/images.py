@@ -21,7 +21,7 @@ from autoseg.core.errors import BadInput
 from autoseg.io.grids import Grid, checked_grid, grid_difference
 from autoseg.io.workspace import atomic
 
-IMAGE_ENDINGS: tuple[str, ...] = (".nii.gz", ".nii", ".nrrd", ".mha", ".mhd")
+IMAGE_ENDINGS: tuple[str, ...] = (".nii.gz", ".nii", ".nrrd", ".mha")
 
 INTEGER_TOLERANCE = 1e-3
 _ALMOST_ZERO = 0.1  # the largest value of a label map whose scaling makes nothing but background of it
@@ -128,8 +128,6 @@ def write_labels(path: Path, labels: npt.NDArray[np.integer], like: Path) -> Non
         raise BadInput(
             f"{path}: labels of shape {labels.shape} cannot lie on the grid {shape} of {like}; resample them."
         )
-    if ending == ".mhd":
-        raise BadInput(f"{path}: .mhd needs two files and cannot be written whole; use .mha.")
     smallest, highest = (int(labels.min()), int(labels.max())) if labels.size else (0, 0)
     if smallest < 0 or highest > np.iinfo(np.uint16).max:
         raise BadInput(f"{path}: label values {smallest}..{highest} do not fit 0..65535; renumber the labels.")

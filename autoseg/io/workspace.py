@@ -69,6 +69,7 @@ class RawDataset:
     labels: dict[str, int]
     file_ending: str
     cases: tuple[CaseFiles, ...]
+    sources: frozenset[Path]  # the BIDS datasets that it was converted from
 
 
 @dataclass(frozen=True)
@@ -119,20 +120,20 @@ class Workspace:
             raise BadInput(
                 f"{folder / 'dataset.json'}: cannot be read ({error!r}); convert the dataset again."
             ) from None
-        cases = tuple(_read_cases(folder, len(channels), ending))
-        return RawDataset(dataset, folder, channels, labels, ending, cases)
+        table = folder / "cases.tsv"
+        if not table.is_file():
+            raise BadInput(f"{table}: the table of cases is missing; convert the dataset again.")
+        with table.open(encoding="utf-8", newline="") as lines:
+            rows = list(csv.DictReader(lines, delimiter="\t"))
+        cases = tuple(_case_files(folder, row, len(channels), ending) for row in rows)
+        sources = frozenset(Path(row["source"]) for row in rows)
+        return RawDataset(dataset, folder, channels, labels, ending, cases, sources)
 
 
-def _read_cases(folder: Path, num_channels: int, ending: str) -> Iterator[CaseFiles]:
-    table = folder / "cases.tsv"
-    if not table.is_file():
-        raise BadInput(f"{table}: the table of cases is missing; convert the dataset again.")
-    with table.open(encoding="utf-8", newline="") as lines:
-        for row in csv.DictReader(lines, delimiter="\t"):
-            name = row["case"]
-            channels = tuple(folder / "imagesTr" / f"{name}_{i:04d}{ending}" for i in range(num_channels))
-            labels = folder / "labelsTr" / f"{name}{ending}"
-            yield CaseFiles(name, channels, labels, row["domain"], row["subject"])
+def _case_files(folder: Path, row: dict[str, str], num_channels: int, ending: str) -> CaseFiles:
+    name = row["case"]
+    channels = tuple(folder / "imagesTr" / f"{name}_{i:04d}{ending}" for i in range(num_channels))
+    return CaseFiles(name, channels, folder / "labelsTr" / f"{name}{ending}", row["domain"], row["subject"])
 
 
 def require_free_space(folder: Path, needed_bytes: int) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from autoseg.core.errors import BadInput
 from autoseg.interop.bids_conversion import convert, plan_conversion
 from autoseg.io.workspace import Workspace
 from autoseg.pipeline.preparation import plan_dataset, read_or_make_plan
@@ -35,6 +36,7 @@ def run(
     """
     folder = workspace.dataset_folder(name)
     if folder.exists():
+        require_same_sources(workspace, name, bids_dirs)
         say(f"{name} is converted already: {folder}")
         plan = read_or_make_plan(workspace, name)
     else:
@@ -49,3 +51,14 @@ def run(
     chosen = configuration or plan.recommended
     summaries = train(workspace, name, chosen, fold, options)
     return {"dataset": name, "configuration": chosen, "folds": summaries, "workspace": str(workspace.root)}
+
+
+def require_same_sources(workspace: Workspace, name: str, bids_dirs: Sequence[Path]) -> None:
+    """Refuse to take a dataset for the conversion of other folders than those that it was made from."""
+    recorded = workspace.read_dataset(name).sources
+    given = {path.resolve() for path in bids_dirs}
+    if given != recorded:
+        raise BadInput(
+            f"{workspace.dataset_folder(name)}: was converted from {', '.join(map(str, sorted(recorded)))}; "
+            "give these folders to continue, or choose another --dataset."
+        )

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -92,10 +93,13 @@ def evaluate_folders(
     labels = _label_names(predictions, references)
     known = _references(references)
     domains = _domains(references)
+    others = _only_labels_of_a_scan(known, files)
     pairs, unmatched = [], []
     for file in files:
         stem = images.file_stem(file)
-        name = next((key for key in (stem, stem.removesuffix("_0000")) if key in known), None)
+        name = next(
+            (key for key in (stem, stem.removesuffix("_0000"), others.get(_scan(stem), "")) if key in known), None
+        )
         if name is None:
             unmatched.append(file.name)
             continue
@@ -122,6 +126,20 @@ def _references(folder: Path) -> dict[str, Path | LabelSource]:
     """Label files lying directly in the folder by stem, else the labels of a BIDS dataset by image stem."""
     files = {images.file_stem(f): f for f in sorted(folder.iterdir()) if f.name.endswith(images.IMAGE_ENDINGS)}
     return dict(files) if files else dict(find_references(folder))
+
+
+def _scan(stem: str) -> str:
+    """``sub-1_T2w`` -> ``sub-1``: the name without the contrast."""
+    return stem.rpartition("_")[0]
+
+
+def _only_labels_of_a_scan(known: Iterable[str], files: Sequence[Path]) -> dict[str, str]:
+    """Scan -> its reference, where a scan has one reference and one prediction.
+
+    The prediction of several channels is named after the first one, which need not be the labelled one.
+    """
+    references, predictions = Counter(map(_scan, known)), Counter(_scan(images.file_stem(file)) for file in files)
+    return {_scan(name): name for name in known if references[_scan(name)] == predictions[_scan(name)] == 1}
 
 
 def _label_names(predictions: Path, references: Path) -> dict[str, int]:

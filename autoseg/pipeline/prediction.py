@@ -69,6 +69,13 @@ def predict_cases(
     return Predicted(tuple(written), tuple(skipped), tuple(problems))
 
 
+def refuse_to_write_over(cases: Sequence[CaseFiles], output: Path) -> None:
+    """Outputs have the names of the inputs: they must lie elsewhere."""
+    for case in cases:
+        if case.channels[0].parent.resolve() == output.resolve():
+            raise BadInput(f"{output}: holds the input {case.channels[0].name}; give another folder for the output.")
+
+
 def predict(
     workspace: Workspace,
     inputs: Sequence[Path],
@@ -105,5 +112,6 @@ def predict(
     for problem in problems:
         say(f"left out: {problem}", style="red")
     say(f"{dataset} {configuration} {', '.join(chosen)} on {predictor.execution.describe()}")
+    refuse_to_write_over(cases, output)
     predicted = predict_cases(predictor, cases, output, overwrite)
     return Predicted(predicted.written, predicted.skipped, (*problems, *predicted.problems))

@@ -78,7 +78,7 @@ def train(
                 )
             say(f"{fold_name} is trained already")
         elif not train_fold(workspace, dataset, plan, configuration_name, fold_name, cases, options):
-            say(f"stopped; `autoseg train {name} {configuration_name} {fold_name} --resume` continues.", style="yellow")
+            say(f"stopped in {fold_name}; the same command with --resume continues.", style="yellow")
             return {}
         if cases.validates_on_training_cases:
             say(

@@ -19,6 +19,12 @@ def test_run_goes_from_bids_to_scores_and_again_without_work(autoseg, capsys, ti
     assert "is trained already" in again.err
 
 
+def test_run_does_not_take_a_dataset_for_another(autoseg, capsys, tiny_bids, tmp_path):
+    assert autoseg("convert-bids", tiny_bids, "--dataset", "Tiny") == 0
+    assert autoseg("run", tmp_path, "--dataset", "Tiny") == 2
+    assert "was converted from" in capsys.readouterr().err
+
+
 @pytest.mark.slow
 def test_demo_learns_the_spinal_cord(autoseg, capsys):
     assert autoseg("demo", "--time-budget", "90s", "--json") == 0

@@ -16,7 +16,7 @@ def dataset(root, name="Cord", **changes):
     channels, labels = {"0": "T2w", "1": "T1w"}, {"background": 0, "cord": 1}
     document = {"channel_names": channels, "labels": labels, "file_ending": ".nii"}
     write_json(folder / "dataset.json", {**document, **changes})
-    write_text(folder / "cases.tsv", "case\tdomain\tsubject\na\tsite-1\tsite-1/sub-1\n")
+    write_text(folder / "cases.tsv", "case\tdomain\tsource\tsubject\na\tsite-1\t/data/site-1\tsite-1/sub-1\n")
     return Workspace(root)
 
 

@@ -45,6 +45,23 @@ def test_the_labels_of_a_converted_dataset_give_names_and_domains(predictions, c
     assert (tmp_path / "scores/evaluation.json").is_file()
 
 
+def test_a_prediction_named_after_another_channel_finds_the_labels_of_its_scan(tmp_path):
+    voxels = np.zeros((4, 5, 6), np.uint8)
+    voxels[1:3, 1:3, 1:3] = 1
+    for subject in ("sub-1", "sub-2"):
+        for path in (
+            f"site/{subject}/anat/{subject}_FLAIR.nii.gz",
+            f"site/{subject}/anat/{subject}_T1w.nii.gz",
+            f"site/derivatives/labels/{subject}/anat/{subject}_FLAIR_lesion-manual.nii.gz",
+            f"predictions/{subject}_T1w.nii.gz",
+        ):
+            (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+            nibabel.save(nibabel.Nifti1Image(voxels, np.eye(4)), tmp_path / path)
+    (tmp_path / "predictions/dseg.tsv").write_text("index\tname\n0\tbackground\n1\tlesion\n")
+    summary = evaluate_folders(tmp_path / "predictions", tmp_path / "site")
+    assert (summary["mean"]["dice"], summary["mean"]["num_cases"]) == (1, 2)
+
+
 def test_a_prediction_of_another_size_is_left_out_with_a_sentence(predictions, tiny_bids):
     path = predictions / "sub-00_T1w.nii.gz"
     nibabel.save(nibabel.Nifti1Image(np.zeros((3, 4, 5), np.uint8), np.eye(4)), path)

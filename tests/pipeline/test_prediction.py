@@ -59,6 +59,15 @@ def test_a_bad_image_is_reported_and_the_others_go_on(trained, tiny_bids, tmp_pa
     assert not (tmp_path / "out/broken.nii.gz").exists()
 
 
+def test_an_input_is_never_written_over(trained, tiny_bids, tmp_path):
+    copy = tmp_path / "image.nii.gz"
+    shutil.copy(tiny_bids / "sub-00/anat/sub-00_T1w.nii.gz", copy)
+    before = copy.read_bytes()
+    with pytest.raises(BadInput, match="give another folder"):
+        predict(trained, [tmp_path], tmp_path, "Tiny", device="cpu", overwrite=True)
+    assert copy.read_bytes() == before
+
+
 def test_what_is_not_trained_is_named(trained, workspace, tiny_bids, tmp_path):
     with pytest.raises(BadInput, match="nothing is trained yet"):
         predict(workspace, [tiny_bids], tmp_path, "Tiny")

@@ -47,4 +47,4 @@ def test_a_constant_channel(make_fingerprint) -> None:
 
 def test_few_subjects(make_fingerprint) -> None:
     (warning,) = check_fingerprint(make_fingerprint(num_cases=2))
-    assert warning.startswith("Only 2 subject(s)")
+    assert warning.startswith("The dataset has few subjects (2)")
