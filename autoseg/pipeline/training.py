@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -70,6 +71,8 @@ def train(
     summaries: dict[str, dict[str, Any] | None] = {}
     for fold_name, cases in resolve_folds(dataset, fold, options.splits).items():
         folder = workspace.model_folder(name, configuration_name, fold_name)
+        if not options.overwrite:
+            cases = recorded_split(folder) or cases
         finished = (folder / "final.safetensors").is_file()
         if finished and not options.overwrite:
             if fold != "cv" and not options.resume:
@@ -87,6 +90,15 @@ def train(
             )
         summaries[fold_name] = validate_fold(workspace, dataset, configuration_name, fold_name, cases, options.device)
     return summaries
+
+
+def recorded_split(folder: Path) -> Fold | None:
+    """The cases that a training was begun with; None if it was not."""
+    path = folder / "split.json"
+    if not path.is_file():
+        return None
+    split = json.loads(path.read_text(encoding="utf-8"))
+    return Fold(tuple(split["train"]), tuple(split["val"]))
 
 
 def train_fold(

@@ -26,6 +26,15 @@ def test_a_fold_is_trained_validated_and_recorded(workspace):
     assert (folder / "best.safetensors").is_file()
 
 
+def test_a_fold_keeps_the_split_that_it_began_with(workspace, tmp_path):
+    names = [case.name for case in workspace.read_dataset("Tiny").cases]
+    splits = tmp_path / "splits.json"
+    splits.write_text(json.dumps([{"train": names[:2], "val": names[2:4]}]))
+    train(workspace, "Tiny", "3d_fullres", "fold0", replace(ONE_EPOCH, splits=splits))
+    again = train(workspace, "Tiny", "3d_fullres", "fold0", replace(ONE_EPOCH, resume=True))
+    assert [case["case"] for case in again["fold0"]["cases"]] == names[2:4]
+
+
 def test_a_finished_fold_is_not_lost_by_training_it_again(workspace):
     train(workspace, "Tiny", "3d_fullres", "fold0", ONE_EPOCH)
     weights = workspace.model_folder("Tiny", "3d_fullres", "fold0") / "final.safetensors"
