@@ -6,7 +6,6 @@ import csv
 import difflib
 import json
 import os
-import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -134,14 +133,3 @@ def _case_files(folder: Path, row: dict[str, str], num_channels: int, ending: st
     name = row["case"]
     channels = tuple(folder / "imagesTr" / f"{name}_{i:04d}{ending}" for i in range(num_channels))
     return CaseFiles(name, channels, folder / "labelsTr" / f"{name}{ending}", row["domain"], row["subject"])
-
-
-def require_free_space(folder: Path, needed_bytes: int) -> None:
-    """Refuse to start what the disk cannot hold."""
-    folder.mkdir(parents=True, exist_ok=True)
-    free = shutil.disk_usage(folder).free
-    if free < needed_bytes:
-        raise BadInput(
-            f"{folder}: {needed_bytes / 1e9:.1f} GB are needed and {free / 1e9:.1f} GB are free; "
-            "make room or choose another --workspace."
-        )

@@ -1,12 +1,10 @@
 """Paths, atomic files and datasets by name."""
 
 import json
-from collections import namedtuple
 
 import pytest
 
 from autoseg.core.errors import BadInput
-from autoseg.io import workspace as module
 from autoseg.io.workspace import Workspace, atomic, nearest_name, write_json, write_text
 
 
@@ -73,11 +71,3 @@ def test_trained_configurations_are_those_with_final_weights(tmp_path):
 def test_nearest_name_lists_what_there_is():
     assert nearest_name("fold9", ["fold0", "cv"]).startswith("did you mean fold0?")
     assert nearest_name("xyz", ["2d", "3d"]) == "there is: 2d, 3d"
-
-
-def test_a_full_disk_is_noticed_before_the_work(tmp_path, monkeypatch):
-    usage = namedtuple("Usage", "total used free")
-    monkeypatch.setattr(module.shutil, "disk_usage", lambda folder: usage(10, 9, 1e6))
-    with pytest.raises(BadInput, match=r"2\.0 GB are needed and 0\.0 GB are free"):
-        module.require_free_space(tmp_path, 2 * 10**9)
-    module.require_free_space(tmp_path, 1000)
