@@ -54,7 +54,7 @@ def train(
         return
     for name, summary in summaries.items():
         if summary:
-            show_summary(f"{dataset} {configuration} {name}: held-out cases", summary)
+            show_summary(validation_title(dataset, configuration, name, summary), summary)
         print(f"model: {folders[name]}")
 
 
@@ -80,6 +80,7 @@ def predict(
     """
     from autoseg.io.workspace import Workspace
     from autoseg.pipeline.prediction import predict as predict_inputs
+    from autoseg.runtime.progress import counted
 
     workspace = Workspace(workspace_root())
     result = predict_inputs(
@@ -98,7 +99,7 @@ def predict(
         print_json({"written": result.written, "skipped": result.skipped, "problems": result.problems})
     else:
         kept = f", {len(result.skipped)} were there already (--overwrite predicts them again)" if result.skipped else ""
-        print(f"{len(result.written)} segmentations in {output}{kept}")
+        print(f"{counted(len(result.written), 'segmentation')} in {output}{kept}")
     if result.problems:
         raise typer.Exit(BAD_INPUT)
 
@@ -128,6 +129,12 @@ def evaluate(
         print(f"details: {(output or predictions) / 'evaluation.csv'}")
     if summary["problems"]:
         raise typer.Exit(BAD_INPUT)
+
+
+def validation_title(dataset: str, configuration: str, fold: str, summary: dict[str, Any]) -> str:
+    """Which scores these are."""
+    cases = "held-out cases" if summary["held_out"] else "the training cases (one subject: this proves nothing)"
+    return f"{dataset} {configuration} {fold}: {cases}"
 
 
 def show_summary(title: str, summary: dict[str, Any]) -> None:

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from autoseg.cli.data import checked_name
-from autoseg.cli.models import show_summary
+from autoseg.cli.models import show_summary, validation_title
 from autoseg.cli.terminal import (
     DeviceOption,
     JsonOption,
@@ -92,7 +92,7 @@ def show_run(result: dict[str, Any], as_json: bool) -> None:
     dataset, configuration, root = result["dataset"], result["configuration"], Path(result["workspace"])
     for fold, summary in result["folds"].items():
         if summary:
-            show_summary(f"{dataset} {configuration} {fold}: held-out cases", summary)
+            show_summary(validation_title(dataset, configuration, fold, summary), summary)
         folder = root / "models" / dataset / configuration / fold
         print(f"model, curves and segmentations of the held-out cases: {folder}")
     print(f"everything: {root}")

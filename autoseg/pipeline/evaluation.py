@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -35,8 +35,14 @@ class Pair:
     reference: Path | LabelSource
 
 
-def evaluate_pairs(pairs: Sequence[Pair], labels: dict[str, int], output: Path, surface: bool = True) -> dict[str, Any]:
-    """Score every pair; writes ``evaluation.json`` and ``evaluation.csv`` into ``output``; the summary.
+def evaluate_pairs(
+    pairs: Sequence[Pair],
+    labels: dict[str, int],
+    output: Path,
+    surface: bool = True,
+    facts: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """Score every pair; writes ``evaluation.json`` (with ``facts``) and ``evaluation.csv`` into ``output``.
 
     A pair that cannot be read or compared is reported and the others go on; the sentences are in
     ``summary["problems"]``.
@@ -69,7 +75,7 @@ def evaluate_pairs(pairs: Sequence[Pair], labels: dict[str, int], output: Path, 
             shown.update(done / len(pairs))
     if not results:
         raise BadInput(f"{output}: no case could be evaluated ({problems[0] if problems else 'there is none'})")
-    summary = {**summarize(results), "problems": problems}
+    summary = {**summarize(results), **(facts or {}), "problems": problems}
     write_json(output / "evaluation.json", summary)
     write_text(output / "evaluation.csv", csv_text(results))
     return summary

@@ -83,11 +83,6 @@ def train(
         elif not train_fold(workspace, dataset, plan, configuration_name, fold_name, cases, options):
             say(f"stopped in {fold_name}; the same command with --resume continues.", style="yellow")
             return {}
-        if cases.validates_on_training_cases:
-            say(
-                f"note: {name} has one subject: {fold_name} is validated on the cases that it trained on",
-                style="yellow",
-            )
         summaries[fold_name] = validate_fold(workspace, dataset, configuration_name, fold_name, cases, options.device)
     return summaries
 
@@ -231,4 +226,4 @@ def validate_fold(
 
     predict_cases(predictor, held_out, output, overwrite=False, output_name=name)
     pairs = [Pair(case.name, case.domain, output / name(case), require_labels(case)) for case in held_out]
-    return evaluate_pairs(pairs, dataset.labels, output)
+    return evaluate_pairs(pairs, dataset.labels, output, facts={"held_out": not fold.validates_on_training_cases})

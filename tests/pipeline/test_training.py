@@ -19,6 +19,7 @@ def test_a_fold_is_trained_validated_and_recorded(workspace):
     held_out = {path.name for path in (folder / "validation").glob("*.nii.gz")}
     assert held_out == {f"{name}.nii.gz" for name in split["val"]}
     assert summaries["fold0"]["mean"]["num_cases"] == len(split["val"])
+    assert summaries["fold0"]["held_out"]
     assert json.loads((folder / "validation/evaluation.json").read_text()) == summaries["fold0"]
     plan = json.loads((folder / "plan.json").read_text())
     assert plan["configurations"]["3d_fullres"]["training"]["epochs"] == 1
@@ -76,6 +77,14 @@ def test_cross_validation_predicts_every_case_once(workspace):
     assert list(summaries) == [f"fold{i}" for i in range(5)]
     predicted = [case["case"] for summary in summaries.values() for case in summary["cases"]]
     assert sorted(predicted) == sorted(case.name for case in workspace.read_dataset("Tiny").cases)
+
+
+def test_scores_of_training_cases_are_not_called_held_out(workspace, tmp_path):
+    (case,) = [case.name for case in workspace.read_dataset("Tiny").cases][:1]
+    splits = tmp_path / "splits.json"
+    splits.write_text(json.dumps([{"train": [case], "val": [case]}]))
+    summaries = train(workspace, "Tiny", "3d_fullres", "fold0", replace(ONE_EPOCH, splits=splits))
+    assert not summaries["fold0"]["held_out"]
 
 
 def test_all_trains_on_every_case_and_holds_nothing_out(workspace):
