@@ -54,6 +54,7 @@ class TrainingSpec(Frozen):
     validation_steps: int = Field(50, ge=1)
     time_budget_s: float | None = Field(None, gt=0)
     initial_learning_rate: float = Field(1e-2, gt=0)
+    warmup_steps: int = Field(0, ge=0)  # the rate rises linearly over so many steps
     momentum: float = Field(0.99, ge=0, lt=1)
     weight_decay: float = Field(3e-5, ge=0)
     gradient_clip: float = Field(12.0, gt=0)

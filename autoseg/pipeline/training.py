@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +30,10 @@ from autoseg.training.schedule import Clock
 if TYPE_CHECKING:
     from autoseg.runtime.devices import Execution
     from autoseg.training.trainer import Assignment
+
+
+SPLIT_FILE = "split.json"
+EXECUTION_FILE = "execution.json"
 
 
 @dataclass(frozen=True)
@@ -81,7 +85,8 @@ def train(
                 )
             say(f"{fold_name} is trained already")
         elif not train_fold(workspace, dataset, plan, configuration_name, fold_name, cases, options):
-            say(f"stopped in {fold_name}; the same command with --resume continues.", style="yellow")
+            again = "the same command continues" if options.resume else "the same command with --resume continues"
+            say(f"stopped in {fold_name}; {again}.", style="yellow")
             return {}
         summaries[fold_name] = validate_fold(workspace, dataset, configuration_name, fold_name, cases, options.device)
     return summaries
@@ -89,11 +94,14 @@ def train(
 
 def recorded_split(folder: Path) -> Fold | None:
     """The cases that a training was begun with; None if it was not."""
-    path = folder / "split.json"
+    path = folder / SPLIT_FILE
     if not path.is_file():
         return None
-    split = json.loads(path.read_text(encoding="utf-8"))
-    return Fold(tuple(split["train"]), tuple(split["val"]))
+    try:
+        split = json.loads(path.read_text(encoding="utf-8"))
+        return Fold(tuple(split["train"]), tuple(split["val"]))
+    except (ValueError, KeyError, TypeError):
+        raise BadInput(f"{path}: does not list train and val cases; restore it or add --overwrite.") from None
 
 
 def train_fold(
@@ -129,9 +137,9 @@ def train_fold(
         [stored[name] for name in fold.validation or fold.train],
         folder,
     )
-    assignment, execution, decisions = settle(assignment, clock, options, fitted=resuming)
+    assignment, execution, decisions = settle(assignment, clock, options, resuming)
     if not resuming:
-        record_run(folder, plan, assignment.configuration, decisions, fold)
+        record_run(assignment, execution, plan, decisions, fold)
     clock.spec = assignment.configuration.training
     announce(assignment, execution, fold_name)
     return train(assignment, execution, clock)
@@ -157,15 +165,23 @@ def with_options(configuration: Configuration, options: TrainingOptions) -> Conf
 
 
 def settle(
-    assignment: Assignment, clock: Clock, options: TrainingOptions, fitted: bool
+    assignment: Assignment, clock: Clock, options: TrainingOptions, resuming: bool
 ) -> tuple[Assignment, Execution, list[Decision]]:
-    """Choose how to execute, and with a time budget what fits into it."""
-    from autoseg.runtime.devices import choose_device
+    """Choose how to execute, and with a time budget what fits into it; a resumed run keeps both.
+
+    Another number format or memory layout would round differently, and so end in other weights.
+    """
+    from autoseg.runtime.devices import Execution, choose_device
     from autoseg.training.probe import fastest_execution, seconds_per_step
 
     device = choose_device(options.device)
+    recorded = assignment.folder / EXECUTION_FILE
+    if resuming and recorded.is_file():
+        execution = Execution(**json.loads(recorded.read_text(encoding="utf-8")))
+        if execution.device == device:
+            return assignment, execution, []
     execution = fastest_execution(assignment, device)
-    if options.time_budget_s is None or fitted:
+    if options.time_budget_s is None or resuming:
         return assignment, execution, []
 
     def measure(candidate: Configuration) -> float:
@@ -179,9 +195,10 @@ def settle(
 
 
 def record_run(
-    folder: Path, plan: Plan, configuration: Configuration, decisions: Sequence[Decision], fold: Fold
+    assignment: Assignment, execution: Execution, plan: Plan, decisions: Sequence[Decision], fold: Fold
 ) -> None:
-    """The run's own copy of the plan, and of its split."""
+    """The run's own copy of the plan, its split, and how it is executed."""
+    configuration, folder = assignment.configuration, assignment.folder
     own = plan.model_copy(
         update={
             "configurations": {configuration.name: configuration},
@@ -189,7 +206,8 @@ def record_run(
             "decisions": (*plan.decisions, *decisions),
         }
     )
-    write_json(folder / "split.json", {"train": fold.train, "val": fold.validation})
+    write_json(folder / SPLIT_FILE, {"train": fold.train, "val": fold.validation})
+    write_json(folder / EXECUTION_FILE, asdict(execution))
     write_text(folder / "plan.json", own.model_dump_json(indent=1) + "\n")
 
 

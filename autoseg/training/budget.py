@@ -11,13 +11,14 @@ from collections.abc import Callable
 
 from autoseg.core.plan import Configuration, Decision, TrainingSpec
 
-ENOUGH_STEPS = 1000
+ENOUGH_STEPS = {2: 2500, 3: 1000}  # a batch of slices holds fewer voxels than one of volumes
 AMPLE_STEPS = 4000
 NARROWEST = 16  # features at full resolution; below, CPU convolutions lose their vector width
 SMALLEST_BATCH = {2: 16, 3: 2}
 EPOCHS = 40
 FORGETTING_STEPS_SHARE = 50
 FASTEST_FORGETTING = 0.1
+WARMUP = 2  # in spans of the momentum
 VALIDATION_SHARE = 8  # one validation batch for every so many steps: a few per cent of the time
 
 
@@ -32,7 +33,8 @@ def fit_to_budget(
     smallest = min(full.batch_size, 1 if full.whole_case else SMALLEST_BATCH[full.network.dimensions])
     fitted = full.model_copy(update={"batch_size": smallest})
     step_s = seconds_per_step(fitted)
-    while budget_s / step_s < ENOUGH_STEPS and fitted.network.features_per_stage[0] > NARROWEST:
+    enough = ENOUGH_STEPS[full.network.dimensions]
+    while budget_s / step_s < enough and fitted.network.features_per_stage[0] > NARROWEST:
         fitted = _narrowed(fitted)
         step_s = seconds_per_step(fitted)
     # Time grows with the batch at most proportionally.
@@ -58,7 +60,8 @@ def _narrowed(configuration: Configuration) -> Configuration:
 def _paced(spec: TrainingSpec, steps: int, budget_s: float) -> TrainingSpec:
     """Epochs only pace the validation. Momentum forgets within a fiftieth of the schedule.
 
-    The learning rate follows, so that rate / (1 - momentum), the size of a settled step, stays the plan's.
+    The learning rate follows, so that rate / (1 - momentum), the size of a settled step, stays the plan's; it
+    rises over the first steps, or the network learns background so thoroughly that it takes long to unlearn.
     """
     forgetting = min(FASTEST_FORGETTING, max(1 - spec.momentum, FORGETTING_STEPS_SHARE / steps))
     per_epoch = min(spec.steps_per_epoch, max(1, steps // EPOCHS))
@@ -66,6 +69,7 @@ def _paced(spec: TrainingSpec, steps: int, budget_s: float) -> TrainingSpec:
         update={
             "time_budget_s": budget_s,
             "momentum": 1 - forgetting,
+            "warmup_steps": min(round(WARMUP / forgetting), steps // 10),
             "initial_learning_rate": spec.initial_learning_rate * forgetting / (1 - spec.momentum),
             "epochs": max(1, steps // per_epoch),
             "steps_per_epoch": per_epoch,
@@ -89,7 +93,7 @@ def _decisions(full: Configuration, fitted: Configuration, steps: int, step_s: f
         Decision(
             what="width in the budget",
             choice=f"{width} features at full resolution",
-            reason=f"with the plan's {planned} fewer than {ENOUGH_STEPS} steps would fit"
+            reason=f"with the plan's {planned} fewer than {ENOUGH_STEPS[full.network.dimensions]} steps would fit"
             if width < planned
             else "as planned",
         ),

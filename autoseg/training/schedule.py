@@ -39,4 +39,5 @@ class Clock:
         """Polynomial decay to 0: per step over elapsed time, per epoch otherwise (nnU-Net)."""
         spec = self.spec
         done = self.fraction(step) if spec.time_budget_s is not None else step // spec.steps_per_epoch / spec.epochs
-        return float(spec.initial_learning_rate * (1 - done) ** POLYNOMIAL_EXPONENT)
+        rising = min(1.0, (step + 1) / (spec.warmup_steps + 1))
+        return float(rising * spec.initial_learning_rate * (1 - done) ** POLYNOMIAL_EXPONENT)

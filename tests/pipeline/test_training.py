@@ -7,7 +7,7 @@ import pytest
 
 from autoseg.core.errors import BadInput
 from autoseg.pipeline.training import TrainingOptions, resolve_folds, train
-from autoseg.training import trainer
+from autoseg.training import probe, trainer
 
 ONE_EPOCH = TrainingOptions(epochs=1, device="cpu")
 
@@ -64,7 +64,11 @@ def test_an_unfinished_fold_asks_for_resume_and_keeps_its_own_plan(workspace, mo
         assert train(workspace, "Tiny", "3d_fullres", "fold0", replace(ONE_EPOCH, seed=7)) == {}
     with pytest.raises(BadInput, match="add --resume"):
         train(workspace, "Tiny", "3d_fullres", "fold0", ONE_EPOCH)
+    folder = workspace.model_folder("Tiny", "3d_fullres", "fold0")
+    began = json.loads((folder / "execution.json").read_text())
+    monkeypatch.setattr(probe, "seconds_per_step", lambda *_: pytest.fail("a resumed run is not probed again"))
     assert train(workspace, "Tiny", "3d_fullres", "fold0", TrainingOptions(device="cpu", resume=True))
+    assert json.loads((folder / "execution.json").read_text()) == began
     plan = json.loads((workspace.model_folder("Tiny", "3d_fullres", "fold0") / "plan.json").read_text())
     assert (
         plan["configurations"]["3d_fullres"]["training"] | {"epochs": 1, "seed": 7}

@@ -53,7 +53,7 @@ def test_a_width_between_is_narrowed_to_the_narrowest(planned):
 def test_spare_time_goes_into_the_batch(planned):
     fitted, _ = fit_to_budget(planned, 4000, machine(0.1))
     assert 2 < fitted.batch_size <= 8
-    assert 4000 / machine(0.1)(fitted) >= ENOUGH_STEPS
+    assert 4000 / machine(0.1)(fitted) >= ENOUGH_STEPS[3]
 
 
 def test_settled_step_size_is_kept_and_momentum_forgets_within_the_schedule(planned):
@@ -61,5 +61,6 @@ def test_settled_step_size_is_kept_and_momentum_forgets_within_the_schedule(plan
     before, after = planned.training, fitted.training
     settled = [spec.initial_learning_rate / (1 - spec.momentum) for spec in (before, after)]
     assert settled[0] == pytest.approx(settled[1])
+    assert after.warmup_steps == round(2 / (1 - after.momentum))
     assert 1 / (1 - after.momentum) <= 1200 / 50 + 1e-9
     assert prod((after.epochs, after.steps_per_epoch)) == pytest.approx(1200, rel=0.1)

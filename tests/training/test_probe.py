@@ -12,7 +12,7 @@ def assignment(tiny_cases, tiny_configuration, tmp_path):
     return Assignment(tiny_configuration, {"background": 0, "ball": 1}, 1, tiny_cases, tiny_cases, tmp_path)
 
 
-def test_two_training_steps_are_run_and_nothing_is_written(assignment, monkeypatch):
+def test_three_training_steps_are_run_and_nothing_is_written(assignment, monkeypatch):
     original, sizes = probe.training_step, []
 
     def spy(network, optimizer, scaler, batch, *rest):
@@ -21,7 +21,7 @@ def test_two_training_steps_are_run_and_nothing_is_written(assignment, monkeypat
 
     monkeypatch.setattr(probe, "training_step", spy)
     assert probe.seconds_per_step(assignment, Execution("cpu", "fp32", False)) > 0
-    assert sizes == [(2, 1, 16, 16, 16)] * 2
+    assert sizes == [(2, 1, 16, 16, 16)] * 3
     assert not list(assignment.folder.iterdir())
 
 

@@ -21,6 +21,11 @@ def test_with_a_budget_everything_follows_elapsed_time():
     assert clock.learning_rate(3) == pytest.approx(0.01 * 0.25**0.9, rel=1e-2)
 
 
+def test_the_rate_rises_first_where_the_plan_says_so():
+    clock = Clock(TrainingSpec(epochs=1, steps_per_epoch=100, warmup_steps=4))
+    assert [clock.learning_rate(step) for step in (0, 2, 4, 50)] == pytest.approx([0.002, 0.006, 0.01, 0.01])
+
+
 def test_time_after_the_budget_does_not_count():
     assert Clock(TrainingSpec(time_budget_s=1), elapsed_before_s=5).fraction(0) == 1
     assert Clock(TrainingSpec(time_budget_s=1), elapsed_before_s=5).learning_rate(0) == 0

@@ -104,3 +104,15 @@ def test_a_loss_that_is_no_number_stops_with_the_remedy(assignment, monkeypatch)
     monkeypatch.setattr(trainer, "deep_supervision_loss", lambda outputs, *_: outputs[0].sum() * float("nan"))
     with pytest.raises(FloatingPointError, match="lower initial_learning_rate"):
         run(assignment)
+
+
+def test_bf16_ends_near_fp32(assignment):
+    """Emulated where the processor lacks it; that it is not chosen there is the probe's business."""
+    results = {}
+    for precision in ("fp32", "bf16"):
+        one = replace(assignment, folder=assignment.folder / precision)
+        assert run(one, Execution("cpu", precision, channels_last=True))
+        results[precision] = load_file(one.folder / "final.safetensors")
+    moved = [float((results["bf16"][key] - value).abs().max()) for key, value in results["fp32"].items()]
+    assert 0 < max(moved) < 0.1
+    assert all(value.dtype == torch.float32 for value in results["bf16"].values())

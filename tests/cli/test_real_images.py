@@ -1,0 +1,69 @@
+"""The whole path on real images: a few seconds of training, every file in its place."""
+
+import json
+import shutil
+
+import nibabel
+import numpy as np
+
+
+def test_hippocampus_from_two_sites_to_a_third(autoseg, capsys, real_data, tmp_path):
+    sites = [real_data / "hippocampus-a", real_data / "hippocampus-b"]
+    assert autoseg("convert-bids", *sites, "--dataset", "Hippocampus", "--json") == 0
+    report = json.loads(capsys.readouterr().out)
+    assert report["domains"] == {"hippocampus-a": 105, "hippocampus-b": 35}
+    assert report["labels"] == {"background": 0, "Anterior": 1, "Posterior": 2}
+    assert report["problems"] == []
+
+    assert autoseg("plan", "Hippocampus", "--json") == 0
+    plan = json.loads(capsys.readouterr().out)
+    assert plan["recommended"] == "3d_fullres"
+    assert plan["configurations"]["3d_fullres"]["patch_size"] == [40, 56, 40]
+    assert plan["configurations"]["2d"]["patch_size"] == [56, 40]
+
+    train = ("train", "Hippocampus", "2d", "fold0", "--time-budget", "15s", "--device", "cpu", "--json")
+    assert autoseg(*train) == 0
+    validation = json.loads(capsys.readouterr().out)["fold0"]["validation"]
+    assert len(validation["cases"]) == 28
+    assert set(validation["domains"]) == {"hippocampus-a", "hippocampus-b"}
+    fold = tmp_path / "workspace/models/Hippocampus/2d/fold0"
+    epochs = [json.loads(line) for line in (fold / "progress.jsonl").read_text().splitlines()]
+    assert epochs[-1]["loss"] < 0.5 * epochs[0]["loss"]
+
+    images, output = tmp_path / "images", tmp_path / "segmentations"
+    images.mkdir()
+    for path in sorted((real_data / "hippocampus-c").glob("sub-*/anat/*_T1w.nii.gz"))[:2]:
+        shutil.copy(path, images)
+    assert autoseg("predict", images, "-o", output, "--dataset", "Hippocampus", "--device", "cpu") == 0
+    for path in images.iterdir():
+        image, labels = nibabel.load(path), nibabel.load(output / path.name)
+        assert image.shape == labels.shape
+        np.testing.assert_array_equal(image.affine, labels.affine)
+        assert image.header.get_zooms() == labels.header.get_zooms()
+    capsys.readouterr()
+    assert autoseg("evaluate", output, real_data / "hippocampus-c", "--json") == 0
+    summary = json.loads(capsys.readouterr().out)
+    assert set(summary["domains"]) == {"hippocampus-c"}
+    assert len(summary["cases"]) == 2
+
+
+def test_anisotropic_spinal_cord_is_planned_in_2d(autoseg, capsys, real_data):
+    convert = ("convert-bids", real_data / "spinal-cord", "--dataset", "Cord", "--contrasts", "T2star", "--json")
+    assert autoseg(*convert) == 0
+    assert json.loads(capsys.readouterr().out)["labels"] == {"background": 0, "gmseg": 1, "seg": 2}
+    assert autoseg("plan", "Cord", "--json") == 0
+    plan = json.loads(capsys.readouterr().out)
+    assert plan["recommended"] == "2d"
+    assert plan["axis_order"][0] == 2
+    assert any("15.0" in decision["reason"] for decision in plan["decisions"] if decision["what"] == "recommended")
+
+
+def test_three_channels_are_one_case_that_fits_as_a_whole(autoseg, capsys, real_data):
+    convert = ("convert-bids", real_data / "ms-brain", "--dataset", "MS", "--channels", "FLAIR,T1w,T2w", "--json")
+    assert autoseg(*convert) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert (report["num_cases"], report["channels"]) == (2, ["FLAIR", "T1w", "T2w"])
+    assert autoseg("plan", "MS", "--json") == 0
+    whole = json.loads(capsys.readouterr().out)["configurations"]["full_volume"]
+    assert whole["whole_case"]
+    assert all(patch >= median for patch, median in zip(whole["patch_size"], whole["median_shape_voxels"], strict=True))
