@@ -48,5 +48,5 @@ for verb, function in VERBS.items():
 
 
 def main() -> int:
-    """Run the command line; the exit status: 0, 2 for bad input, 1 for a failure of our own."""
+    """Run the command line; the exit status: 0, 2 for bad input, 1 for a failure of our own, 130 if interrupted."""
     return run_guarded(app)

@@ -71,6 +71,8 @@ def convert_bids(
     if problems:
         rows = [(str(problem.file), problem.sentence) for problem in problems[:MAX_LISTED]]
         print_table(f"What was left out ({len(problems)})", ("file", "why"), rows)
+        if len(problems) > MAX_LISTED:
+            say(f"the first {MAX_LISTED} of {len(problems)} are listed; --json lists all")
     for note in notes:
         say(f"note: {note}", style="yellow")
     names = ", ".join(f"{value} {name}" for name, value in conversion.labels.items())

@@ -9,6 +9,7 @@ import typer
 
 from autoseg.cli.terminal import (
     BAD_INPUT,
+    INTERRUPTED,
     DatasetArgument,
     DeviceOption,
     JsonOption,
@@ -48,6 +49,8 @@ def train(
     )
     workspace = Workspace(workspace_root())
     summaries = train_folds(workspace, dataset, configuration, fold, options)
+    if not summaries:
+        raise typer.Exit(INTERRUPTED)
     folders = {name: workspace.model_folder(dataset, configuration, name) for name in summaries}
     if as_json:
         print_json({name: {"folder": folders[name], "validation": summary} for name, summary in summaries.items()})

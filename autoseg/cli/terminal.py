@@ -14,8 +14,11 @@ from typing import Annotated, Any
 import typer
 
 from autoseg.core.errors import BadInput
+from autoseg.runtime.interrupts import interrupts
 
 BAD_INPUT, OWN_FAILURE, INTERRUPTED = 2, 1, 130
+CONTINUE = "interrupted; run the same command again to continue."
+FULL = (errno.ENOSPC, errno.EDQUOT)
 
 DatasetArgument = Annotated[str, typer.Argument(help="Name of the dataset in the workspace.")]
 ConfigurationsArgument = Annotated[
@@ -91,25 +94,30 @@ def gigabytes(text: str) -> float:
 
 def run_guarded(action: Callable[[], Any]) -> int:
     """Run a command line; the exit status. What the user can mend is one sentence, not a traceback."""
-    try:
-        action()
-    except SystemExit as end:
-        return end.code if isinstance(end.code, int) else 0
-    except BadInput as error:
-        return _fail(str(error), BAD_INPUT)
-    except FloatingPointError as error:
-        return _fail(str(error), OWN_FAILURE)
-    except KeyboardInterrupt:
-        return _fail("interrupted; run the same command again to continue.", INTERRUPTED)
-    except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES):
-            raise
-        return _fail(_no_room(error), OWN_FAILURE)
+    with interrupts() as interrupted:
+        try:
+            action()
+        except SystemExit as end:
+            if not interrupted():
+                return end.code if isinstance(end.code, int) else 0
+            return _fail(CONTINUE, INTERRUPTED)
+        except KeyboardInterrupt:
+            return _fail(CONTINUE, INTERRUPTED)
+        except BadInput as error:
+            return _fail(str(error), BAD_INPUT)
+        except FloatingPointError as error:
+            return _fail(str(error), OWN_FAILURE)
+        except (FileExistsError, NotADirectoryError) as error:
+            return _fail(f"{error.filename}: a file stands where a folder is needed; choose another name.", BAD_INPUT)
+        except OSError as error:
+            if error.errno not in (*FULL, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO):
+                raise
+            return _fail(_no_room(error), OWN_FAILURE)
     return 0
 
 
 def _no_room(error: OSError) -> str:
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+    if error.errno in FULL:
         return f"{error.filename or 'a file'}: the disk is full; make room and run the same command again to continue."
     return f"{error.filename}: cannot be written ({error.strerror}); choose another --workspace or output folder."
 

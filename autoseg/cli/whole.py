@@ -10,6 +10,7 @@ import typer
 from autoseg.cli.data import checked_name
 from autoseg.cli.models import show_summary, validation_title
 from autoseg.cli.terminal import (
+    INTERRUPTED,
     DeviceOption,
     JsonOption,
     comma_separated,
@@ -86,6 +87,8 @@ def demo(
 
 def show_run(result: dict[str, Any], as_json: bool) -> None:
     """The Dice table of every fold, and where everything is."""
+    if not result["folds"]:
+        raise typer.Exit(INTERRUPTED)
     if as_json:
         print_json(result)
         return

@@ -18,6 +18,7 @@ from autoseg.interop.conversion_recipe import DatasetRecipe, Recipe, read_recipe
 from autoseg.interop.dataset_writing import write_dataset
 from autoseg.interop.label_set import choose_labels
 from autoseg.io.bids import name_endings
+from autoseg.io.workspace import naming_full_disk
 from autoseg.runtime.jobs import map_threads
 
 CASE_HEADER = ("case", "domain", "image files", "label files", "convention")
@@ -154,8 +155,11 @@ def convert(
         if destination.resolve().is_relative_to(source):
             raise BadInput(f"{destination}: this is inside the source {source}; choose another workspace.")
     if destination.exists() and not overwrite:
-        raise BadInput(f"{destination}: the dataset exists already; choose another name or allow overwriting.")
-    written = write_dataset(conversion.cases, conversion.channels, conversion.labels, destination, dataset, progress)
+        raise BadInput(f"{destination}: the dataset exists already; choose another name or add --overwrite.")
+    with naming_full_disk(destination):
+        written = write_dataset(
+            conversion.cases, conversion.channels, conversion.labels, destination, dataset, progress
+        )
     return ConversionReport(
         folder=destination,
         cases=written.cases,
@@ -209,7 +213,8 @@ def _nothing_matched(matched: Sequence[Matched], problems: Sequence[Problem], wa
         for one in matched
     )
     looked = f"images of {', '.join(wanted)}" if wanted else "images"
-    first = "; ".join(f"{problem.file.name}: {problem.sentence.rstrip('.')}" for problem in problems[:3])
+    distinct = {problem.sentence: problem for problem in reversed(problems)}.values()  # the first file of each
+    first = "; ".join(f"{problem.file.name}: {problem.sentence.rstrip('.')}" for problem in [*distinct][:-4:-1])
     return (
         f"BIDS datasets: of {looked} with labels (*_dseg, *_seg-manual, *_label-NAME_mask, ...) none can be used: "
         + there

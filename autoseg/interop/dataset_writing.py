@@ -29,7 +29,7 @@ from autoseg.core.errors import BadInput
 from autoseg.interop.bids_matching import PlannedCase, Problem, without_file
 from autoseg.interop.label_merging import merge_labels
 from autoseg.io.images import file_ending, read_channels, stored_as_integers, write_labels
-from autoseg.io.workspace import write_json, write_text
+from autoseg.io.workspace import atomic, write_json, write_text
 from autoseg.runtime.jobs import map_threads
 
 CASES_COLUMNS = (
@@ -142,7 +142,12 @@ def _link_image(source: Path, target: Path) -> None:
     if file_ending(source) == file_ending(target):
         _link(source, target)
         return
-    with source.open("rb") as stored, gzip.GzipFile(target, "wb", compresslevel=1, mtime=0) as compressed:
+    with (
+        atomic(target) as temporary,
+        source.open("rb") as stored,
+        temporary.open("wb") as file,
+        gzip.GzipFile(target.name, "wb", compresslevel=1, fileobj=file, mtime=0) as compressed,
+    ):
         shutil.copyfileobj(stored, compressed, 1 << 20)
 
 

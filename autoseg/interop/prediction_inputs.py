@@ -10,7 +10,7 @@ from pathlib import Path
 from autoseg.core.case import CaseFiles
 from autoseg.core.errors import BadInput
 from autoseg.io.bids import index_dataset
-from autoseg.io.images import IMAGE_ENDINGS, file_stem
+from autoseg.io.images import IMAGE_ENDINGS, file_stem, list_images
 
 _CHANNEL_NUMBER = re.compile(r"^(?P<case>.+)_(?P<channel>\d{4})$")
 
@@ -28,7 +28,7 @@ def find_inputs(inputs: Sequence[Path], channels: Sequence[str]) -> tuple[list[C
         if path.is_dir() and is_bids(path):
             groups.append((_bids_images(path, channels), path.resolve().name))
         elif path.is_dir():
-            images = sorted(file for file in path.iterdir() if file.name.endswith(IMAGE_ENDINGS))
+            images = list_images(path)
             if not images:
                 raise BadInput(f"{path}: holds no images ({', '.join(IMAGE_ENDINGS)}) and is no BIDS dataset.")
             loose += images

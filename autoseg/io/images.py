@@ -7,6 +7,9 @@ affines and silently prefers a contradicting pixdim.
 
 from __future__ import annotations
 
+import errno
+import os
+import shutil
 import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -41,6 +44,11 @@ def file_ending(path: Path) -> str:
 def file_stem(path: Path) -> str:
     """The file name without its image ending."""
     return Path(path).name[: -len(file_ending(path))]
+
+
+def list_images(folder: Path) -> list[Path]:
+    """The image files directly in ``folder``, sorted; hidden ones (what an interrupted writer left) do not count."""
+    return sorted(f for f in folder.iterdir() if f.name.endswith(IMAGE_ENDINGS) and not f.name.startswith("."))
 
 
 def read_image(path: Path) -> Image:
@@ -144,6 +152,8 @@ def _reading(path: Path) -> Iterator[None]:
     from nibabel.filebasedimages import ImageFileError
     from nibabel.spatialimages import HeaderDataError
 
+    if Path(path).is_symlink() and not Path(path).exists():
+        raise BadInput(f"{path}: links to {os.path.realpath(path)}, which is not there; fetch or restore it.")
     if not Path(path).is_file():
         raise BadInput(f"{path}: there is no such file; check the path.")
     try:
@@ -252,4 +262,13 @@ def _write_itk(path: Path, voxels: npt.NDArray[np.generic], affine: npt.NDArray[
     image.SetSpacing([float(side) for side in sides_mm])
     image.SetOrigin([float(value) for value in lps[:3, 3]])
     image.SetDirection([float(value) for value in (lps[:3, :3] / sides_mm).ravel()])
-    itk.WriteImage(image, str(path), useCompression=True)
+    try:
+        itk.WriteImage(image, str(path), useCompression=True)
+        # The writers do not notice when the end of a file, or all of a small one, could not be stored.
+        whole = np.array_equal(itk.GetArrayFromImage(itk.ReadImage(str(path))), itk.GetArrayViewFromImage(image))
+    except RuntimeError:
+        whole = False
+    if not whole:
+        full = shutil.disk_usage(path.parent).free < voxels.nbytes
+        number = errno.ENOSPC if full else errno.EIO
+        raise OSError(number, os.strerror(number), str(path))

@@ -71,9 +71,10 @@ def save_case(folder: Path, case: Case, key: str, slices: bool = False) -> None:
     # A stale image must not be taken for the partner of new labels.
     image_path.unlink(missing_ok=True)
     with atomic(labels_path) as temporary:
-        _write(temporary, case.labels.astype(np.int16, copy=False), labels_notes, slices)
+        temporary.write_bytes(_frame(case.labels.astype(np.int16, copy=False), labels_notes, slices))
     with atomic(image_path) as temporary:
-        _write(temporary, case.image.astype(np.float32, copy=False), {"key": key, "trace": trace}, slices)
+        notes = {"key": key, "trace": trace}
+        temporary.write_bytes(_frame(case.image.astype(np.float32, copy=False), notes, slices))
 
 
 def stored_key(folder: Path, name: str) -> str | None:
@@ -127,14 +128,16 @@ def _index_type(size: int) -> str:
     return "<i4" if size < 2**31 else "<i8"
 
 
-def _write(path: Path, array: npt.NDArray[Any], notes: Mapping[str, object], slices: bool) -> None:
-    """One thread a file: the cases are what runs in parallel."""
+def _frame(array: npt.NDArray[Any], notes: Mapping[str, object], slices: bool) -> bytes:
+    """The bytes of a Blosc2 file. One thread a file: the cases are what runs in parallel.
+
+    Made in memory, because Blosc2 does not say why it could not write a file, nor whether a note was written.
+    """
     import blosc2
 
     stored = blosc2.asarray(
         np.ascontiguousarray(array),
-        urlpath=os.fspath(path),
-        mode="w",
+        contiguous=True,
         chunks=_tile(array.shape, CHUNK_EDGE_2D if slices else CHUNK_EDGE_3D, slices),
         blocks=_tile(array.shape, BLOCK_EDGE_2D if slices else BLOCK_EDGE_3D, slices),
         cparams=blosc2.CParams(
@@ -144,6 +147,8 @@ def _write(path: Path, array: npt.NDArray[Any], notes: Mapping[str, object], sli
     )
     for name, value in notes.items():
         stored.schunk.vlmeta[name] = value
+    frame: bytes = stored.to_cframe()
+    return frame
 
 
 def _tile(shape: Sequence[int], edge: int, slices: bool) -> tuple[int, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import difflib
+import errno
 import json
 import os
 from collections.abc import Iterable, Iterator
@@ -23,10 +24,22 @@ def atomic(path: Path) -> Iterator[Path]:
     # The ending is kept: image writers choose the format by it.
     temporary = path.with_name(f".{os.getpid()}.partial.{path.name}")
     try:
-        yield temporary
-        os.replace(temporary, path)
+        with naming_full_disk(path):
+            yield temporary
+            os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def naming_full_disk(path: Path) -> Iterator[None]:
+    """Inside the block the error of a full disk names ``path``: a failed write does not know its file."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise OSError(error.errno, error.strerror, str(path)) from None
 
 
 def write_text(path: Path, text: str) -> None:
@@ -114,7 +127,7 @@ class Workspace:
             document = json.loads((folder / "dataset.json").read_text(encoding="utf-8"))
             channels = tuple(document["channel_names"][str(i)] for i in range(len(document["channel_names"])))
             labels = {str(name): int(value) for name, value in document["labels"].items()}
-            ending = str(document["file_ending"])
+            ending, num_cases = str(document["file_ending"]), int(document["numTraining"])
         except (ValueError, KeyError, TypeError) as error:
             raise BadInput(
                 f"{folder / 'dataset.json'}: cannot be read ({error!r}); convert the dataset again."
@@ -124,6 +137,8 @@ class Workspace:
             raise BadInput(f"{table}: the table of cases is missing; convert the dataset again.")
         with table.open(encoding="utf-8", newline="") as lines:
             rows = list(csv.DictReader(lines, delimiter="\t"))
+        if len(rows) != num_cases or any(None in row.values() for row in rows):
+            raise BadInput(f"{table}: does not hold the {num_cases} cases of dataset.json; convert the dataset again.")
         cases = tuple(_case_files(folder, row, len(channels), ending) for row in rows)
         sources = frozenset(Path(row["source"]) for row in rows)
         return RawDataset(dataset, folder, channels, labels, ending, cases, sources)

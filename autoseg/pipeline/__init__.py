@@ -41,10 +41,12 @@ def run(
         plan = read_or_make_plan(workspace, name)
     else:
         conversion = plan_conversion(bids_dirs, channels, contrasts, recipe)
-        for note in (*conversion.notes, *(f"{p.file}: {p.sentence}" for p in conversion.problems)):
-            say(f"note: {note}", style="yellow")
         with progress("convert") as shown:
-            convert(conversion, folder, name, lambda done, total, case: shown.update(done / total, case))
+            report = convert(conversion, folder, name, lambda done, total, case: shown.update(done / total, case))
+        for problem in report.problems:
+            say(f"left out: {problem.file}: {problem.sentence}", style="red")
+        for note in report.notes:
+            say(f"note: {note}", style="yellow")
         plan = plan_dataset(workspace, name, memory_gb)
     for decision in plan.decisions:
         say(f"  {decision.what}: {decision.choice} ({decision.reason})")

@@ -17,9 +17,10 @@ from autoseg.core.errors import BadInput
 from autoseg.core.geometry import spacing_mm
 from autoseg.evaluation.evaluate import CaseResult, csv_text, summarize
 from autoseg.evaluation.metrics import case_metrics
-from autoseg.interop.label_conventions import LabelSource
+from autoseg.interop.label_conventions import LabelSource, read_label_table
 from autoseg.interop.references import find_references, read_reference
 from autoseg.io import images
+from autoseg.io.grids import grid_difference
 from autoseg.io.workspace import write_json, write_text
 from autoseg.runtime.jobs import map_threads
 from autoseg.runtime.progress import counted, progress, say
@@ -51,13 +52,11 @@ def evaluate_pairs(
     def score(pair: Pair) -> CaseResult | BadInput:
         try:
             prediction = images.read_labels(pair.prediction)
+            file = pair.reference.parts[0].path if isinstance(pair.reference, LabelSource) else pair.reference
+            shape, affine = images.read_geometry(pair.prediction)
+            if difference := grid_difference(*images.read_geometry(file), shape, affine):
+                raise BadInput(f"{pair.prediction}: {difference} {file.name}; compare segmentations of one image.")
             reference = _read_reference(pair.reference, labels)
-            if prediction.shape != reference.shape:
-                raise BadInput(
-                    f"{pair.prediction}: its size {prediction.shape} differs from the reference's {reference.shape}; "
-                    "compare segmentations of the same image."
-                )
-            _, affine = images.read_geometry(pair.prediction)
             return CaseResult(
                 pair.case, pair.domain, case_metrics(prediction, reference, spacing_mm(affine), labels, surface)
             )
@@ -93,7 +92,7 @@ def evaluate_folders(
     for folder in (predictions, references):
         if not folder.is_dir():
             raise BadInput(f"{folder}: there is no such folder; check the path.")
-    files = sorted(file for file in predictions.iterdir() if file.name.endswith(images.IMAGE_ENDINGS))
+    files = images.list_images(predictions)
     if not files:
         raise BadInput(f"{predictions}: holds no segmentations ({', '.join(images.IMAGE_ENDINGS)}).")
     labels = _label_names(predictions, references)
@@ -130,7 +129,7 @@ def _read_reference(reference: Path | LabelSource, labels: dict[str, int]) -> np
 
 def _references(folder: Path) -> dict[str, Path | LabelSource]:
     """Label files lying directly in the folder by stem, else the labels of a BIDS dataset by image stem."""
-    files = {images.file_stem(f): f for f in sorted(folder.iterdir()) if f.name.endswith(images.IMAGE_ENDINGS)}
+    files = {images.file_stem(file): file for file in images.list_images(folder)}
     return dict(files) if files else dict(find_references(folder))
 
 
@@ -151,8 +150,7 @@ def _only_labels_of_a_scan(known: Iterable[str], files: Sequence[Path]) -> dict[
 def _label_names(predictions: Path, references: Path) -> dict[str, int]:
     table = predictions / "dseg.tsv"
     if table.is_file():
-        with table.open(encoding="utf-8", newline="") as lines:
-            return {row["name"]: int(row["index"]) for row in csv.DictReader(lines, delimiter="\t")}
+        return {"background": 0} | {name: value for value, name in read_label_table(table)}
     for folder in (references, references.parent):
         document = folder / "dataset.json"
         if document.is_file():

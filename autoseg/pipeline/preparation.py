@@ -101,6 +101,8 @@ def prepare_cases(
 def source_state(path: Path) -> str:
     """What tells whether a source file has changed: the file itself, its size and time of change."""
     real = path.resolve()
+    if not real.is_file():
+        raise BadInput(f"{path}: the image {real} is not there; restore it or convert the dataset again.")
     status = real.stat()
     return f"{real}:{status.st_size}:{status.st_mtime_ns}"
 

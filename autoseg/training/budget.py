@@ -16,7 +16,7 @@ AMPLE_STEPS = 4000
 NARROWEST = 16  # features at full resolution; below, CPU convolutions lose their vector width
 SMALLEST_BATCH = {2: 16, 3: 2}
 EPOCHS = 40
-FORGETTING_STEPS_SHARE = 50
+FORGETTING_STEPS_SHARE = 100
 FASTEST_FORGETTING = 0.1
 WARMUP = 2  # in spans of the momentum
 VALIDATION_SHARE = 8  # one validation batch for every so many steps: a few per cent of the time
@@ -58,7 +58,7 @@ def _narrowed(configuration: Configuration) -> Configuration:
 
 
 def _paced(spec: TrainingSpec, steps: int, budget_s: float) -> TrainingSpec:
-    """Epochs only pace the validation. Momentum forgets within a fiftieth of the schedule.
+    """Epochs only pace the validation. Momentum forgets within a hundredth of the schedule.
 
     The learning rate follows, so that rate / (1 - momentum), the size of a settled step, stays the plan's; it
     rises over the first steps, or the network learns background so thoroughly that it takes long to unlearn.

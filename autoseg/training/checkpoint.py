@@ -27,6 +27,7 @@ class Run:
     steps_in_epoch: int = 0
     loss_in_epoch: float = 0.0
     elapsed_s: float = 0.0
+    dice: float = 0.0  # of the last epoch, on patches
     smoothed_dice: float | None = None
     best_dice: float | None = None
 

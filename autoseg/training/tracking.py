@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from autoseg.io.workspace import naming_full_disk, write_text
+
 Record = Callable[[dict[str, Any]], None]
 
 
@@ -20,7 +22,7 @@ def tracker(folder: Path, epochs_done: int) -> Iterator[Record]:
     """
     path = folder / "progress.jsonl"
     kept = path.read_text(encoding="utf-8").splitlines()[:epochs_done] if path.is_file() else []
-    path.write_text("".join(line + "\n" for line in kept), encoding="utf-8")
+    write_text(path, "".join(line + "\n" for line in kept))
     try:
         from torch.utils.tensorboard import SummaryWriter
     except ImportError:
@@ -29,7 +31,7 @@ def tracker(folder: Path, epochs_done: int) -> Iterator[Record]:
         writer = SummaryWriter(str(folder), purge_step=epochs_done)
 
     def record(epoch: dict[str, Any]) -> None:
-        with path.open("a", encoding="utf-8") as lines:
+        with naming_full_disk(path), path.open("a", encoding="utf-8") as lines:
             lines.write(json.dumps(epoch) + "\n")
         if writer is not None:
             for name, value in epoch.items():

@@ -178,6 +178,7 @@ def end_epoch(
     dice = dict(zip(names, dice_from_counts(counts), strict=True))
     known = [value for value in dice.values() if value is not None]
     mean = sum(known) / len(known) if known else 0.0
+    run.dice = mean
     run.smoothed_dice = mean if run.smoothed_dice is None else SMOOTHING * run.smoothed_dice + (1 - SMOOTHING) * mean
     if run.best_dice is None or run.smoothed_dice > run.best_dice:
         run.best_dice = run.smoothed_dice
@@ -202,4 +203,6 @@ def end_epoch(
 def _describe(run: checkpoint.Run) -> str:
     if run.smoothed_dice is None or run.best_dice is None:
         return f"step {run.step}"
-    return f"step {run.step}  validation Dice {run.smoothed_dice:.3f} (best {run.best_dice:.3f})"
+    return (
+        f"step {run.step}  validation Dice {run.dice:.3f} (smoothed {run.smoothed_dice:.3f}, best {run.best_dice:.3f})"
+    )

@@ -108,15 +108,16 @@ def test_stored_key(tmp_path: Path):
 
 def test_a_failed_save_leaves_no_pair(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     store.save_case(tmp_path, make_case(), "old")
-    write, calls = store._write, []
+    write, calls = Path.write_bytes, []
 
-    def write_labels_only(*arguments: object) -> None:
-        calls.append(arguments)
+    def write_labels_only(path: Path, content: bytes) -> int:
+        calls.append(path)
         if len(calls) == 2:
+            write(path, content[:100])
             raise OSError("disk full")
-        write(*arguments)
+        return write(path, content)
 
-    monkeypatch.setattr(store, "_write", write_labels_only)
+    monkeypatch.setattr(Path, "write_bytes", write_labels_only)
     with pytest.raises(OSError, match="disk full"):
         store.save_case(tmp_path, make_case(seed=1), "new")
     assert store.stored_key(tmp_path, "sub-01") is None

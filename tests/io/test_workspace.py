@@ -1,18 +1,19 @@
 """Paths, atomic files and datasets by name."""
 
+import errno
 import json
 
 import pytest
 
 from autoseg.core.errors import BadInput
-from autoseg.io.workspace import Workspace, atomic, nearest_name, write_json, write_text
+from autoseg.io.workspace import Workspace, atomic, naming_full_disk, nearest_name, write_json, write_text
 
 
 def dataset(root, name="Cord", **changes):
     folder = root / "datasets" / name
     folder.mkdir(parents=True)
     channels, labels = {"0": "T2w", "1": "T1w"}, {"background": 0, "cord": 1}
-    document = {"channel_names": channels, "labels": labels, "file_ending": ".nii"}
+    document = {"channel_names": channels, "labels": labels, "numTraining": 1, "file_ending": ".nii"}
     write_json(folder / "dataset.json", {**document, **changes})
     write_text(folder / "cases.tsv", "case\tdomain\tsource\tsubject\na\tsite-1\t/data/site-1\tsite-1/sub-1\n")
     return Workspace(root)
@@ -31,6 +32,13 @@ def test_a_failed_write_leaves_the_old_file_and_no_trace(tmp_path):
         write_half()
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize(("number", "named"), [(errno.ENOSPC, "new"), (errno.EDQUOT, "new"), (errno.EACCES, "old")])
+def test_the_error_of_a_full_disk_names_the_file(tmp_path, number, named):
+    with pytest.raises(OSError, match="reason") as raised, naming_full_disk(tmp_path / "new"):
+        raise OSError(number, "reason", "old")
+    assert (raised.value.errno, raised.value.filename) == (number, str(tmp_path / "new") if named == "new" else "old")
 
 
 def test_a_json_document_with_nan_is_not_written(tmp_path):
@@ -58,6 +66,14 @@ def test_a_damaged_dataset_file_is_named(tmp_path):
     workspace = dataset(tmp_path)
     (tmp_path / "datasets/Cord/dataset.json").write_text(json.dumps({"labels": {}}))
     with pytest.raises(BadInput, match=r"dataset\.json: cannot be read"):
+        workspace.read_dataset("Cord")
+
+
+@pytest.mark.parametrize("row", ["", "a\tsite-1\n", "a\ts\t/data\ts/1\nb\ts\t/data\ts/2\n"])
+def test_a_damaged_table_of_cases_is_named(tmp_path, row):
+    workspace = dataset(tmp_path)
+    (tmp_path / "datasets/Cord/cases.tsv").write_text(f"case\tdomain\tsource\tsubject\n{row}")
+    with pytest.raises(BadInput, match=r"cases\.tsv: does not hold the 1 cases"):
         workspace.read_dataset("Cord")
 
 

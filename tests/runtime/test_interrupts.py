@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from autoseg.runtime.interrupts import stop_requests
+from autoseg.runtime.interrupts import interrupts, stop_requests
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -25,6 +25,17 @@ def test_a_second_interrupt_ends_at_once():
         assert stopping()
         with pytest.raises(KeyboardInterrupt):
             os.kill(os.getpid(), signal.SIGINT)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_outside_a_loop_a_signal_interrupts_and_is_remembered(number):
+    before = signal.getsignal(number)
+    with interrupts() as interrupted:
+        assert not interrupted()
+        with pytest.raises(KeyboardInterrupt):
+            os.kill(os.getpid(), number)
+        assert interrupted()
+    assert signal.getsignal(number) is before
 
 
 def test_a_thread_has_no_handlers_and_is_never_stopped():
