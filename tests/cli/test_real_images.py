@@ -21,13 +21,19 @@ def test_hippocampus_from_two_sites_to_a_third(autoseg, capsys, real_data, tmp_p
     assert plan["configurations"]["3d_fullres"]["patch_size"] == [40, 56, 40]
     assert plan["configurations"]["2d"]["patch_size"] == [56, 40]
 
-    train = ("train", "Hippocampus", "2d", "fold0", "--time-budget", "15s", "--device", "cpu", "--json")
+    # Counted steps: a time budget would leave a busy machine too few of them.
+    configuration = plan["configurations"]["2d"]
+    configuration["batch_size"] = 8
+    configuration["training"] |= {"steps_per_epoch": 15, "initial_learning_rate": 0.1, "momentum": 0.9}
+    (tmp_path / "workspace/datasets/Hippocampus/plan.json").write_text(json.dumps(plan))
+    train = ("train", "Hippocampus", "2d", "fold0", "--epochs", "3", "--device", "cpu", "--json")
     assert autoseg(*train) == 0
     validation = json.loads(capsys.readouterr().out)["fold0"]["validation"]
     assert len(validation["cases"]) == 28
     assert set(validation["domains"]) == {"hippocampus-a", "hippocampus-b"}
     fold = tmp_path / "workspace/models/Hippocampus/2d/fold0"
     epochs = [json.loads(line) for line in (fold / "progress.jsonl").read_text().splitlines()]
+    assert [epoch["step"] for epoch in epochs] == [15, 30, 45]
     assert epochs[-1]["loss"] < 0.5 * epochs[0]["loss"]
 
     images, output = tmp_path / "images", tmp_path / "segmentations"
