@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import platform
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 import torch
@@ -47,6 +50,27 @@ class Execution:
         """Such as ``cpu (2 threads), bf16, channels last``."""
         place = f"cpu ({torch.get_num_threads()} threads)" if self.device == "cpu" else self.device
         return f"{place}, {self.precision}" + (", channels last" if self.channels_last else "")
+
+
+@lru_cache(maxsize=4)
+def core_pool(workers: int, threads_each: int = 1) -> ThreadPoolExecutor:
+    """``workers`` threads in which torch computes on ``threads_each`` cores; kept for the life of the process.
+
+    Independent work side by side keeps all cores busy; one operation split over them waits at the end
+    of each for the slowest core (a training step on two cores takes 1.3 times as long that way).
+    """
+    elsewhere = torch.get_num_threads()
+    started = threading.Barrier(workers)
+
+    def start(_: int) -> None:
+        torch.get_num_threads()  # a thread takes the default at its first question, whatever was set before
+        torch.set_num_threads(threads_each)
+        started.wait()
+
+    pool = ThreadPoolExecutor(workers)
+    list(pool.map(start, range(workers)))
+    torch.set_num_threads(elsewhere)  # for threads to come: the setting is each thread's own
+    return pool
 
 
 def choose_device(requested: str | None) -> str:

@@ -12,7 +12,8 @@ from autoseg.core.plan import Configuration
 from autoseg.networks import build
 from autoseg.runtime.devices import Execution, candidates
 from autoseg.training.patches import Batch
-from autoseg.training.trainer import Assignment, make_optimizer, training_step
+from autoseg.training.step import training_step
+from autoseg.training.trainer import Assignment, make_optimizer
 
 LONG_STEP_S = 2.0
 PROBE_VOXELS = 2**17

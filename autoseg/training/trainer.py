@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -19,9 +18,10 @@ from autoseg.runtime.interrupts import stop_requests
 from autoseg.runtime.jobs import num_cores
 from autoseg.runtime.progress import progress
 from autoseg.training import augmentation, checkpoint
-from autoseg.training.losses import deep_supervision_loss, dice_from_counts, overlap_counts
+from autoseg.training.losses import dice_from_counts, overlap_counts
 from autoseg.training.patches import TRAINING_STREAM, VALIDATION_STREAM, Batch, PatchSource, batches
 from autoseg.training.schedule import Clock
+from autoseg.training.step import batch_parts, forward, in_parts, training_step
 from autoseg.training.tracking import Record, tracker
 
 SAVE_INTERVAL_S = 60.0
@@ -124,43 +124,19 @@ def patch_streams(
     return batches(training, run.step, workers), batches(plain, validated, min(workers, 1))
 
 
-def training_step(
-    network: nn.Module,
-    optimizer: torch.optim.Optimizer,
-    scaler: torch.amp.GradScaler,
-    batch: Batch,
-    execution: Execution,
-    configuration: Configuration,
-) -> float:
-    """One update of the weights; the loss of the batch."""
-    image, target = execution.place(batch.image), batch.target.to(execution.device, non_blocking=True)
-    optimizer.zero_grad(set_to_none=True)
-    with execution.autocast():
-        outputs = network(image)
-    loss = deep_supervision_loss(outputs, target, configuration.batch_dice)
-    scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
-    scaler.unscale_(optimizer)
-    nn.utils.clip_grad_norm_(network.parameters(), configuration.training.gradient_clip)
-    scaler.step(optimizer)
-    scaler.update()
-    value = float(loss.detach())
-    if not math.isfinite(value):
-        raise FloatingPointError(
-            f"the loss became {value}: lower initial_learning_rate in the plan, or look for extreme intensities."
-        )
-    return value
-
-
-@torch.no_grad()
 def validate(network: nn.Module, validation: Iterator[Batch], execution: Execution, num_batches: int) -> torch.Tensor:
     """Overlap counts ``(3, foreground classes)`` summed over patches of the validation cases."""
     network.eval()
     counts = torch.zeros(())
     for _ in range(num_batches):
         batch = next(validation)
-        with execution.autocast():
-            finest = network(execution.place(batch.image))[0]
-        counts = counts + overlap_counts(finest, batch.target.to(execution.device)).cpu()
+        image, target = execution.place(batch.image), batch.target.to(execution.device)
+
+        @torch.no_grad()
+        def count(part: slice, image: torch.Tensor = image, target: torch.Tensor = target) -> torch.Tensor:
+            return overlap_counts(forward(network, image[part], execution)[0], target[part]).cpu()
+
+        counts = counts + torch.stack(in_parts(count, batch_parts(len(image), execution))).sum(0)
     network.train()
     return counts
 

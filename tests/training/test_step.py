@@ -1,0 +1,87 @@
+"""A step in parts against one backward pass over the whole batch."""
+
+import threading
+
+import pytest
+import torch
+
+from autoseg.networks import build
+from autoseg.runtime.devices import Execution
+from autoseg.training import step
+from autoseg.training.losses import deep_supervision_loss
+from autoseg.training.patches import Batch
+from autoseg.training.trainer import make_optimizer
+
+CPU = Execution("cpu", "fp32", channels_last=False)
+
+
+@pytest.fixture
+def three_cores():
+    before = torch.get_num_threads()
+    torch.set_num_threads(3)
+    yield
+    torch.set_num_threads(before)
+
+
+def network_and_batch(configuration, size):
+    torch.manual_seed(0)
+    network = build(configuration.network, 1, 3)
+    network.deep_supervision = True
+    return network, torch.randn(size, 1, 16, 16, 16), torch.randint(3, (size, 16, 16, 16))
+
+
+@pytest.mark.usefixtures("three_cores")
+def test_the_batch_is_dealt_out_evenly_and_the_rest_comes_last():
+    assert step.batch_parts(7, CPU) == [slice(0, 2), slice(2, 4), slice(4, 6), slice(6, 7)]
+    assert step.batch_parts(3, CPU) == [slice(0, 1), slice(1, 2), slice(2, 3)]
+    assert step.batch_parts(2, CPU) == [slice(0, 1), slice(1, 2)]
+    assert step.batch_parts(1, CPU) == [slice(0, 1)]
+    assert step.batch_parts(7, Execution("cuda", "bf16", channels_last=True)) == [slice(0, 7)]
+
+
+@pytest.mark.usefixtures("three_cores")
+@pytest.mark.parametrize("batch_dice", [False, True])
+@pytest.mark.parametrize("size", [2, 3, 7])
+def test_gradients_and_loss_are_those_of_the_whole_batch(tiny_configuration, size, batch_dice):
+    network, image, target = network_and_batch(tiny_configuration, size)
+    expected = deep_supervision_loss(network(image), target, batch_dice)
+    expected.backward()
+    gradients = [weight.grad for weight in network.parameters()]
+    network.zero_grad(set_to_none=True)
+    loss = step.backward_in_parts(network, image, target, step.batch_parts(size, CPU), CPU, batch_dice)
+    torch.testing.assert_close(loss, expected)
+    for weight, gradient in zip(network.parameters(), gradients, strict=True):
+        if gradient is None:
+            assert weight.grad is None  # the head of the coarsest output has no weight in the loss
+        else:
+            torch.testing.assert_close(weight.grad, gradient, rtol=1e-3, atol=1e-5)
+
+
+@pytest.mark.usefixtures("three_cores")
+def test_every_core_computes_a_part_and_repeats_its_bits(tiny_configuration, monkeypatch):
+    original, seen = step.forward, []
+
+    def spy(network, image, execution):
+        seen.append((threading.get_ident(), len(image), torch.get_num_threads()))
+        return original(network, image, execution)
+
+    monkeypatch.setattr(step, "forward", spy)
+    results = []
+    for _ in range(2):
+        network, image, target = network_and_batch(tiny_configuration, 7)
+        optimizer = make_optimizer(network, tiny_configuration)
+        scaler = torch.amp.GradScaler("cpu", enabled=False)
+        step.training_step(network, optimizer, scaler, Batch(image, target), CPU, tiny_configuration)
+        results.append([weight.detach().clone() for weight in network.parameters()])
+    assert all(torch.equal(a, b) for a, b in zip(*results, strict=True))
+    assert sorted((size, cores) for _, size, cores in seen[:4]) == [(1, 3), (2, 1), (2, 1), (2, 1)]
+    assert len({thread for thread, size, _ in seen if size == 2}) == 3
+    assert torch.get_num_threads() == 3
+
+
+def test_a_loss_that_is_no_number_stops_with_the_remedy(tiny_configuration):
+    network, image, target = network_and_batch(tiny_configuration, 2)
+    optimizer = make_optimizer(network, tiny_configuration)
+    scaler = torch.amp.GradScaler("cpu", enabled=False)
+    with pytest.raises(FloatingPointError, match="lower initial_learning_rate"):
+        step.training_step(network, optimizer, scaler, Batch(image / 0, target), CPU, tiny_configuration)
