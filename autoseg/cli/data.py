@@ -139,8 +139,7 @@ def preprocess(
     made = read_or_make_plan(workspace, dataset)
     chosen = [require_configuration(made, name) for name in configurations or made.configurations]
     cases = workspace.read_dataset(dataset).cases
-    for configuration in chosen:
-        prepare_cases(workspace, made, configuration, cases)
+    prepare_cases(workspace, made, chosen, cases)
     folders = {c.name: str(workspace.preprocessed_folder(dataset, c.name)) for c in chosen}
     if as_json:
         print_json({"dataset": dataset, "num_cases": len(cases), "folders": folders})

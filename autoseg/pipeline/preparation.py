@@ -75,27 +75,32 @@ def require_labels(case: CaseFiles) -> Path:
 
 
 def prepare_cases(
-    workspace: Workspace, plan: Plan, configuration: Configuration, cases: Sequence[CaseFiles]
-) -> list[store.StoredCase]:
-    """Crop, normalise, resample and store every case that is not yet stored with the same settings."""
-    folder = workspace.preprocessed_folder(plan.dataset, configuration.name)
-    folder.mkdir(parents=True, exist_ok=True)
+    workspace: Workspace, plan: Plan, configurations: Sequence[Configuration], cases: Sequence[CaseFiles]
+) -> None:
+    """Crop, normalise, resample and store every case that is not yet stored with the same settings.
 
-    def prepare_one(case: CaseFiles) -> store.StoredCase:
+    A case is read once for all configurations.
+    """
+    folders = {one.name: workspace.preprocessed_folder(plan.dataset, one.name) for one in configurations}
+    for folder in folders.values():
+        folder.mkdir(parents=True, exist_ok=True)
+
+    def prepare_one(case: CaseFiles) -> None:
         labels = require_labels(case)
-        key = prepare.settings_key(plan, configuration, [source_state(path) for path in (*case.channels, labels)])
-        if store.stored_key(folder, case.name) != key:
-            image = images.read_channels(case.channels)
-            prepared = prepare.apply(case.name, image, images.read_labels(labels), plan, configuration)
-            store.save_case(folder, prepared, key, slices=configuration.network.dimensions == 2)
-        return store.open_case(folder, case.name)
+        sources = [source_state(path) for path in (*case.channels, labels)]
+        keys = {one.name: prepare.settings_key(plan, one, sources) for one in configurations}
+        missing = [one for one in configurations if store.stored_key(folders[one.name], case.name) != keys[one.name]]
+        if not missing:
+            return
+        image, label_map = images.read_channels(case.channels), images.read_labels(labels)
+        for one in missing:
+            prepared = prepare.apply(case.name, image, label_map, plan, one)
+            store.save_case(folders[one.name], prepared, keys[one.name], slices=one.network.dimensions == 2)
 
-    prepared = []
-    with progress(f"prepare {counted(len(cases), 'case')} for {configuration.name}") as shown:
-        for case in map_threads(prepare_one, cases):
-            prepared.append(case)
-            shown.update(len(prepared) / len(cases), case.name)
-    return prepared
+    names = " and ".join(folders)
+    with progress(f"prepare {counted(len(cases), 'case')} for {names}") as shown:
+        for done, (case, _) in enumerate(zip(cases, map_threads(prepare_one, cases), strict=True), start=1):
+            shown.update(done / len(cases), case.name)
 
 
 def source_state(path: Path) -> str:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from autoseg.core.case import CaseFiles
 from autoseg.core.errors import BadInput
 from autoseg.core.plan import Configuration, Decision, Plan, read_plan
+from autoseg.io import store
 from autoseg.io.workspace import RawDataset, Workspace, nearest_name, write_json, write_text
 from autoseg.pipeline.evaluation import Pair, evaluate_pairs
 from autoseg.pipeline.prediction import predict_cases
@@ -121,9 +122,9 @@ def train_fold(
         plan = read_plan((folder / "plan.json").read_text(encoding="utf-8"), str(folder / "plan.json"))
     wanted = set(fold.train) | set(fold.validation)
     cases = [case for case in dataset.cases if case.name in wanted]
-    stored = {
-        case.name: case for case in prepare_cases(workspace, plan, plan.configurations[configuration_name], cases)
-    }
+    prepare_cases(workspace, plan, [plan.configurations[configuration_name]], cases)
+    prepared = workspace.preprocessed_folder(dataset.name, configuration_name)
+    stored = {case.name: store.open_case(prepared, case.name) for case in cases}
 
     from autoseg.training.trainer import Assignment, train
 

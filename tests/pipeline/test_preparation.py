@@ -5,7 +5,7 @@ import json
 import pytest
 
 from autoseg.core.errors import BadInput
-from autoseg.io import images
+from autoseg.io import images, store
 from autoseg.pipeline import preparation
 from autoseg.pipeline.preparation import dataset_folds, plan_dataset, prepare_cases, require_configuration
 
@@ -27,29 +27,43 @@ def test_prepared_cases_are_kept_until_their_settings_or_sources_change(workspac
     monkeypatch.setattr(preparation.prepare, "apply", lambda name, *rest: done.append(name) or original(name, *rest))
     cases = workspace.read_dataset("Tiny").cases
     configuration = tiny_plan.configurations["3d_fullres"]
-    prepare_cases(workspace, tiny_plan, configuration, cases)
+    prepare_cases(workspace, tiny_plan, [configuration], cases)
     assert len(done) == 6
     larger = configuration.model_copy(update={"batch_size": 5})  # decides nothing about the arrays
-    prepare_cases(workspace, tiny_plan, larger, cases)
+    prepare_cases(workspace, tiny_plan, [larger], cases)
     assert len(done) == 6
     copy = cases[0].labels.read_bytes()
     cases[0].labels.unlink()
     cases[0].labels.write_bytes(copy)
-    prepare_cases(workspace, tiny_plan, configuration, cases)
+    prepare_cases(workspace, tiny_plan, [configuration], cases)
     assert len(done) == 7
     coarser = configuration.model_copy(update={"spacing_mm": (2.4, 2.0, 2.0)})
-    stored = prepare_cases(workspace, tiny_plan, coarser, cases)
+    prepare_cases(workspace, tiny_plan, [coarser], cases)
     assert len(done) == 13
-    assert stored[0].shape == (8, 12, 10)
+    folder = workspace.preprocessed_folder("Tiny", "3d_fullres")
+    assert store.open_case(folder, cases[0].name).shape == (8, 12, 10)
+
+
+def test_a_case_is_read_once_for_all_configurations(workspace, tiny_plan, monkeypatch):
+    read, original = [], images.read_image
+    monkeypatch.setattr(images, "read_image", lambda path: read.append(path) or original(path))
+    fine = tiny_plan.configurations["3d_fullres"]
+    coarse = fine.model_copy(update={"name": "3d_lowres", "spacing_mm": (2.4, 2.0, 2.0)})
+    cases = workspace.read_dataset("Tiny").cases
+    prepare_cases(workspace, tiny_plan, [fine, coarse], cases)
+    assert len(read) == len(set(read)) == 6
+    folders = [workspace.preprocessed_folder("Tiny", one.name) for one in (fine, coarse)]
+    assert [store.open_case(folder, cases[0].name).shape for folder in folders] == [(16, 24, 20), (8, 12, 10)]
 
 
 def test_a_damaged_prepared_case_is_made_again(workspace, tiny_plan):
     cases = workspace.read_dataset("Tiny").cases[:1]
     configuration = tiny_plan.configurations["3d_fullres"]
-    prepare_cases(workspace, tiny_plan, configuration, cases)
+    prepare_cases(workspace, tiny_plan, [configuration], cases)
     file = workspace.preprocessed_folder("Tiny", "3d_fullres") / f"{cases[0].name}.b2nd"
     file.write_bytes(file.read_bytes()[:50])
-    (case,) = prepare_cases(workspace, tiny_plan, configuration, cases)
+    prepare_cases(workspace, tiny_plan, [configuration], cases)
+    case = store.open_case(file.parent, cases[0].name)
     assert case.read(((0, 2),) * 3)[0].shape == (1, 2, 2, 2)
 
 
