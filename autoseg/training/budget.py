@@ -37,8 +37,9 @@ def fit_to_budget(
     while budget_s / step_s < enough and fitted.network.features_per_stage[0] > NARROWEST:
         fitted = _narrowed(fitted)
         step_s = seconds_per_step(fitted)
-    # Time grows with the batch at most proportionally.
-    batch = min(full.batch_size, max(smallest, int(smallest * budget_s / step_s / AMPLE_STEPS)))
+    # Time grows with the batch at most proportionally; whole multiples keep the cores evenly busy.
+    multiple = max(1, int(budget_s / step_s / AMPLE_STEPS))
+    batch = min(full.batch_size, smallest * multiple)
     if batch > smallest:
         fitted = fitted.model_copy(update={"batch_size": batch})
         step_s = seconds_per_step(fitted)
