@@ -1,10 +1,13 @@
 """Devices, number formats and layouts."""
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 import torch
 
 from autoseg.core.errors import BadInput
-from autoseg.runtime.devices import Execution, candidates, choose_device, native_precisions
+from autoseg.runtime.devices import Execution, candidates, choose_device, core_pool, native_precisions
 
 
 def test_an_unknown_device_is_refused_with_what_there_is():
@@ -42,3 +45,20 @@ def test_autocast_computes_in_the_format():
         assert (x @ x).dtype == torch.bfloat16
     with Execution("cpu", "fp32", False).autocast():
         assert (x @ x).dtype == torch.float32
+
+
+def test_a_pool_computes_on_its_own_cores_and_leaves_the_others_as_they_were():
+    before = torch.get_num_threads()
+    pool = core_pool(3, 1)
+    meeting = threading.Barrier(3)
+
+    def cores(_):
+        meeting.wait(10)  # nobody gets past it unless three threads run at once
+        torch.ones(2**16).exp()
+        return torch.get_num_threads()
+
+    assert list(pool.map(cores, range(3))) == [1, 1, 1]
+    assert torch.get_num_threads() == before
+    with ThreadPoolExecutor(1) as elsewhere:
+        assert elsewhere.submit(torch.get_num_threads).result() == before
+    assert core_pool(3, 1) is pool
