@@ -8,8 +8,10 @@ place first, so an image file implies a complete pair.
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -22,11 +24,12 @@ from autoseg.core.errors import BadInput
 from autoseg.core.geometry import Box, Shape, box_shape
 from autoseg.io.workspace import atomic
 
-# Small against a patch, so that little is decompressed in vain; larger blocks compress no better.
-CHUNK_EDGE_3D, BLOCK_EDGE_3D = 64, 32
-CHUNK_EDGE_2D, BLOCK_EDGE_2D = 256, 64
+# A block is what is decompressed: small against a patch, so that little is in vain; larger ones compress no better.
+CHUNK_3D, BLOCK_3D = (64, 64, 64), (32, 32, 32)
+CHUNK_SLICES, BLOCK_SLICES = (64, 256, 256), (1, 64, 64)
 MAX_LOCATIONS = 10_000
 LOCATIONS_SEED = 1234
+DECODED_BYTES = 2**27
 _TRACE = TypeAdapter(SpatialTrace)
 
 
@@ -53,6 +56,41 @@ class StoredCase:
         """
         image = _read_box(_open(_image_path(self.folder, self.name)), ((0, self.num_channels), *box), 0)
         return image, _read_box(_open(_labels_path(self.folder, self.name)), box, -1)
+
+
+@dataclass(frozen=True, eq=False)
+class DecodedCases:
+    """Small cases, kept in memory from when each is first read until ``limit_bytes`` are taken.
+
+    The rest is read from disk every time, and a case larger than a sixteenth of the limit always is. Nothing
+    is dropped for something new: of cases drawn at random none is likelier to come again than another.
+    """
+
+    limit_bytes: int = DECODED_BYTES
+    _taken_bytes: dict[StoredCase, int] = field(default_factory=dict)
+    _decoded: dict[StoredCase, tuple[npt.NDArray[np.float32], npt.NDArray[np.int16]]] = field(default_factory=dict)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def read(self, case: StoredCase, box: Box) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int16]]:
+        """The same as ``case.read(box)``, in arrays of the caller's own; threads may ask at once."""
+        decoded = self._decoded.get(case)
+        if decoded is None:
+            if not self._take(case):
+                return case.read(box)
+            decoded = self._decoded[case] = case.read(tuple((0, size) for size in case.shape))
+        image, labels = decoded
+        image = np.require(_read_box(image, ((0, case.num_channels), *box), 0), requirements=["C", "O"])
+        return image, np.require(_read_box(labels, box, -1), requirements=["C", "O"])
+
+    def _take(self, case: StoredCase) -> bool:
+        """Whether the caller is to decode the case and keep it; another thread may be at it already."""
+        size = prod(case.shape) * (case.num_channels * np.dtype(np.float32).itemsize + np.dtype(np.int16).itemsize)
+        with self._lock:
+            free = self.limit_bytes - sum(self._taken_bytes.values())
+            if case in self._taken_bytes or size > min(free, self.limit_bytes // 16):
+                return False
+            self._taken_bytes[case] = size
+            return True
 
 
 def save_case(folder: Path, case: Case, key: str, slices: bool = False) -> None:
@@ -138,8 +176,8 @@ def _frame(array: npt.NDArray[Any], notes: Mapping[str, object], slices: bool) -
     stored = blosc2.asarray(
         np.ascontiguousarray(array),
         contiguous=True,
-        chunks=_tile(array.shape, CHUNK_EDGE_2D if slices else CHUNK_EDGE_3D, slices),
-        blocks=_tile(array.shape, BLOCK_EDGE_2D if slices else BLOCK_EDGE_3D, slices),
+        chunks=_tile(array.shape, CHUNK_SLICES if slices else CHUNK_3D),
+        blocks=_tile(array.shape, BLOCK_SLICES if slices else BLOCK_3D),
         cparams=blosc2.CParams(
             codec=blosc2.Codec.ZSTD, clevel=1, filters=[blosc2.Filter.SHUFFLE], filters_meta=[0], nthreads=1
         ),
@@ -151,10 +189,9 @@ def _frame(array: npt.NDArray[Any], notes: Mapping[str, object], slices: bool) -
     return frame
 
 
-def _tile(shape: Sequence[int], edge: int, slices: bool) -> tuple[int, ...]:
-    """``edge`` along the last three axes (two for slices), 1 along those before, at most the array."""
-    tiled = 2 if slices else 3
-    return (*(1 for _ in shape[:-tiled]), *(min(edge, size) for size in shape[-tiled:]))
+def _tile(shape: Sequence[int], size: Sequence[int]) -> tuple[int, ...]:
+    """``size`` along the last three axes, 1 along those before, at most the array."""
+    return (*(1 for _ in shape[:-3]), *(min(wanted, extent) for wanted, extent in zip(size, shape[-3:], strict=True)))
 
 
 def _open(path: Path) -> Any:

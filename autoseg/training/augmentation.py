@@ -1,32 +1,64 @@
-"""Random transforms of a training patch: nnU-Net's list, built from batchgeneratorsv2.
+"""Random transforms of a training patch: nnU-Net's list, drawn first and applied afterwards.
 
-A patch enters enlarged (``initial_patch_size``), so that rotated and scaled corners hold image and
-not padding, and leaves at the plan's patch size. Intensity ranges and probabilities are those of
-nnU-Net v2.
+All choices come from the generator of the sample. What was drawn decides what has to be read: two in
+three samples are neither rotated nor scaled, and for those it is the patch and nothing around it.
+Order, probabilities and ranges are those of nnU-Net v2 (nnUNetTrainer.get_training_transforms).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 from autoseg.core.plan import AugmentationSpec, Configuration
-
-if TYPE_CHECKING:
-    import torch
+from autoseg.training import transforms
+from autoseg.training.spatial import Floats, Labels, Matrix, resample
 
 SMALLEST_SCALE = 0.7
 LARGEST_SCALE = 1.4
 ENLARGEMENT = 0.85  # nnU-Net's allowance: the largest zoom-out is not fully covered
 
-Sample = dict[str, "torch.Tensor"]
-Transform = Callable[..., Sample]
+P_ROTATION = 0.2
+P_SCALING = 0.2
+P_NOISE, NOISE_DEVIATIONS = 0.1, (0.0, 0.1)
+P_BLUR, P_BLUR_CHANNEL, BLUR_SIGMAS = 0.2, 0.5, (0.5, 1.0)
+P_BRIGHTNESS, BRIGHTNESS_FACTORS = 0.15, (0.75, 1.25)
+P_CONTRAST, CONTRAST_FACTORS = 0.15, (0.75, 1.25)
+P_LOW_RESOLUTION, P_LOW_RESOLUTION_CHANNEL, ZOOMS = 0.25, 0.5, (0.5, 1.0)
+P_INVERTED_GAMMA, P_GAMMA, GAMMAS = 0.1, 0.3, (0.7, 1.5)
+P_MIRROR = 0.5
+
+PerAxis = tuple[float, ...]
+PerChannel = tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Noise:
+    """One standard deviation for all channels; the voxels are drawn from a generator of this seed."""
+
+    standard_deviation: float
+    seed: int
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """The choices for one sample, in the order in which they are applied; None leaves a channel, or all, alone."""
+
+    matrix: Matrix | None  # rotation and scaling of the last axes, see autoseg.training.spatial
+    noise: Noise | None
+    blur: tuple[PerAxis | None, ...]  # per channel: standard deviations in voxels
+    brightness: PerChannel | None
+    contrast: PerChannel | None
+    low_resolution: tuple[PerAxis | None, ...]  # per channel: the share of the voxels that is kept
+    inverted_gamma: PerChannel | None
+    gamma: PerChannel | None
+    mirrored: tuple[int, ...]  # axes of the patch
 
 
 def initial_patch_size(patch_size: Sequence[int], augmentation: AugmentationSpec) -> tuple[int, ...]:
-    """The box to read so that a rotated patch stays inside it, in voxels.
+    """The box that would hold a rotated patch, in voxels; where it may lie decides where patches are centred.
 
     Per axis the largest extent over the rotations about single axes at the extreme angle (at most
     90 degrees), divided by 0.85; with ``dummy_2d`` axis 0 is neither rotated nor scaled.
@@ -43,103 +75,112 @@ def initial_patch_size(patch_size: Sequence[int], augmentation: AugmentationSpec
     return (patch_size[0], *enlarged) if augmentation.dummy_2d else enlarged
 
 
-def build_augmentation(configuration: Configuration) -> Transform:
-    """Training transform: ``{"image": (C, *initial), "segmentation": (1, *initial)}`` -> the same at patch size."""
-    from batchgeneratorsv2.transforms.utils.compose import ComposeTransforms
+def draw(configuration: Configuration, num_channels: int, random: np.random.Generator) -> Drawn:
+    """All choices for one sample."""
+    spec, dimensions = configuration.augmentation, len(configuration.patch_size)
 
-    spec = configuration.augmentation
-    patch_size = configuration.patch_size[1:] if spec.dummy_2d else configuration.patch_size
-    # Most images need an interpolation only where a rotation or a scale was drawn (36 % of them).
-    transforms = [*_in_plane(_spatial(tuple(patch_size), spec), spec.dummy_2d), *_intensity(spec), *_mirror(spec)]
-    if any(configuration.mask_normalization):
-        transforms.append(_mask_outside(configuration.mask_normalization))
-    compose: Transform = ComposeTransforms(transforms)
-    return compose
+    def happens(probability: float) -> bool:
+        return bool(random.random() < probability)
 
+    def factors(probability: float, limits: tuple[float, float]) -> PerChannel | None:
+        return tuple(_factor(limits, random) for _ in range(num_channels)) if happens(probability) else None
 
-def _spatial(patch_size: tuple[int, ...], spec: AugmentationSpec) -> Transform:
-    from batchgeneratorsv2.transforms.spatial.spatial import SpatialTransform
+    def sigmas() -> PerAxis:
+        return tuple(random.uniform(*BLUR_SIGMAS) for _ in range(dimensions))
 
-    angle = float(np.deg2rad(spec.rotation_degrees))
-    transform: Transform = SpatialTransform(
-        patch_size,
-        patch_center_dist_from_border=0,
-        random_crop=False,
-        p_elastic_deform=0,
-        p_rotation=0.2,
-        rotation=(-angle, angle),
-        p_scaling=0.2,
-        scaling=(SMALLEST_SCALE, LARGEST_SCALE),
-        p_synchronize_scaling_across_axes=1,
-        border_mode_seg="constant",
-        padding_value_seg=-1,
+    def zooms() -> PerAxis:
+        zoom = random.uniform(*ZOOMS)
+        return (1.0 if spec.dummy_2d else zoom, *(zoom for _ in range(dimensions - 1)))
+
+    untouched = (None,) * num_channels
+    return Drawn(
+        matrix=_draw_matrix(spec, dimensions - spec.dummy_2d, random),
+        noise=Noise(random.uniform(*NOISE_DEVIATIONS), int(random.integers(2**63))) if happens(P_NOISE) else None,
+        blur=tuple(sigmas() if happens(P_BLUR_CHANNEL) else None for _ in untouched) if happens(P_BLUR) else untouched,
+        brightness=factors(P_BRIGHTNESS, BRIGHTNESS_FACTORS),
+        contrast=factors(P_CONTRAST, CONTRAST_FACTORS),
+        low_resolution=tuple(zooms() if happens(P_LOW_RESOLUTION_CHANNEL) else None for _ in untouched)
+        if happens(P_LOW_RESOLUTION)
+        else untouched,
+        inverted_gamma=factors(P_INVERTED_GAMMA, GAMMAS),
+        gamma=factors(P_GAMMA, GAMMAS),
+        mirrored=tuple(axis for axis in spec.mirror_axes if happens(P_MIRROR)),
     )
-    return transform
 
 
-def _in_plane(transform: Transform, dummy_2d: bool) -> list[Transform]:
-    """Wrap a 2D transform so that it moves all slices of axis 0 alike."""
-    if not dummy_2d:
-        return [transform]
-    from batchgeneratorsv2.transforms.utils.pseudo2d import Convert2DTo3DTransform, Convert3DTo2DTransform
+def apply(
+    drawn: Drawn, configuration: Configuration, image: Floats, labels: Labels, centre: Sequence[float]
+) -> tuple[Floats, Labels]:
+    """Image ``(C, *box)``, which is overwritten, and labels ``(*box)`` of a window -> the same at patch size.
 
-    return [Convert3DTo2DTransform(), transform, Convert2DTo3DTransform()]
-
-
-def _intensity(spec: AugmentationSpec) -> list[Transform]:
-    from batchgeneratorsv2.transforms.intensity.brightness import MultiplicativeBrightnessTransform
-    from batchgeneratorsv2.transforms.intensity.contrast import BGContrast, ContrastTransform
-    from batchgeneratorsv2.transforms.intensity.gamma import GammaTransform
-    from batchgeneratorsv2.transforms.intensity.gaussian_noise import GaussianNoiseTransform
-    from batchgeneratorsv2.transforms.noise.gaussian_blur import GaussianBlurTransform
-    from batchgeneratorsv2.transforms.spatial.low_resolution import SimulateLowResolutionTransform
-    from batchgeneratorsv2.transforms.utils.random import RandomTransform
-
-    def gamma(p_invert: float) -> Transform:
-        transform: Transform = GammaTransform(
-            gamma=BGContrast((0.7, 1.5)),
-            p_invert_image=p_invert,
-            synchronize_channels=False,
-            p_per_channel=1,
-            p_retain_stats=1,
-        )
-        return transform
-
-    listed = [
-        (0.1, GaussianNoiseTransform(noise_variance=(0, 0.1), p_per_channel=1, synchronize_channels=True)),
-        (0.2, GaussianBlurTransform(blur_sigma=(0.5, 1.0), p_per_channel=0.5)),
-        (0.15, MultiplicativeBrightnessTransform(BGContrast((0.75, 1.25)), synchronize_channels=False)),
-        (0.15, ContrastTransform(BGContrast((0.75, 1.25)), preserve_range=True, synchronize_channels=False)),
-        (
-            0.25,
-            SimulateLowResolutionTransform(
-                scale=(0.5, 1),
-                synchronize_channels=False,
-                synchronize_axes=True,
-                ignore_axes=(0,) if spec.dummy_2d else (),
-                p_per_channel=0.5,
-            ),
-        ),
-        (0.1, gamma(p_invert=1)),
-        (0.3, gamma(p_invert=0)),
-    ]
-    return [RandomTransform(transform, apply_probability=probability) for probability, transform in listed]
-
-
-def _mirror(spec: AugmentationSpec) -> list[Transform]:
-    from batchgeneratorsv2.transforms.spatial.mirroring import MirrorTransform
-
-    return [MirrorTransform(spec.mirror_axes)] if spec.mirror_axes else []
-
-
-def _mask_outside(channels: Sequence[bool]) -> Transform:
-    """Zero the channels that were normalised within a mask wherever the label is -1 (outside it)."""
-
-    def mask(**sample: torch.Tensor) -> Sample:
-        outside = sample["segmentation"][0] < 0
-        for channel, masked in enumerate(channels):
+    ``centre`` is that of the window (``autoseg.training.spatial.window``), used where a rotation or scaling was drawn.
+    """
+    if drawn.matrix is not None:
+        image, labels = resample(image, labels, drawn.matrix, centre, configuration.patch_size)
+    if drawn.noise is not None:
+        transforms.add_noise(image, drawn.noise.standard_deviation, drawn.noise.seed)
+    for number, channel in enumerate(image):
+        _change_intensities(drawn, number, channel)
+    if drawn.mirrored:
+        labels = np.flip(labels, drawn.mirrored)
+        image = np.flip(image, tuple(axis + 1 for axis in drawn.mirrored))
+    if any(configuration.mask_normalization):
+        # Such a channel is 0 outside its mask, where the labels are -1.
+        outside = labels < 0
+        for channel, masked in zip(image, configuration.mask_normalization, strict=True):
             if masked:
-                sample["image"][channel][outside] = 0
-        return sample
+                np.copyto(channel, 0, where=outside)
+    return np.ascontiguousarray(image), np.ascontiguousarray(labels)
 
-    return mask
+
+def _change_intensities(drawn: Drawn, number: int, channel: Floats) -> None:
+    """The transforms of one channel, in place."""
+    sigmas, zooms = drawn.blur[number], drawn.low_resolution[number]
+    if sigmas is not None:
+        transforms.blur(channel, sigmas)
+    if drawn.brightness is not None:
+        channel *= np.float32(drawn.brightness[number])
+    if drawn.contrast is not None:
+        transforms.scale_contrast(channel, drawn.contrast[number])
+    if zooms is not None:
+        transforms.simulate_low_resolution(channel, zooms)
+    if drawn.inverted_gamma is not None:
+        transforms.change_gamma(channel, drawn.inverted_gamma[number], inverted=True)
+    if drawn.gamma is not None:
+        transforms.change_gamma(channel, drawn.gamma[number], inverted=False)
+
+
+def _factor(limits: tuple[float, float], random: np.random.Generator) -> float:
+    """Below 1 as often as above it, uniform on either side."""
+    low, high = limits
+    return random.uniform(low, 1) if random.random() < 0.5 else random.uniform(1, high)
+
+
+def _draw_matrix(spec: AugmentationSpec, dimensions: int, random: np.random.Generator) -> Matrix | None:
+    """Rotation times scaling, or None: both are rare. The scale is the same for all axes; above 1 structures shrink."""
+    rotates, scales = random.random() < P_ROTATION, random.random() < P_SCALING
+    if not (rotates or scales):
+        return None
+    matrix = np.eye(dimensions)
+    if rotates:
+        limit = float(np.deg2rad(spec.rotation_degrees))
+        matrix = rotation([random.uniform(-limit, limit) for _ in range(1 if dimensions == 2 else dimensions)])
+    return matrix * random.uniform(SMALLEST_SCALE, LARGEST_SCALE) if scales else matrix
+
+
+def rotation(angles: Sequence[float]) -> Matrix:
+    """In the plane by one angle, or in space about axis 0, then 1, then 2 by three; in radians."""
+    if len(angles) == 1:
+        return _turn(angles[0], 2, (0, 1))
+    # About axis 1 the turn goes from axis 2 to axis 0: the right-hand rule.
+    return _turn(angles[2], 3, (0, 1)) @ _turn(angles[1], 3, (2, 0)) @ _turn(angles[0], 3, (1, 2))
+
+
+def _turn(angle: float, dimensions: int, plane: tuple[int, int]) -> Matrix:
+    """The rotation from the first axis of the plane to the second."""
+    first, second = plane
+    matrix = np.eye(dimensions)
+    matrix[first, first] = matrix[second, second] = np.cos(angle)
+    matrix[second, first] = np.sin(angle)
+    matrix[first, second] = -np.sin(angle)
+    return matrix

@@ -1,15 +1,17 @@
-"""Which patch of which case a training step sees, and reading it.
+"""Which patch of which case a training step sees, and making it.
 
 Every sample is drawn from its own random generator, keyed by (seed, stream, step, index): the
-sequence is the same whatever is resumed, and whatever thread or process reads it.
+sequence is the same whatever is resumed, and whatever thread makes a sample.
 Axes are the plan's working axes; a 2D patch is a slice across axis 0.
 """
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from concurrent.futures import Future, wait
+from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import count
 
 import numpy as np
@@ -18,10 +20,14 @@ import torch
 
 from autoseg.core.geometry import Box
 from autoseg.core.plan import Configuration
-from autoseg.io.store import StoredCase
-from autoseg.training.augmentation import Transform
+from autoseg.io.store import DecodedCases, StoredCase
+from autoseg.runtime.devices import core_pool
+from autoseg.training import augmentation
+from autoseg.training.spatial import window
 
 TRAINING_STREAM, VALIDATION_STREAM = 0, 1
+TASKS_PER_WORKER = 4  # in a batch: enough to share out evenly, few enough that handing over costs nothing
+Sample = tuple[torch.Tensor, torch.Tensor]
 
 
 @dataclass(frozen=True)
@@ -38,32 +44,45 @@ class PatchSource:
 
     cases: Sequence[StoredCase]
     configuration: Configuration
-    read_size: tuple[int, ...]  # the patch size, enlarged where a transform follows
-    transform: Transform | None
+    augmented: bool
     stream: int
     seed: int
+    decoded: DecodedCases = field(default_factory=DecodedCases)
 
     def batch(self, step: int) -> Batch:
         """The batch of a step."""
-        samples = [self._sample(step, index) for index in range(self.configuration.batch_size)]
-        return Batch(torch.stack([image for image, _ in samples]), torch.stack([target for _, target in samples]))
+        return _stack([self.sample(step, index) for index in range(self.configuration.batch_size)])
 
-    def _sample(self, step: int, index: int) -> tuple[torch.Tensor, torch.Tensor]:
+    def sample(self, step: int, index: int) -> Sample:
+        """Image ``(C, *patch)`` and target ``(*patch)`` of one sample; threads may ask at once."""
         random = np.random.default_rng((self.seed, self.stream, step, index))
         case = self.cases[int(random.integers(len(self.cases)))]
+        patch_size, flat = self.configuration.patch_size, self.configuration.network.dimensions == 2
         foreground = is_foreground_sample(self.configuration, index, random)
-        box = draw_box(case, self.configuration, self.read_size, foreground, random)
-        image, labels = case.read(box)
-        if self.configuration.network.dimensions == 2:
+        around = draw_box(case, self.configuration, self._placed_size, foreground, random)
+        drawn = augmentation.draw(self.configuration, case.num_channels, random) if self.augmented else None
+        matrix = drawn.matrix if drawn else None
+        needed = window(matrix, patch_size, around[flat:], case.shape[flat:])
+        image, labels = self.decoded.read(case, (*around[:flat], *needed.box))
+        if flat:
             image, labels = image[:, 0], labels[0]
-        sample = {"image": torch.from_numpy(image), "segmentation": torch.from_numpy(labels)[None]}
-        if self.transform is not None:
-            # batchgeneratorsv2 draws from the global generators.
-            transform_seed = int(random.integers(2**32))
-            np.random.seed(transform_seed)
-            torch.manual_seed(transform_seed)
-            sample = self.transform(**sample)
-        return sample["image"].contiguous(), sample["segmentation"][0].clamp_min(0).long()
+        if drawn:
+            image, labels = augmentation.apply(drawn, self.configuration, image, labels, needed.centre)
+        return torch.from_numpy(image), torch.from_numpy(np.maximum(labels, 0).astype(np.int64))
+
+    @cached_property
+    def _placed_size(self) -> tuple[int, ...]:
+        """The size of the boxes whose middles are the middles of the patches."""
+        patch_size = self.configuration.patch_size
+        if not self.augmented:
+            return patch_size
+        return augmentation.initial_patch_size(patch_size, self.configuration.augmentation)
+
+
+def _stack(samples: Sequence[Sample]) -> Batch:
+    """By numpy: after an operation shared over cores, torch's threads keep those busy for milliseconds, waiting."""
+    image, target = (np.stack([part.numpy() for part in parts]) for parts in zip(*samples, strict=True))
+    return Batch(torch.from_numpy(image), torch.from_numpy(target))
 
 
 def is_foreground_sample(configuration: Configuration, index: int, random: np.random.Generator) -> bool:
@@ -113,39 +132,30 @@ def _foreground_voxel(case: StoredCase, random: np.random.Generator) -> tuple[in
     return tuple(int(i) for i in np.unravel_index(flat, case.shape))
 
 
-def batches(source: PatchSource, first_step: int, workers: int) -> Iterator[Batch]:
-    """Batches from ``first_step`` on, for ever, in order.
+def batches(source: PatchSource, first_step: int, workers: int, ahead: int) -> Iterator[Batch]:
+    """Batches from ``first_step`` on, for ever, in order; the same for all ``workers`` and ``ahead``.
 
-    0 workers: read when asked for. 1: one thread reads ahead. More: processes, since the transforms
-    draw from random generators that threads would share.
+    The samples of a batch are made side by side by ``workers`` threads, a batch when it is asked for and
+    ``ahead`` of them in advance; one worker and nothing in advance needs no thread. Closing the generator
+    leaves no work behind.
     """
-    if workers == 0:
+    if workers == 1 and ahead == 0:
         yield from map(source.batch, count(first_step))
-    elif workers == 1:
-        with ThreadPoolExecutor(1) as pool:
-            pending = [pool.submit(source.batch, first_step + ahead) for ahead in range(2)]
-            for step in count(first_step + 2):
-                pending.append(pool.submit(source.batch, step))
-                yield pending.pop(0).result()
-    else:
-        yield from torch.utils.data.DataLoader(
-            _Steps(source),  # type: ignore[arg-type]
-            sampler=count(first_step),
-            batch_size=None,
-            num_workers=workers,
-            worker_init_fn=_one_thread,
-        )
+    size, steps, pool = source.configuration.batch_size, count(first_step), core_pool(workers)
+    tasks = min(size, workers * TASKS_PER_WORKER)
+    parts = [range(size * task // tasks, size * (task + 1) // tasks) for task in range(tasks)]
 
+    def make(step: int, part: range) -> list[Sample]:
+        return [source.sample(step, index) for index in part]
 
-@dataclass(frozen=True)
-class _Steps:
-    """A PatchSource as the mapping that torch's loader wants (it asks for no more than this)."""
-
-    source: PatchSource
-
-    def __getitem__(self, step: int) -> Batch:
-        return self.source.batch(step)
-
-
-def _one_thread(_: int) -> None:
-    torch.set_num_threads(1)
+    pending: deque[list[Future[list[Sample]]]] = deque()
+    try:
+        while True:
+            while len(pending) <= ahead:
+                step = next(steps)
+                pending.append([pool.submit(make, step, part) for part in parts])
+            samples = [sample for task in pending[0] for sample in task.result()]
+            pending.popleft()
+            yield _stack(samples)
+    finally:
+        wait([task for tasks_of_step in pending for task in tasks_of_step if not task.cancel()])

@@ -16,8 +16,9 @@ from autoseg.networks import build
 from autoseg.runtime.devices import Execution
 from autoseg.runtime.interrupts import stop_requests
 from autoseg.runtime.jobs import num_cores
+from autoseg.runtime.memory import keep_freed_memory
 from autoseg.runtime.progress import progress
-from autoseg.training import augmentation, checkpoint
+from autoseg.training import checkpoint
 from autoseg.training.losses import dice_from_counts, overlap_counts
 from autoseg.training.patches import TRAINING_STREAM, VALIDATION_STREAM, Batch, PatchSource, batches
 from autoseg.training.schedule import Clock
@@ -25,6 +26,7 @@ from autoseg.training.step import batch_parts, forward, in_parts, training_step
 from autoseg.training.tracking import Record, tracker
 
 SAVE_INTERVAL_S = 60.0
+BATCHES_AHEAD = 3  # on a GPU, which computes while the cores read
 SMOOTHING = 0.9  # of the validation Dice that chooses the best weights (nnU-Net)
 
 
@@ -57,6 +59,7 @@ def train(assignment: Assignment, execution: Execution, clock: Clock) -> bool:
     Returns False if a signal stopped it before the end; the state is then on disk.
     """
     spec = assignment.configuration.training
+    keep_freed_memory()
     torch.manual_seed(spec.seed)
     network = build(assignment.configuration.network, assignment.num_channels, len(assignment.labels))
     network = execution.place_network(network, assignment.configuration.network.dimensions)
@@ -112,16 +115,14 @@ def patch_streams(
     assignment: Assignment, execution: Execution, run: checkpoint.Run
 ) -> tuple[Iterator[Batch], Iterator[Batch]]:
     """Endless training batches (augmented) and validation batches (plain), from where the run stands."""
-    configuration = assignment.configuration
-    seed = configuration.training.seed
-    enlarged = augmentation.initial_patch_size(configuration.patch_size, configuration.augmentation)
-    transform = augmentation.build_augmentation(configuration)
-    training = PatchSource(assignment.training, configuration, enlarged, transform, TRAINING_STREAM, seed)
-    plain = PatchSource(assignment.validation, configuration, configuration.patch_size, None, VALIDATION_STREAM, seed)
-    # On a CPU the network wants every core itself; readers would only take them away.
-    workers = 0 if execution.device == "cpu" else max(1, num_cores() - 2)
-    validated = run.epoch * configuration.training.validation_steps
-    return batches(training, run.step, workers), batches(plain, validated, min(workers, 1))
+    seed = assignment.configuration.training.seed
+    training = PatchSource(assignment.training, assignment.configuration, True, TRAINING_STREAM, seed)
+    plain = PatchSource(assignment.validation, assignment.configuration, False, VALIDATION_STREAM, seed)
+    # On a CPU the network wants every core itself: nothing is read ahead beside it.
+    on_cpu = execution.device == "cpu"
+    workers, ahead = (torch.get_num_threads(), 0) if on_cpu else (max(1, num_cores() - 2), BATCHES_AHEAD)
+    validated = run.epoch * assignment.configuration.training.validation_steps
+    return batches(training, run.step, workers, ahead), batches(plain, validated, workers, min(ahead, 1))
 
 
 def validate(network: nn.Module, validation: Iterator[Batch], execution: Execution, num_batches: int) -> torch.Tensor:

@@ -144,3 +144,61 @@ def test_threads_may_read_one_case(tmp_path: Path):
 
     with ThreadPoolExecutor(4) as pool:
         assert all(pool.map(read, range(200)))
+
+
+def test_decoded_cases_are_those_that_came_first_within_the_limit(tmp_path: Path):
+    cases = [make_case(f"sub-{number}", seed=number, shape=(6, 7, 8)) for number in range(40)]
+    for case in cases:
+        store.save_case(tmp_path, case, "key")
+    stored = [store.open_case(tmp_path, case.name) for case in cases]
+    size = 6 * 7 * 8 * (2 * 4 + 2)
+    decoded = store.DecodedCases(20 * size + 1)
+    for one in stored:
+        decoded.read(one, ((0, 1), (0, 1), (0, 1)))
+    for case in cases:
+        (tmp_path / f"{case.name}.b2nd").unlink()
+    box = ((-1, 4), (2, 9), (0, 8))
+    for case, one in zip(cases[:20], stored[:20], strict=True):
+        image, labels = decoded.read(one, box)
+        np.testing.assert_array_equal(image, np.pad(case.image, ((0, 0), (1, 0), (0, 2), (0, 0)))[:, :5, 2:])
+        padded = np.pad(case.labels, ((1, 0), (0, 2), (0, 0)), constant_values=-1)
+        np.testing.assert_array_equal(labels, padded[:5, 2:])
+    for one in stored[20:]:
+        with pytest.raises(BadInput, match="missing"):
+            decoded.read(one, box)
+
+
+def test_what_is_read_of_a_decoded_case_may_be_written_to(tmp_path: Path):
+    case = make_case(shape=(6, 7, 8))
+    store.save_case(tmp_path, case, "key")
+    stored, decoded = store.open_case(tmp_path, case.name), store.DecodedCases()
+    for box in (((0, 6), (0, 7), (0, 8)), ((1, 2), (0, 7), (0, 8))):
+        image, labels = decoded.read(stored, box)
+        image[:], labels[:] = 77, 77
+    image, labels = decoded.read(stored, ((0, 6), (0, 7), (0, 8)))
+    np.testing.assert_array_equal(image, case.image)
+    np.testing.assert_array_equal(labels, case.labels)
+
+
+def test_a_large_case_is_never_decoded_whole(tmp_path: Path):
+    case = make_case(shape=(6, 7, 8))
+    store.save_case(tmp_path, case, "key")
+    stored, decoded = store.open_case(tmp_path, case.name), store.DecodedCases(15 * 6 * 7 * 8 * 10)
+    decoded.read(stored, ((0, 1), (0, 1), (0, 1)))
+    (tmp_path / "sub-01.b2nd").unlink()
+    with pytest.raises(BadInput, match="missing"):
+        decoded.read(stored, ((0, 1), (0, 1), (0, 1)))
+
+
+def test_threads_may_read_decoded_cases(tmp_path: Path):
+    cases = [make_case(f"sub-{number}", seed=number, shape=(6, 7, 8)) for number in range(4)]
+    for case in cases:
+        store.save_case(tmp_path, case, "key")
+    stored, decoded = [store.open_case(tmp_path, case.name) for case in cases], store.DecodedCases()
+
+    def read(number: int) -> bool:
+        image, labels = decoded.read(stored[number % 4], ((0, 6), (0, 7), (0, 8)))
+        return bool((image == cases[number % 4].image).all() and (labels == cases[number % 4].labels).all())
+
+    with ThreadPoolExecutor(4) as pool:
+        assert all(pool.map(read, range(400)))

@@ -1,13 +1,18 @@
 """What a training step sees."""
 
+import threading
 from collections import Counter
+from dataclasses import replace
 from itertools import islice
+from math import prod
 
 import numpy as np
 import pytest
 import torch
 
-from autoseg.training.augmentation import build_augmentation, initial_patch_size
+from autoseg.core.geometry import box_shape
+from autoseg.io.store import DecodedCases
+from autoseg.training import augmentation
 from autoseg.training.patches import (
     TRAINING_STREAM,
     VALIDATION_STREAM,
@@ -20,37 +25,144 @@ from autoseg.training.patches import (
 
 @pytest.fixture
 def source(tiny_cases, tiny_configuration):
-    enlarged = initial_patch_size(tiny_configuration.patch_size, tiny_configuration.augmentation)
-    transform = build_augmentation(tiny_configuration)
-    return PatchSource(tiny_cases, tiny_configuration, enlarged, transform, TRAINING_STREAM, seed=3)
+    return PatchSource(tiny_cases, tiny_configuration, True, TRAINING_STREAM, seed=3)
+
+
+class Watched:
+    """A case that notes what is read of it, and can be told to wait or to fail."""
+
+    def __init__(self, case):
+        self.case = case
+        self.shape, self.num_channels, self.foreground = case.shape, case.num_channels, case.foreground
+        self.boxes = []
+        self.before = lambda: None
+
+    def read(self, box):
+        self.boxes.append(box)
+        self.before()
+        return self.case.read(box)
+
+
+def same(batch, expected):
+    return torch.equal(batch.image, expected.image) and torch.equal(batch.target, expected.target)
 
 
 def test_batches_have_the_patch_size_and_labels_without_padding_marks(source):
     batch = source.batch(0)
     assert batch.image.shape == (2, 1, 16, 16, 16)
+    assert batch.image.dtype == torch.float32
     assert batch.target.shape == (2, 16, 16, 16)
     assert batch.target.dtype == torch.int64
     assert 0 <= int(batch.target.min()) <= int(batch.target.max()) <= 2
 
 
-@pytest.mark.parametrize("workers", [0, 1, 2])
-def test_a_step_sees_the_same_batch_however_it_is_read_and_wherever_one_starts(source, workers):
+@pytest.mark.parametrize(("workers", "ahead"), [(1, 0), (1, 2), (2, 0), (3, 3)])
+@pytest.mark.parametrize("first_step", [0, 17])
+def test_a_step_sees_the_same_batch_however_it_is_made_and_wherever_one_starts(source, workers, ahead, first_step):
+    source = replace(source, configuration=source.configuration.model_copy(update={"batch_size": 15}))
+    made = batches(source, first_step, workers, ahead)
+    fresh = replace(source, decoded=DecodedCases())
+    for step, batch in enumerate(islice(made, 4), first_step):
+        assert same(batch, fresh.batch(step))
+    made.close()
+
+
+def test_samples_do_not_depend_on_the_number_of_threads_of_torch(tiny_cases, tiny_configuration):
+    """A patch large enough for torch to share out; the sums of each thread would round differently."""
+    large = tiny_configuration.model_copy(update={"patch_size": (64, 64, 64)})
+    source = PatchSource(tiny_cases, large, True, TRAINING_STREAM, seed=3)
+    threads = torch.get_num_threads()
+    try:
+        torch.set_num_threads(1)
+        alone = [source.sample(step, 1) for step in range(12)]
+        torch.set_num_threads(4)
+        assert all(torch.equal(source.sample(step, 1)[0], image) for step, (image, _) in enumerate(alone))
+    finally:
+        torch.set_num_threads(threads)
+
+
+def test_the_global_generators_are_neither_read_nor_moved(source):
     expected = source.batch(5)
-    torch.manual_seed(workers)
-    np.random.seed(workers)
-    batch = next(islice(batches(source, 4, workers), 1, None))
-    assert torch.equal(batch.image, expected.image)
-    assert torch.equal(batch.target, expected.target)
+    torch.manual_seed(1)
+    np.random.seed(1)
+    before = torch.get_rng_state(), np.random.get_state()[1:3]
+    assert all(same(one, source.batch(step)) for step, one in enumerate(islice(batches(source, 0, 2, 1), 6)))
+    assert same(source.batch(5), expected)
+    assert torch.equal(torch.get_rng_state(), before[0])
+    assert str(np.random.get_state()[1:3]) == str(before[1])
+
+
+def test_only_what_a_sample_needs_is_read(tiny_cases, tiny_configuration):
+    """The patch itself; where it is rotated or scaled, the box of its points, never more than the padded case."""
+    small = tiny_configuration.model_copy(update={"patch_size": (8, 8, 8)})
+    watched = Watched(tiny_cases[0])
+    source = PatchSource([watched], small, True, TRAINING_STREAM, 0, decoded=DecodedCases(0))
+    plain, moved = [], []
+    for step in range(100):
+        watched.boxes.clear()
+        source.sample(step, 0)
+        (box,) = watched.boxes
+        random = np.random.default_rng((0, TRAINING_STREAM, step, 0))
+        random.integers(1)
+        is_foreground_sample(small, 0, random)
+        draw_box(watched, small, augmentation.initial_patch_size((8, 8, 8), small.augmentation), False, random)
+        matrix = augmentation.draw(small, 1, random).matrix
+        (plain if matrix is None else moved).append(box)
+        if matrix is not None:
+            extent = np.abs(matrix) @ np.full(3, 7)
+            assert (np.array(box_shape(box)) <= np.floor(extent) + 3).all()
+    assert {box_shape(box) for box in plain} == {(8, 8, 8)}
+    assert len(plain) / 100 == pytest.approx(0.64, abs=0.15)
+    assert 8**3 / 4 < np.mean([prod(box_shape(box)) for box in moved]) < 3 * 8**3
+    assert max(prod(box_shape(box)) for box in moved) <= prod(size + 4 for size in watched.shape)
+
+
+def test_small_cases_are_read_once(tiny_cases, tiny_configuration):
+    watched = [Watched(case) for case in tiny_cases]
+    source = PatchSource(watched, tiny_configuration, True, TRAINING_STREAM, seed=3)
+    for step in range(40):
+        source.batch(step)
+    assert [len(case.boxes) for case in watched] == [1] * 6
+
+
+def test_no_more_than_asked_for_is_made_in_advance_and_closing_leaves_nothing_behind(tiny_cases, tiny_configuration):
+    watched, hold = Watched(tiny_cases[0]), threading.Event()
+    hold.set()
+    watched.before = hold.wait
+    source = PatchSource([watched], tiny_configuration, True, TRAINING_STREAM, 3, decoded=DecodedCases(0))
+    made = batches(source, 0, workers=2, ahead=3)
+    next(made)
+    hold.clear()
+    threading.Timer(0.2, hold.set).start()
+    made.close()  # waits for the two samples at work, not for those that have not begun
+    finished = len(watched.boxes)
+    assert 2 <= finished <= 2 * (1 + 3)
+    threading.Event().wait(0.05)
+    assert len(watched.boxes) == finished
+
+
+def test_what_goes_wrong_in_a_thread_is_raised_where_the_batch_is_asked_for(tiny_cases, tiny_configuration):
+    watched = Watched(tiny_cases[0])
+    source = PatchSource([watched], tiny_configuration, True, TRAINING_STREAM, 3, decoded=DecodedCases(0))
+    made = batches(source, 0, workers=2, ahead=2)
+    next(made)
+
+    def fail():
+        raise OSError("disk gone")
+
+    watched.before = fail
+    with pytest.raises(OSError, match="disk gone"):
+        list(islice(made, 5))
 
 
 def test_steps_samples_and_streams_differ(source, tiny_cases, tiny_configuration):
-    validation = PatchSource(tiny_cases, tiny_configuration, (16, 16, 16), None, VALIDATION_STREAM, seed=3)
+    validation = PatchSource(tiny_cases, tiny_configuration, False, VALIDATION_STREAM, seed=3)
     images = [*source.batch(0).image, *source.batch(1).image, *validation.batch(0).image]
     assert len({image.numpy().tobytes() for image in images}) == len(images)
 
 
 def test_an_unaugmented_patch_is_a_cut_of_the_stored_case(tiny_cases, tiny_configuration):
-    source = PatchSource(tiny_cases[:1], tiny_configuration, (16, 16, 16), None, VALIDATION_STREAM, seed=0)
+    source = PatchSource(tiny_cases[:1], tiny_configuration, False, VALIDATION_STREAM, seed=0)
     case = tiny_cases[0]
     whole, _ = case.read(tuple((0, size) for size in case.shape))
     windows = np.lib.stride_tricks.sliding_window_view(whole[0], (16, 16, 16)).reshape(-1, 16**3)
@@ -100,9 +212,27 @@ def test_whole_cases_are_centred(tiny_cases, tiny_configuration):
 def test_a_2d_patch_is_a_slice_across_axis_0(tiny_cases, tiny_configuration):
     network = tiny_configuration.network.model_copy(update={"dimensions": 2})
     flat = tiny_configuration.model_copy(update={"patch_size": (16, 16), "network": network})
-    source = PatchSource(tiny_cases[:1], flat, (16, 16), None, VALIDATION_STREAM, seed=0)
+    source = PatchSource(tiny_cases[:1], flat, False, VALIDATION_STREAM, seed=0)
     whole, _ = tiny_cases[0].read(tuple((0, size) for size in tiny_cases[0].shape))
     patch = source.batch(0).image[0, 0].numpy()
     assert patch.shape == (16, 16)
     windows = np.lib.stride_tricks.sliding_window_view(whole[0], (1, 16, 16)).reshape(-1, 16**2)
     assert (windows == patch.reshape(-1)).all(axis=1).any()
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_2d_patches_are_augmented_in_their_slice(tiny_cases, tiny_configuration, workers):
+    network = tiny_configuration.network.model_copy(update={"dimensions": 2})
+    spec = tiny_configuration.augmentation.model_copy(update={"rotation_degrees": 180.0, "mirror_axes": (0, 1)})
+    flat = tiny_configuration.model_copy(update={"patch_size": (16, 16), "network": network, "augmentation": spec})
+    watched = [Watched(case) for case in tiny_cases]
+    source = PatchSource(watched, flat, True, TRAINING_STREAM, seed=0, decoded=DecodedCases(0))
+    made = batches(source, 0, workers, 0)
+    for _ in range(20):
+        batch = next(made)
+        assert batch.image.shape == (2, 1, 16, 16)
+        assert batch.target.shape == (2, 16, 16)
+    shapes = [box_shape(box) for case in watched for box in case.boxes]
+    assert {first for first, *_ in shapes} == {1}
+    assert (1, 16, 16) in shapes
+    assert len(set(shapes)) > 5
