@@ -24,6 +24,7 @@ from autoseg.pipeline.preparation import (
     require_labels,
 )
 from autoseg.planning.folds import Fold
+from autoseg.runtime.memory import keep_freed_memory
 from autoseg.runtime.progress import counted, duration, say
 from autoseg.training.budget import fit_to_budget
 from autoseg.training.schedule import Clock
@@ -128,6 +129,7 @@ def train_fold(
 
     from autoseg.training.trainer import Assignment, train
 
+    keep_freed_memory()
     configuration = with_options(plan.configurations[configuration_name], options)
     clock = Clock(configuration.training)
     assignment = Assignment(

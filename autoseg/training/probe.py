@@ -16,7 +16,7 @@ from autoseg.training.step import training_step
 from autoseg.training.trainer import Assignment, make_optimizer
 
 LONG_STEP_S = 2.0
-PROBE_VOXELS = 2**17
+PROBE_VOXELS = 2**16
 
 
 def seconds_per_step(assignment: Assignment, execution: Execution) -> float:
@@ -44,7 +44,7 @@ def seconds_per_step(assignment: Assignment, execution: Execution) -> float:
 
 
 def fastest_execution(assignment: Assignment, device: str) -> Execution:
-    """Of the ways that the device offers, the one with the shortest step on one small patch."""
+    """Of the ways that the device offers, the one with the shortest step on small patches."""
     ways = candidates(device)
     if len(ways) == 1:
         return ways[0]
@@ -54,7 +54,7 @@ def fastest_execution(assignment: Assignment, device: str) -> Execution:
 
 
 def _small(configuration: Configuration) -> Configuration:
-    """A batch of one, its patch halved along the longest axis until it has few voxels."""
+    """A sample for each core, its patch halved along the longest axis until it has few voxels."""
     patch, multiple = list(configuration.patch_size), configuration.network.size_multiple
     while prod(patch) > PROBE_VOXELS:
         longest = patch.index(max(patch))
@@ -62,4 +62,5 @@ def _small(configuration: Configuration) -> Configuration:
         if halved == patch[longest]:
             break
         patch[longest] = halved
-    return configuration.model_copy(update={"batch_size": 1, "patch_size": tuple(patch)})
+    size = min(configuration.batch_size, torch.get_num_threads())
+    return configuration.model_copy(update={"batch_size": size, "patch_size": tuple(patch)})

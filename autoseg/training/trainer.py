@@ -16,7 +16,6 @@ from autoseg.networks import build
 from autoseg.runtime.devices import Execution
 from autoseg.runtime.interrupts import stop_requests
 from autoseg.runtime.jobs import num_cores
-from autoseg.runtime.memory import keep_freed_memory
 from autoseg.runtime.progress import progress
 from autoseg.training import checkpoint
 from autoseg.training.losses import dice_from_counts, overlap_counts
@@ -59,7 +58,6 @@ def train(assignment: Assignment, execution: Execution, clock: Clock) -> bool:
     Returns False if a signal stopped it before the end; the state is then on disk.
     """
     spec = assignment.configuration.training
-    keep_freed_memory()
     torch.manual_seed(spec.seed)
     network = build(assignment.configuration.network, assignment.num_channels, len(assignment.labels))
     network = execution.place_network(network, assignment.configuration.network.dimensions)
