@@ -75,6 +75,9 @@ def predict(
     step: Annotated[float, typer.Option(min=0.1, max=1.0, help="Distance of tiles in patch sizes.")] = 0.5,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Predict finished files again.")] = False,
     device: DeviceOption = None,
+    engine: Annotated[
+        str | None, typer.Option(help="torch or openvino (CPU only).", show_default="the faster one")
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Segment images. Each output has the name, grid and file type of its input.
@@ -97,6 +100,7 @@ def predict(
         mirroring,
         step,
         overwrite,
+        engine,
     )
     if as_json:
         print_json({"written": result.written, "skipped": result.skipped, "problems": result.problems})

@@ -7,35 +7,37 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import nn
 
-from autoseg.inference.sliding_window import pad_to
-from autoseg.runtime.devices import Execution
+from autoseg.inference.engines import Engine
+from autoseg.inference.lanes import Lanes, in_order
 
 
-@torch.inference_mode()
 def full_volume_logits(
-    networks: Sequence[nn.Module],
+    engines: Sequence[Engine],
     image: npt.NDArray[np.float32],
     patch_size: Sequence[int],
     size_multiple: Sequence[int],
-    execution: Execution,
+    lanes: Lanes,
 ) -> npt.NDArray[np.float32]:
     """``(C, *shape)`` -> logits ``(K, *shape)``: the mean over networks of one pass each.
 
-    The case is zero-padded to the size that the networks were trained at (their instance
-    normalisation sees the padding), or to the next multiple of their strides where it is larger.
+    The case is zero-padded, centred (the odd voxel above), to the size that the networks were trained at
+    (their instance normalisation sees the padding), or to the next multiple of their strides where it is larger.
     """
+    shape = image.shape[1:]
     size = [
         max(patch, -(-extent // multiple) * multiple)
-        for patch, extent, multiple in zip(patch_size, image.shape[1:], size_multiple, strict=True)
+        for patch, extent, multiple in zip(patch_size, shape, size_multiple, strict=True)
     ]
-    padded, inside = pad_to(torch.from_numpy(image)[None], size)
-    batch = execution.place(padded)
-    total = torch.zeros(())
-    for network in networks:
-        with execution.autocast():
-            logits = network(batch)
-        total = total + logits[..., *inside].float().cpu()
-    mean: npt.NDArray[np.float32] = total.div_(len(networks))[0].numpy()
-    return mean
+    before = [(padded - extent) // 2 for padded, extent in zip(size, shape, strict=True)]
+    inside = tuple(slice(start, start + extent) for start, extent in zip(before, shape, strict=True))
+    padded = np.zeros((len(image), *size), np.float32)
+    padded[:, *inside] = image
+    batch = torch.from_numpy(padded)[None]
+    total = None
+    for logits in in_order(lambda engine: engine(batch)[0].cpu().numpy(), engines, lanes.shared(len(engines)).workers):
+        part = logits[:, *inside]
+        total = part if total is None else np.add(total, part, out=total)
+    assert total is not None
+    total /= len(engines)
+    return np.ascontiguousarray(total)

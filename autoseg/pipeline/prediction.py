@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from autoseg.core.case import CaseFiles, Image
+from autoseg.core.case import Case, CaseFiles
 from autoseg.core.errors import BadInput
+from autoseg.core.plan import read_plan
 from autoseg.interop.prediction_inputs import find_inputs
 from autoseg.io import images
 from autoseg.io.workspace import Workspace, nearest_name, write_text
@@ -17,7 +18,7 @@ from autoseg.runtime.jobs import map_threads
 from autoseg.runtime.progress import counted, progress, say
 
 if TYPE_CHECKING:
-    from autoseg.inference.predictor import Predictor
+    from autoseg.inference.predictor import Labels, Predictor
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,8 @@ def predict_cases(
 ) -> Predicted:
     """Segment each case onto its own grid; finished files are kept unless ``overwrite``.
 
-    A case that cannot be used is reported and the others go on. The next image is read meanwhile.
+    A case that cannot be used is reported and the others go on. While the networks see a case, the next one
+    is read and prepared and the one before is written, each in a thread of its own.
     """
     output.mkdir(parents=True, exist_ok=True)
     names = {value: name for name, value in predictor.plan.labels.items()}
@@ -47,23 +49,35 @@ def predict_cases(
     todo = [case for case in cases if overwrite or not (output / output_name(case)).is_file()]
     written, problems = [], []
 
-    def read(case: CaseFiles) -> tuple[CaseFiles, Image | BadInput]:
+    def prepared(case: CaseFiles) -> tuple[CaseFiles, Case | BadInput]:
         try:
-            return case, images.read_channels(case.channels)
+            return case, predictor.prepare(case.name, images.read_channels(case.channels))
+        except BadInput as error:
+            return case, error
+
+    def segmented() -> Iterator[tuple[CaseFiles, Callable[[], Labels] | BadInput]]:
+        for case, ready in map_threads(prepared, todo, workers=1):
+            yield case, ready if isinstance(ready, BadInput) else predictor.segment(ready)
+            del ready
+
+    def write(found: tuple[CaseFiles, Callable[[], Labels] | BadInput]) -> tuple[CaseFiles, Path | BadInput]:
+        case, labels = found
+        path = output / output_name(case)
+        try:
+            if isinstance(labels, BadInput):
+                return case, labels
+            images.write_labels(path, labels(), like=case.channels[0])
+            return case, path
         except BadInput as error:
             return case, error
 
     with progress(f"predict {counted(len(todo), 'case')}") as shown:
-        for done, (case, image) in enumerate(map_threads(read, todo, workers=1), start=1):
-            path = output / output_name(case)
-            try:
-                if isinstance(image, BadInput):
-                    raise image
-                images.write_labels(path, predictor.predict(case.name, image), like=case.channels[0])
-                written.append(path)
-            except BadInput as error:
-                problems.append(str(error))
-                say(f"left out: {error}", style="red")
+        for done, (case, result) in enumerate(map_threads(write, segmented(), workers=1), start=1):
+            if isinstance(result, BadInput):
+                problems.append(str(result))
+                say(f"left out: {result}", style="red")
+            else:
+                written.append(result)
             shown.update(done / len(todo), case.name)
     skipped = [output / output_name(case) for case in cases if case not in todo]
     return Predicted(tuple(written), tuple(skipped), tuple(problems))
@@ -87,6 +101,7 @@ def predict(
     mirror: bool = True,
     step: float = 0.5,
     overwrite: bool = False,
+    engine: str | None = None,
 ) -> Predicted:
     """Segment the inputs with the trained folds of a configuration (default: the recommended one, if trained)."""
     from autoseg.inference.predictor import load_predictor
@@ -107,11 +122,12 @@ def predict(
             )
     chosen = fold_names or trained[configuration]
     models = [workspace.model_folder(dataset, configuration, fold) for fold in chosen]
-    predictor = load_predictor(models, configuration, device, mirror, step)
-    cases, problems = find_inputs(inputs, predictor.plan.channels)
+    channels = read_plan((models[0] / "plan.json").read_text(encoding="utf-8"), str(models[0])).channels
+    cases, problems = find_inputs(inputs, channels)
     for problem in problems:
         say(f"left out: {problem}", style="red")
-    say(f"{dataset} {configuration} {', '.join(chosen)} on {predictor.execution.describe()}")
+    predictor = load_predictor(models, configuration, device, mirror, step, engine, len(cases))
+    say(f"{dataset} {configuration} {', '.join(chosen)} on {predictor.describe()}")
     refuse_to_write_over(cases, output)
     predicted = predict_cases(predictor, cases, output, overwrite)
     return Predicted(predicted.written, predicted.skipped, (*problems, *predicted.problems))

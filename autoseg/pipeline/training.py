@@ -240,7 +240,7 @@ def validate_fold(
     folder = workspace.model_folder(dataset.name, configuration_name, fold_name)
     output = folder / "validation"
     held_out = [case for case in dataset.cases if case.name in set(fold.validation)]
-    predictor = load_predictor([folder], configuration_name, device)
+    predictor = load_predictor([folder], configuration_name, device, num_cases=len(held_out))
 
     def name(case: CaseFiles) -> str:
         return case.name + dataset.file_ending

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -24,6 +25,8 @@ from autoseg.preprocessing.resample import (
     resample_logits_to_labels,
     separate_axis,
 )
+
+Label = TypeVar("Label", bound=np.generic)
 
 PREPARATION_VERSION = 1  # raise it when apply gives other arrays for the same input
 
@@ -74,10 +77,14 @@ def undo(logits: npt.NDArray[np.float32], trace: SpatialTrace) -> npt.NDArray[np
     if logits.shape[1:] != tuple(trace.resampled_shape):
         raise ValueError(f"logits of shape {logits.shape} do not fit the prepared shape {trace.resampled_shape}")
     separate = separate_axis(trace.resampled_spacing_mm, trace.spacing_mm)
-    cropped = resample_logits_to_labels(logits, box_shape(trace.box), separate)
-    labels = np.zeros(tuple(trace.stored_shape[axis] for axis in trace.reorientation.axes), cropped.dtype)
-    labels[box_slices(trace.box)] = cropped
-    return np.ascontiguousarray(trace.reorientation.undo(labels))
+    return undo_labels(resample_logits_to_labels(logits, box_shape(trace.box), separate), trace)
+
+
+def undo_labels(cropped: npt.NDArray[Label], trace: SpatialTrace) -> npt.NDArray[Label]:
+    """The part of ``undo`` that follows resampling: labels of the box of ``trace`` -> ``(X, Y, Z)`` as stored."""
+    whole = np.zeros(tuple(trace.stored_shape[axis] for axis in trace.reorientation.axes), cropped.dtype)
+    whole[box_slices(trace.box)] = cropped
+    return np.ascontiguousarray(trace.reorientation.undo(whole))
 
 
 def settings_key(plan: Plan, configuration: Configuration, sources: Sequence[str]) -> str:

@@ -6,9 +6,9 @@ import torch
 from torch import nn
 
 from autoseg.inference.full_volume import full_volume_logits
-from autoseg.runtime.devices import Execution
+from autoseg.inference.lanes import Lanes
 
-CPU = Execution("cpu", "fp32", channels_last=False)
+LANES = Lanes(workers=2, batch=1)
 
 
 class Counting(nn.Module):
@@ -29,12 +29,12 @@ class Counting(nn.Module):
 def test_a_case_is_padded_to_the_trained_size_or_the_next_multiple_and_cut_back(shape, seen):
     network = Counting()
     image = np.random.default_rng(0).normal(size=(1, *shape)).astype(np.float32)
-    logits = full_volume_logits([network], image, (8, 24, 24), (4, 4, 4), CPU)
+    logits = full_volume_logits([network], image, (8, 24, 24), (4, 4, 4), LANES)
     assert network.sizes == [seen]
     np.testing.assert_array_equal(logits[0], image[0])
 
 
 def test_networks_are_averaged():
     image = np.ones((1, 4, 4, 4), dtype=np.float32)
-    logits = full_volume_logits([Counting(1.0), Counting(3.0)], image, (4, 4, 4), (4, 4, 4), CPU)
+    logits = full_volume_logits([Counting(1.0), Counting(3.0)], image, (4, 4, 4), (4, 4, 4), LANES)
     np.testing.assert_array_equal(logits[0], 2 * image[0])

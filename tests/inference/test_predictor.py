@@ -1,5 +1,7 @@
 """From a stored image to labels on its grid, and which folds go together."""
 
+import importlib.util
+
 import nibabel
 import numpy as np
 import pytest
@@ -9,6 +11,7 @@ from autoseg.core.case import Image
 from autoseg.core.errors import BadInput
 from autoseg.inference.predictor import load_predictor
 from autoseg.networks import build, model_file
+from autoseg.preprocessing import prepare
 
 
 def save_fold(folder, plan, seed=0):
@@ -65,3 +68,42 @@ def test_folds_prepared_differently_are_not_mixed(tmp_path, tiny_plan):
     folders = [save_fold(tmp_path / "fold0", tiny_plan), save_fold(tmp_path / "fold1", other)]
     with pytest.raises(BadInput, match="another preparation"):
         load_predictor(folders, "3d_fullres", "cpu")
+
+
+def test_labels_without_resampling_are_those_of_the_logits(tmp_path, tiny_plan, image):
+    """They are decided slab by slab, without the logits of the whole image."""
+    predictor = load_predictor([save_fold(tmp_path / "fold0", tiny_plan)], "3d_fullres", "cpu")
+    image = Image(np.pad(image.voxels, ((0, 0), (2, 3), (4, 0), (0, 9))), image.affine)
+    case = predictor.prepare("case", image)
+    assert case.trace.resampled_shape != case.trace.stored_shape  # cropped
+    np.testing.assert_array_equal(predictor.segment(case)(), prepare.undo(predictor.logits(case.image), case.trace))
+
+
+@pytest.mark.parametrize("waiting_bytes", [0, 2**27])
+def test_labels_with_resampling_are_those_of_the_logits(tmp_path, tiny_plan, image, monkeypatch, waiting_bytes):
+    monkeypatch.setattr("autoseg.inference.predictor.WAITING_LOGITS_BYTES", waiting_bytes)
+    predictor = load_predictor([save_fold(tmp_path / "fold0", tiny_plan)], "3d_fullres", "cpu")
+    coarse = Image(image.voxels, image.affine @ np.diag([1.5, 1, 1, 1]))
+    case = predictor.prepare("case", coarse)
+    labels = predictor.segment(case)()
+    assert labels.shape == image.shape
+    np.testing.assert_array_equal(labels, prepare.undo(predictor.logits(case.image), case.trace))
+
+
+@pytest.mark.skipif(importlib.util.find_spec("openvino") is None, reason="openvino is not installed")
+def test_both_engines_give_the_same_labels_and_say_their_name(tmp_path, tiny_plan, image):
+    folders = [save_fold(tmp_path / f"fold{seed}", tiny_plan, seed) for seed in range(2)]
+    ours, other = (load_predictor(folders, "3d_fullres", "cpu", engine=name) for name in ("torch", "openvino"))
+    assert ours.describe().endswith(", torch")
+    assert other.describe().endswith(", openvino")
+    labels = ours.predict("case", image)
+    assert (other.predict("case", image) == labels).mean() > 0.999
+
+
+def test_the_engine_depends_on_how_much_there_is_to_do(tmp_path, tiny_plan, monkeypatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: object())
+    monkeypatch.setattr("autoseg.inference.predictor.openvino_engine", lambda *_: None)
+    folder = save_fold(tmp_path / "fold0", tiny_plan)
+    assert load_predictor([folder], "3d_fullres", "cpu").engine_name == "torch"
+    assert load_predictor([folder], "3d_fullres", "cpu", num_cases=1000).engine_name == "openvino"
+    assert load_predictor([folder], "3d_fullres", "cpu", num_cases=1000, engine="torch").engine_name == "torch"

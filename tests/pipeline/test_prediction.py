@@ -1,13 +1,18 @@
 """Segmenting files."""
 
+import re
 import shutil
+import threading
 
 import nibabel
 import numpy as np
 import pytest
 
 from autoseg.core.errors import BadInput
-from autoseg.pipeline.prediction import predict
+from autoseg.inference.predictor import load_predictor
+from autoseg.interop.prediction_inputs import find_inputs
+from autoseg.io import images
+from autoseg.pipeline.prediction import predict, predict_cases
 from autoseg.pipeline.training import TrainingOptions, train
 
 
@@ -75,3 +80,51 @@ def test_what_is_not_trained_is_named(trained, workspace, tiny_bids, tmp_path):
         predict(trained, [tiny_bids], tmp_path, "Tiny", configuration="2d")
     with pytest.raises(BadInput, match=r"fold4 is not trained \(did you mean fold"):
         predict(trained, [tiny_bids], tmp_path, "Tiny", fold_names=["fold4"])
+
+
+def test_the_next_case_is_prepared_and_the_last_written_while_the_networks_run(
+    trained, tiny_bids, tmp_path, monkeypatch
+):
+    """A thread for each; results are in the order of the inputs, and few cases are held at a time."""
+    predictor = load_predictor([trained.model_folder("Tiny", "3d_fullres", "fold0")], "3d_fullres", "cpu")
+    cases, _ = find_inputs([tiny_bids], predictor.plan.channels)
+    begun, ended, threads = [], [], {}
+
+    def watched(stage, function, record):
+        def call(*arguments, **options):
+            threads.setdefault(stage, set()).add(threading.get_ident())
+            result = function(*arguments, **options)
+            record.append(stage)
+            assert len(begun) - len(ended) <= 4
+            return result
+
+        return call
+
+    monkeypatch.setattr(images, "read_channels", watched("read", images.read_channels, begun))
+    monkeypatch.setattr(images, "write_labels", watched("write", images.write_labels, ended))
+    result = predict_cases(predictor, cases, tmp_path, overwrite=True)
+    assert [path.name for path in result.written] == [case.channels[0].name for case in cases]
+    assert len(threads["read"]) == len(threads["write"]) == 1
+    assert len(threads["read"] | threads["write"] | {threading.get_ident()}) == 3
+
+
+def test_a_case_that_cannot_be_written_is_reported_and_the_others_go_on(trained, tiny_bids, tmp_path, monkeypatch):
+    write_labels = images.write_labels
+
+    def refuses_one(path, labels, like):
+        if "sub-01" in path.name:
+            raise BadInput(f"{path}: cannot be written.")
+        write_labels(path, labels, like)
+
+    monkeypatch.setattr(images, "write_labels", refuses_one)
+    result = predict(trained, [tiny_bids], tmp_path, "Tiny", device="cpu")
+    assert len(result.written) == 5
+    assert len(result.problems) == 1
+    assert "sub-01" in result.problems[0]
+
+
+def test_the_engine_can_be_chosen(trained, tiny_bids, tmp_path, capsys):
+    with pytest.raises(BadInput, match="unknown engine"):
+        predict(trained, [tiny_bids], tmp_path, "Tiny", device="cpu", engine="abacus")
+    predict(trained, [tiny_bids], tmp_path, "Tiny", device="cpu", engine="torch")
+    assert re.search(r"fold0, fold1 on cpu \(\d+ threads\), .*, torch\n", capsys.readouterr().err)

@@ -1,0 +1,143 @@
+"""Which engine runs, and that all give the same logits."""
+
+import importlib.util
+import sys
+
+import pytest
+import torch
+
+from autoseg.core.errors import BadInput
+from autoseg.core.plan import NetworkSpec
+from autoseg.inference.engines import OPENVINO_PAYS_FROM_VOXELS, choose_engine, openvino_engine, torch_engine
+from autoseg.networks import build
+from autoseg.runtime.devices import Execution, core_pool
+
+CPU = Execution("cpu", "fp32", channels_last=False)
+needs_openvino = pytest.mark.skipif(importlib.util.find_spec("openvino") is None, reason="openvino is not installed")
+MUCH = 10 * OPENVINO_PAYS_FROM_VOXELS
+
+
+@pytest.fixture
+def installed(monkeypatch):
+    """Sets whether openvino can be found."""
+
+    def pretend(there):
+        monkeypatch.setattr(
+            importlib.util, "find_spec", lambda name: object() if there and name == "openvino" else None
+        )
+
+    return pretend
+
+
+def random_network(dimensions):
+    spec = NetworkSpec(
+        name="plain_unet",
+        dimensions=dimensions,
+        features_per_stage=(8, 16, 32),
+        kernel_sizes=((3,) * dimensions,) * 3,
+        strides=((1,) * dimensions, (2,) * dimensions, (2,) * dimensions),
+        convs_per_stage=(2, 2, 2),
+        convs_per_stage_decoder=(2, 2),
+    )
+    torch.manual_seed(0)
+    network = build(spec, 2, 3).eval()
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter += 0.1 * torch.randn_like(parameter)  # norms that scale and shift
+    return network, spec
+
+
+def test_openvino_is_taken_on_a_cpu_where_it_is_installed_and_there_is_enough_to_do(installed):
+    installed(True)
+    assert choose_engine(None, "cpu", MUCH) == "openvino"
+    assert choose_engine(None, "cpu", 1000) == "torch"
+    assert choose_engine(None, "cuda", MUCH) == "torch"
+    assert choose_engine("torch", "cpu", MUCH) == "torch"
+    assert choose_engine("openvino", "cpu", 1000) == "openvino"
+
+
+def test_without_openvino_torch_is_taken_and_asking_for_it_names_the_remedy(installed):
+    installed(False)
+    assert choose_engine(None, "cpu", MUCH) == "torch"
+    with pytest.raises(BadInput, match=r"not installed; run `pip install autoseg\[openvino\]`"):
+        choose_engine("openvino", "cpu", MUCH)
+
+
+def test_what_cannot_be_is_said(installed):
+    installed(True)
+    with pytest.raises(BadInput, match="CPU only, not on cuda:1"):
+        choose_engine("openvino", "cuda:1", MUCH)
+    with pytest.raises(BadInput, match="--engine tensorrt: unknown engine; use torch or openvino"):
+        choose_engine("tensorrt", "cpu", MUCH)
+
+
+@needs_openvino
+@pytest.mark.parametrize(("dimensions", "size"), [(3, (16, 24, 8)), (2, (24, 40))])
+def test_openvino_gives_the_logits_of_torch(dimensions, size):
+    network, spec = random_network(dimensions)
+    engine = openvino_engine(network, CPU, 2, spec.size_multiple)
+    batch = torch.randn(5, 2, *size)
+    expected = torch_engine(network, CPU)(batch)
+    for part in (slice(0, 4), slice(4, 5), slice(0, 5)):  # a size, a smaller one (filled up) and a larger one
+        logits = engine(batch[part])
+        assert logits.shape == expected[part].shape
+        torch.testing.assert_close(logits, expected[part], atol=1e-3, rtol=0)
+        assert (logits.argmax(1) == expected[part].argmax(1)).float().mean() > 0.999
+
+
+@needs_openvino
+def test_openvino_calls_from_several_threads_do_not_mix():
+    network, spec = random_network(2)
+    engine = openvino_engine(network, CPU, 2, spec.size_multiple)
+    batches = [torch.randn(1, 2, 16, 16) for _ in range(12)]
+    together = list(core_pool(2).map(engine, batches))
+    for batch, logits in zip(batches, together, strict=True):
+        torch.testing.assert_close(logits, network(batch).detach(), atol=1e-3, rtol=0)
+
+
+@needs_openvino
+def test_the_conversion_leaves_the_network_as_it_was():
+    network, spec = random_network(3)
+    before = {name: type(module) for name, module in network.named_modules()}
+    openvino_engine(network, CPU, 2, spec.size_multiple)
+    assert {name: type(module) for name, module in network.named_modules()} == before
+
+
+@needs_openvino
+def test_openvino_does_not_report_its_use():
+    network, spec = random_network(2)
+    openvino_engine(network, CPU, 2, spec.size_multiple)
+    assert sys.modules["openvino_telemetry"] is None
+    assert not hasattr(sys.modules["openvino.tools.ovc"].telemetry, "consent")
+
+
+@needs_openvino
+def test_openvino_computes_in_the_number_format_of_the_execution(monkeypatch):
+    network, spec = random_network(2)
+    openvino_engine(network, CPU, 2, spec.size_multiple)  # imports it without its telemetry
+    import openvino
+
+    hints = []
+    compile_model = openvino.Core.compile_model
+
+    def recorded(core, model, device, options):
+        hints.append((options["INFERENCE_PRECISION_HINT"], options["NUM_STREAMS"]))
+        return compile_model(core, model, device, options)
+
+    monkeypatch.setattr(openvino.Core, "compile_model", recorded)
+    monkeypatch.setattr("autoseg.inference.engines.num_cores", lambda: 2)
+    for precision in ("fp32", "bf16"):
+        engine = openvino_engine(network, Execution("cpu", precision, False), 2, spec.size_multiple)
+        core_pool(1).submit(engine, torch.zeros(1, 2, 16, 16)).result()
+    assert hints == [("f32", 2), ("bf16", 2)]
+
+
+def test_torch_computes_in_the_layout_and_number_format_of_the_execution():
+    network, _ = random_network(3)
+    batch = torch.randn(1, 2, 8, 8, 8)
+    execution = Execution("cpu", "bf16", channels_last=True)
+    logits = torch_engine(execution.place_network(network, 3), execution)(batch)
+    assert logits.dtype == torch.float32
+    assert not logits.requires_grad
+    with torch.autocast("cpu", torch.bfloat16):
+        torch.testing.assert_close(logits, network(batch).detach().float(), atol=0.05, rtol=0.05)
