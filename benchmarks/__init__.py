@@ -1,0 +1,1 @@
+"""Speed, memory and accuracy of autoseg against nnU-Net on one machine: ``bin/bench``."""

@@ -1,0 +1,1 @@
+"""Scripts that run in autoseg's environment and print one JSON line."""
