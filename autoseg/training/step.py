@@ -20,6 +20,8 @@ from autoseg.training.losses import deep_supervision_loss
 from autoseg.training.patches import Batch
 
 MOST_PARTS = 8  # each holds gradients of its own, as large as the weights
+# For a single sample torch computes a small float32 layer in another, slow way: two on two cores take twice the time.
+SMALLEST_PART = {"fp32": 2, "bf16": 1, "fp16": 1}
 Outputs = list[torch.Tensor]  # logits, finest first
 Result = TypeVar("Result")
 
@@ -65,7 +67,9 @@ def batch_parts(size: int, execution: Execution) -> list[slice]:
 
     5 samples on 2 cores: samples 0-1, samples 2-3, and sample 4, which gets both cores.
     """
-    workers = min(size, torch.get_num_threads(), MOST_PARTS) if execution.device == "cpu" else 1
+    workers = min(size // SMALLEST_PART[execution.precision], torch.get_num_threads(), MOST_PARTS)
+    if execution.device != "cpu" or workers < 2:
+        return [slice(0, size)]
     each = size // workers
     parts = [slice(index * each, (index + 1) * each) for index in range(workers)]
     return [*parts, slice(workers * each, size)] if workers * each < size else parts

@@ -1,6 +1,7 @@
 """A step in parts against one backward pass over the whole batch."""
 
 import threading
+from itertools import pairwise
 
 import pytest
 import torch
@@ -33,22 +34,24 @@ def network_and_batch(configuration, size):
 @pytest.mark.usefixtures("three_cores")
 def test_the_batch_is_dealt_out_evenly_and_the_rest_comes_last():
     assert step.batch_parts(7, CPU) == [slice(0, 2), slice(2, 4), slice(4, 6), slice(6, 7)]
-    assert step.batch_parts(3, CPU) == [slice(0, 1), slice(1, 2), slice(2, 3)]
-    assert step.batch_parts(2, CPU) == [slice(0, 1), slice(1, 2)]
+    assert step.batch_parts(5, CPU) == [slice(0, 2), slice(2, 4), slice(4, 5)]
+    assert step.batch_parts(2, Execution("cpu", "bf16", channels_last=True)) == [slice(0, 1), slice(1, 2)]
+    assert step.batch_parts(3, CPU) == [slice(0, 3)]  # no part of a single sample in float32
     assert step.batch_parts(1, CPU) == [slice(0, 1)]
     assert step.batch_parts(7, Execution("cuda", "bf16", channels_last=True)) == [slice(0, 7)]
 
 
 @pytest.mark.usefixtures("three_cores")
 @pytest.mark.parametrize("batch_dice", [False, True])
-@pytest.mark.parametrize("size", [2, 3, 7])
-def test_gradients_and_loss_are_those_of_the_whole_batch(tiny_configuration, size, batch_dice):
-    network, image, target = network_and_batch(tiny_configuration, size)
+@pytest.mark.parametrize("parts", [(1, 2), (2, 4, 6, 7), (2, 4, 5)])
+def test_gradients_and_loss_are_those_of_the_whole_batch(tiny_configuration, parts, batch_dice):
+    network, image, target = network_and_batch(tiny_configuration, parts[-1])
     expected = deep_supervision_loss(network(image), target, batch_dice)
     expected.backward()
     gradients = [weight.grad for weight in network.parameters()]
     network.zero_grad(set_to_none=True)
-    loss = step.backward_in_parts(network, image, target, step.batch_parts(size, CPU), CPU, batch_dice)
+    slices = [slice(start, stop) for start, stop in pairwise((0, *parts))]
+    loss = step.backward_in_parts(network, image, target, slices, CPU, batch_dice)
     torch.testing.assert_close(loss, expected)
     for weight, gradient in zip(network.parameters(), gradients, strict=True):
         if gradient is None:
