@@ -12,40 +12,46 @@ from benchmarks.setting import DATASET, PEER_DATASET, Setting, peer_environment
 
 
 def train_both(setting: Setting, configuration: str, minutes: float) -> dict[str, Any]:
-    """Train fold 0 with each tool for so many minutes; what is known of it."""
+    """Train fold 0 with each tool for so many minutes, where that is not done; what is known of it."""
     root, home = material.workspace(setting), material.peer(setting)
-    seconds = minutes * 60
-    print(f"   training {configuration}, {minutes:g} minutes each", flush=True)
-    peer = run(
-        setting.peer_script("training", PEER_DATASET, configuration, "--seconds", seconds), peer_environment(home)
-    )
-    budget = f"{seconds:g}s"
-    options = ("--time-budget", budget, "--overwrite", "--device", "cpu", "--json")
-    ours = run(setting.autoseg(root, "train", DATASET, configuration, "fold0", *options))
-    facts = {
-        "minutes": minutes,
-        "peer_training": {key: value for key, value in peer.document.items() if key != "step_s"},
-        "peer_command_s": peer.seconds,
-        "our_command_s": ours.seconds,  # validates after the training
-        "our_validation_dice": ours.document["fold0"]["validation"]["mean"]["dice"],
-    }
-    record(setting, configuration).write_text(json.dumps(facts), encoding="utf-8")
+    seconds = f"{minutes * 60:g}"
+
+    def peer() -> dict[str, Any]:
+        command = setting.peer_script("training", PEER_DATASET, configuration, "--seconds", seconds)
+        ran = run(command, peer_environment(home))
+        return {"command_s": ran.seconds, **{key: value for key, value in ran.document.items() if key != "step_s"}}
+
+    def ours() -> dict[str, Any]:
+        options = ("--time-budget", f"{seconds}s", "--overwrite", "--device", "cpu", "--json")
+        ran = run(setting.autoseg(root, "train", DATASET, configuration, "fold0", *options))
+        dice = ran.document["fold0"]["validation"]["mean"]["dice"]
+        return {"command_s": ran.seconds, "validation_dice": dice}  # the command validates after the training
+
+    facts: dict[str, Any] = {"minutes": minutes}
+    for side, train in (("peer", peer), ("ours", ours)):
+        path = record(setting, configuration, side)
+        known = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+        if known.get("minutes") != minutes:
+            print(f"   training {configuration}, {side}, {minutes:g} minutes", flush=True)
+            known = {"minutes": minutes, **train()}
+            path.write_text(json.dumps(known), encoding="utf-8")
+        facts[side] = known
     return facts
 
 
 def trained(setting: Setting, configuration: str) -> dict[str, Any]:
     """What is known of the models there are; where there are none, both train for a minute first."""
-    material.workspace(setting)
-    material.peer(setting)
-    if record(setting, configuration).is_file():
-        facts: dict[str, Any] = json.loads(record(setting, configuration).read_text(encoding="utf-8"))
-        return facts
-    return train_both(setting, configuration, 0.2 if setting.quick else material.SUBSTITUTE_MINUTES)
+    known = record(setting, configuration, "ours")
+    if known.is_file():
+        minutes = json.loads(known.read_text(encoding="utf-8"))["minutes"]
+    else:
+        minutes = 0.2 if setting.quick else material.SUBSTITUTE_MINUTES
+    return train_both(setting, configuration, minutes)
 
 
-def record(setting: Setting, configuration: str) -> Path:
-    """The file that says that both are trained, and how."""
-    return setting.folder / f"trained-{configuration}.json"
+def record(setting: Setting, configuration: str, side: str) -> Path:
+    """The file that says that a side is trained, and how."""
+    return setting.folder / f"trained-{configuration}-{side}.json"
 
 
 def peer_predict(setting: Setting, configuration: str, images: Path, output: Path) -> list[str]:
