@@ -59,6 +59,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("rows", nargs="*", metavar="ROW", help="what to measure (default: everything, hours)")
     parser.add_argument("--list", action="store_true", help="show the rows")
     parser.add_argument("--minutes", type=float, default=10, help="of the trainings whose Dice is compared (10)")
+    parser.add_argument("--pairs", type=int, default=2, help="how often both sides of a short row run (2)")
     parser.add_argument("--folder", type=Path, help="working files, reused if they are there (default: .bench)")
     parser.add_argument("--quick", action="store_true", help="few cases and steps, to see that it runs; no figures")
     return parser.parse_args()
@@ -73,7 +74,8 @@ def make_setting(asked: argparse.Namespace) -> Setting:
         (ROOT / ".bench" / ".gitignore").write_text("*\n")
     python = os.environ.get("AUTOSEG_BENCH_PYTHON") or sys.executable
     peer = os.environ.get("AUTOSEG_BENCH_PEER_PYTHON") or str(ROOT / ".venv-peer" / "bin" / "python")
-    return Setting(folder, default_data().resolve(), python, peer, asked.minutes, asked.quick)
+    pairs = 1 if asked.quick else asked.pairs
+    return Setting(folder, default_data().resolve(), python, peer, asked.minutes, pairs, asked.quick)
 
 
 def attempt(name: str, setting: Setting) -> bool:

@@ -21,12 +21,8 @@ class Setting:
     python: str
     peer_python: str
     minutes: float  # of a training whose Dice is compared
+    pairs: int  # how often both sides of a short row run, by turns
     quick: bool  # few cases and steps, to see that a row runs
-
-    @property
-    def pairs(self) -> int:
-        """How often both sides run, by turns."""
-        return 1 if self.quick else 2
 
     def datasets(self) -> list[Path]:
         """What is trained on: 140 cases."""

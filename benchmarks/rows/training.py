@@ -10,7 +10,6 @@ from benchmarks.report import Result, compared
 from benchmarks.setting import DATASET, PEER_DATASET, Setting, peer_environment
 
 WARM_STEPS = 2  # not counted
-PAIRS = 2
 
 
 def train_3d(setting: Setting) -> Result:
@@ -40,7 +39,7 @@ def rate(setting: Setting, configuration: str, steps: int) -> Result:
         execution.append(document["execution"])
         return fmean(single["ours"][-1][WARM_STEPS:])
 
-    runs = alternate(1 if setting.quick else PAIRS, {"peer": peer, "ours": ours})
+    runs = alternate(setting.pairs, {"peer": peer, "ours": ours})
     planned = material.plan(setting).configurations[configuration]
     facts = {
         "step_s": single,
