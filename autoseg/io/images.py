@@ -83,7 +83,12 @@ def read_channels(paths: Sequence[Path]) -> Image:
 
 
 def read_labels(path: Path) -> npt.NDArray[np.int32]:
-    """Read a label map as ``(X, Y, Z)`` int32 in stored axis order.
+    """The voxels of ``read_label_map``."""
+    return read_label_map(path)[0]
+
+
+def read_label_map(path: Path) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.float64]]:
+    """Read a label map as ``(X, Y, Z)`` int32 in stored axis order, and its RAS affine.
 
     BadInput: whatever read_image refuses, negative values, values more than 1e-3 from an integer,
     and values scaled so small that all of them would round to background.
@@ -91,16 +96,15 @@ def read_labels(path: Path) -> npt.NDArray[np.int32]:
     with _reading(path):
         if _is_nifti(path):
             loaded = _open_nifti(path)
-            shape, _ = _nifti_grid(path, loaded)
+            shape, affine = _nifti_grid(path, loaded)
             stored = np.asanyarray(loaded.dataobj).reshape(shape, order="F")
         else:
-            stored, _ = _read_itk(path)
+            stored, affine = _read_itk(path)
     if stored.dtype.kind not in "iu":
         stored = _near_integers(path, stored)
     if stored.size and (int(stored.min()) < 0 or int(stored.max()) > np.iinfo(np.int32).max):
         raise BadInput(f"{path}: label values lie outside 0..2147483647; number the labels 0, 1, 2, ... .")
-    labels: npt.NDArray[np.int32] = stored.astype(np.int32)
-    return labels
+    return stored.astype(np.int32), affine
 
 
 def read_geometry(path: Path) -> tuple[tuple[int, int, int], npt.NDArray[np.float64]]:

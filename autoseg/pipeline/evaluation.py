@@ -51,15 +51,9 @@ def evaluate_pairs(
 
     def score(pair: Pair) -> CaseResult | BadInput:
         try:
-            prediction = images.read_labels(pair.prediction)
-            file = pair.reference.parts[0].path if isinstance(pair.reference, LabelSource) else pair.reference
-            shape, affine = images.read_geometry(pair.prediction)
-            if difference := grid_difference(*images.read_geometry(file), shape, affine):
-                raise BadInput(f"{pair.prediction}: {difference} {file.name}; compare segmentations of one image.")
-            reference = _read_reference(pair.reference, labels)
-            return CaseResult(
-                pair.case, pair.domain, case_metrics(prediction, reference, spacing_mm(affine), labels, surface)
-            )
+            prediction, reference, affine = read_both(pair, labels)
+            metrics = case_metrics(prediction, reference, spacing_mm(affine), labels, surface)
+            return CaseResult(pair.case, pair.domain, metrics)
         except BadInput as error:
             return error
 
@@ -121,10 +115,21 @@ def evaluate_folders(
     return evaluate_pairs(pairs, labels, output or predictions, surface)
 
 
-def _read_reference(reference: Path | LabelSource, labels: dict[str, int]) -> npt.NDArray[np.integer]:
-    if isinstance(reference, LabelSource):
-        return read_reference(reference, labels)
-    return images.read_labels(reference)
+def read_both(
+    pair: Pair, labels: dict[str, int]
+) -> tuple[npt.NDArray[np.integer], npt.NDArray[np.integer], npt.NDArray[np.float64]]:
+    """Prediction and reference ``(X, Y, Z)`` and the affine of the prediction; BadInput if their grids differ."""
+    prediction, affine = images.read_label_map(pair.prediction)
+    reference: npt.NDArray[np.integer]
+    if isinstance(pair.reference, LabelSource):
+        file = pair.reference.parts[0].path
+        reference, (_, reference_affine) = read_reference(pair.reference, labels), images.read_geometry(file)
+    else:
+        file = pair.reference
+        reference, reference_affine = images.read_label_map(file)
+    if difference := grid_difference(reference.shape, reference_affine, prediction.shape, affine):
+        raise BadInput(f"{pair.prediction}: {difference} {file.name}; compare segmentations of one image.")
+    return prediction, reference, affine
 
 
 def _references(folder: Path) -> dict[str, Path | LabelSource]:
