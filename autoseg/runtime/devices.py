@@ -57,7 +57,7 @@ def core_pool(workers: int, threads_each: int = 1) -> ThreadPoolExecutor:
     """``workers`` threads in which torch computes on ``threads_each`` cores; kept for the life of the process.
 
     Independent work side by side keeps all cores busy; one operation split over them waits at the end
-    of each for the slowest core (a training step on two cores takes 1.3 times as long that way).
+    of each for the slowest core (a training step on two cores takes 1.1 to 1.3 times as long that way).
     """
     elsewhere = torch.get_num_threads()
     started = threading.Barrier(workers)
