@@ -1,6 +1,5 @@
-"""Signals become a question."""
+"""Signals become a question. They are raised in this thread: sent to the process, any other may take them first."""
 
-import os
 import signal
 import threading
 
@@ -14,17 +13,17 @@ def test_a_signal_only_raises_the_flag(number):
     before = signal.getsignal(number)
     with stop_requests() as stopping:
         assert not stopping()
-        os.kill(os.getpid(), number)
+        signal.raise_signal(number)
         assert stopping()
     assert signal.getsignal(number) is before
 
 
 def test_a_second_interrupt_ends_at_once():
     with stop_requests() as stopping:
-        os.kill(os.getpid(), signal.SIGINT)
+        signal.raise_signal(signal.SIGINT)
         assert stopping()
         with pytest.raises(KeyboardInterrupt):
-            os.kill(os.getpid(), signal.SIGINT)
+            signal.raise_signal(signal.SIGINT)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -33,7 +32,7 @@ def test_outside_a_loop_a_signal_interrupts_and_is_remembered(number):
     with interrupts() as interrupted:
         assert not interrupted()
         with pytest.raises(KeyboardInterrupt):
-            os.kill(os.getpid(), number)
+            signal.raise_signal(number)
         assert interrupted()
     assert signal.getsignal(number) is before
 
