@@ -91,7 +91,7 @@ def test_an_interrupted_training_continues(autoseg, capsys, workspace, number):
 
         def stop():
             wait_for(fold / "progress.jsonl")
-            os.kill(os.getpid(), number)
+            signal.pthread_kill(threading.main_thread().ident, number)
 
         threading.Thread(target=stop).start()
         assert autoseg(*TRAIN, "60s") == 130
