@@ -65,8 +65,8 @@ def tiny_configuration() -> Configuration:
         features_per_stage=(4, 8, 8),
         kernel_sizes=((3, 3, 3),) * 3,
         strides=((1, 1, 1), (2, 2, 2), (2, 2, 2)),
-        convs_per_stage=(1, 1, 1),
-        convs_per_stage_decoder=(1, 1),
+        blocks_per_stage=(1, 1, 1),
+        blocks_per_decoder_stage=(1, 1),
     )
     return Configuration(
         name="3d_fullres",

@@ -26,8 +26,8 @@ class NetworkSpec(Frozen):
     features_per_stage: tuple[int, ...]
     kernel_sizes: tuple[tuple[int, ...], ...]
     strides: tuple[tuple[int, ...], ...]
-    convs_per_stage: tuple[int, ...]
-    convs_per_stage_decoder: tuple[int, ...]
+    blocks_per_stage: tuple[int, ...]
+    blocks_per_decoder_stage: tuple[int, ...]
 
     @property
     def size_multiple(self) -> tuple[int, ...]:

@@ -30,6 +30,6 @@ def build(spec: NetworkSpec, in_channels: int, out_channels: int) -> nn.Module:
         spec.features_per_stage,
         spec.kernel_sizes,
         spec.strides,
-        spec.convs_per_stage,
-        spec.convs_per_stage_decoder,
+        spec.blocks_per_stage,
+        spec.blocks_per_decoder_stage,
     )

@@ -1,6 +1,6 @@
 """The plain convolutional U-Net of nnU-Net (Isensee et al., Nature Methods 2021), 2D and 3D.
 
-Encoder stages of ``convs_per_stage`` convolutions, downsampling by strided convolution; decoder of
+Encoder stages of ``blocks_per_stage`` convolutions, downsampling by strided convolution; decoder of
 transposed convolutions and concatenated skips; one 1x1 segmentation head per decoder stage.
 """
 
@@ -30,8 +30,8 @@ class PlainConvUNet(nn.Module):
         features_per_stage: Sequence[int],
         kernel_sizes: Sequence[Sequence[int]],
         strides: Sequence[Sequence[int]],
-        convs_per_stage: Sequence[int],
-        convs_per_stage_decoder: Sequence[int],
+        blocks_per_stage: Sequence[int],
+        blocks_per_decoder_stage: Sequence[int],
     ) -> None:
         super().__init__()
         self.deep_supervision = False
@@ -45,7 +45,7 @@ class PlainConvUNet(nn.Module):
                     channels,
                     features_per_stage[stage],
                     kernel_sizes[stage],
-                    convs_per_stage[stage],
+                    blocks_per_stage[stage],
                     strides[stage],
                 )
             )
@@ -55,7 +55,9 @@ class PlainConvUNet(nn.Module):
             stage = num_stages - 2 - depth
             width = features_per_stage[stage]
             upsamplers.append(transposed_convolution(dimensions, channels, width, strides[stage + 1]))
-            decoder.append(ConvStack(dimensions, 2 * width, width, kernel_sizes[stage], convs_per_stage_decoder[depth]))
+            decoder.append(
+                ConvStack(dimensions, 2 * width, width, kernel_sizes[stage], blocks_per_decoder_stage[depth])
+            )
             heads.append(convolution(dimensions, width, out_channels, (1,) * dimensions))
             channels = width
         self.encoder = nn.ModuleList(encoder)

@@ -39,11 +39,11 @@ _COPIES_OF_LOGITS = 3  # probabilities, one-hot reference, gradient
 def count_parameters(network: NetworkSpec, in_channels: int, num_classes: int) -> int:
     """Weights of the plain U-Net, with biases, affine normalisation and one head per decoder stage."""
     features, total, before = network.features_per_stage, 0, in_channels
-    for width, kernel, convs in zip(features, network.kernel_sizes, network.convs_per_stage, strict=True):
+    for width, kernel, convs in zip(features, network.kernel_sizes, network.blocks_per_stage, strict=True):
         taps = math.prod(kernel)
         total += before * width * taps + (convs - 1) * width * width * taps + 3 * convs * width
         before = width
-    for depth, convs in enumerate(network.convs_per_stage_decoder):
+    for depth, convs in enumerate(network.blocks_per_decoder_stage):
         stage = len(features) - 2 - depth
         width, below, taps = features[stage], features[stage + 1], math.prod(network.kernel_sizes[stage])
         total += below * width * math.prod(network.strides[stage + 1]) + width
@@ -61,8 +61,8 @@ def training_bytes(
     """
     voxels = stage_voxels(patch_size, network.strides)
     maps = [f * v for f, v in zip(network.features_per_stage, voxels, strict=True)]
-    values = sum(2 * convs * fv for convs, fv in zip(network.convs_per_stage, maps, strict=True))
-    decoder = zip(network.convs_per_stage_decoder, reversed(maps[:-1]), strict=True)
+    values = sum(2 * convs * fv for convs, fv in zip(network.blocks_per_stage, maps, strict=True))
+    decoder = zip(network.blocks_per_decoder_stage, reversed(maps[:-1]), strict=True)
     values += sum((2 * convs + 2) * fv for convs, fv in decoder)
     values += _COPIES_OF_LARGEST_MAP * max(maps)
     values += (_COPIES_OF_LOGITS * num_classes + in_channels) * voxels[0]

@@ -113,8 +113,8 @@ def network_spec(topology: Topology, base_features: int = 32) -> NetworkSpec:
         features_per_stage=features_per_stage(num_stages, dimensions, base_features),
         kernel_sizes=topology.kernel_sizes,
         strides=topology.strides,
-        convs_per_stage=(2,) * num_stages,
-        convs_per_stage_decoder=(2,) * (num_stages - 1),
+        blocks_per_stage=(2,) * num_stages,
+        blocks_per_decoder_stage=(2,) * (num_stages - 1),
     )
 
 

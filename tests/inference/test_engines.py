@@ -36,8 +36,8 @@ def random_network(dimensions):
         features_per_stage=(8, 16, 32),
         kernel_sizes=((3,) * dimensions,) * 3,
         strides=((1,) * dimensions, (2,) * dimensions, (2,) * dimensions),
-        convs_per_stage=(2, 2, 2),
-        convs_per_stage_decoder=(2, 2),
+        blocks_per_stage=(2, 2, 2),
+        blocks_per_decoder_stage=(2, 2),
     )
     torch.manual_seed(0)
     network = build(spec, 2, 3).eval()

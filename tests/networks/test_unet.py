@@ -16,8 +16,8 @@ def spec(dimensions: int) -> NetworkSpec:
         features_per_stage=(4, 8, 16),
         kernel_sizes=((1, 3, 3)[-dimensions:], (3,) * dimensions, (3,) * dimensions),
         strides=((1,) * dimensions, (1, 2, 2)[-dimensions:], (2,) * dimensions),
-        convs_per_stage=(2, 2, 2),
-        convs_per_stage_decoder=(2, 2),
+        blocks_per_stage=(2, 2, 2),
+        blocks_per_decoder_stage=(2, 2),
     )
 
 

@@ -47,8 +47,8 @@ def as_nnunet(configuration: Configuration) -> dict[str, Any]:
         "features_per_stage": list(network.features_per_stage),
         "kernel_sizes": [list(kernel) for kernel in network.kernel_sizes],
         "strides": [list(stride) for stride in network.strides],
-        "n_conv_per_stage": list(network.convs_per_stage),
-        "n_conv_per_stage_decoder": list(network.convs_per_stage_decoder),
+        "n_conv_per_stage": list(network.blocks_per_stage),
+        "n_conv_per_stage_decoder": list(network.blocks_per_decoder_stage),
     }
 
 

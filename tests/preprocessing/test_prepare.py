@@ -31,8 +31,8 @@ def make_plan(spacing_mm=(1.0, 1.0, 1.0), axis_order=(0, 1, 2), schemes=("zscore
         features_per_stage=(4,),
         kernel_sizes=((3,) * dimensions,),
         strides=((1,) * dimensions,),
-        convs_per_stage=(1,),
-        convs_per_stage_decoder=(),
+        blocks_per_stage=(1,),
+        blocks_per_decoder_stage=(),
     )
     configuration = Configuration(
         name="only",
