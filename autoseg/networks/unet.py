@@ -11,7 +11,8 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
-from autoseg.networks.blocks import ConvStack, convolution, initialise_he_normal, transposed_convolution
+from autoseg.networks.blocks import ConvStack, initialise_he_normal
+from autoseg.networks.decoder import Decoder
 
 
 class PlainConvUNet(nn.Module):
@@ -35,35 +36,16 @@ class PlainConvUNet(nn.Module):
     ) -> None:
         super().__init__()
         self.deep_supervision = False
-        num_stages = len(features_per_stage)
-        channels = in_channels
-        encoder = []
-        for stage in range(num_stages):
-            encoder.append(
-                ConvStack(
-                    dimensions,
-                    channels,
-                    features_per_stage[stage],
-                    kernel_sizes[stage],
-                    blocks_per_stage[stage],
-                    strides[stage],
-                )
-            )
-            channels = features_per_stage[stage]
-        upsamplers, decoder, heads = [], [], []
-        for depth in range(num_stages - 1):  # 0 is the deepest decoder stage
-            stage = num_stages - 2 - depth
-            width = features_per_stage[stage]
-            upsamplers.append(transposed_convolution(dimensions, channels, width, strides[stage + 1]))
-            decoder.append(
-                ConvStack(dimensions, 2 * width, width, kernel_sizes[stage], blocks_per_decoder_stage[depth])
-            )
-            heads.append(convolution(dimensions, width, out_channels, (1,) * dimensions))
+        encoder, channels = [], in_channels
+        for width, kernel, convs, stride in zip(
+            features_per_stage, kernel_sizes, blocks_per_stage, strides, strict=True
+        ):
+            encoder.append(ConvStack(dimensions, channels, width, kernel, convs, stride))
             channels = width
         self.encoder = nn.ModuleList(encoder)
-        self.upsamplers = nn.ModuleList(upsamplers)
-        self.decoder = nn.ModuleList(decoder)
-        self.heads = nn.ModuleList(heads)
+        self.decoder = Decoder(
+            out_channels, dimensions, features_per_stage, kernel_sizes, strides, blocks_per_decoder_stage
+        )
         initialise_he_normal(self)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor | list[torch.Tensor]:
@@ -72,10 +54,5 @@ class PlainConvUNet(nn.Module):
         for stage in self.encoder:
             x = stage(x)
             skips.append(x)
-        skips.pop()
-        logits = []
-        for depth, (upsampler, stage, head) in enumerate(zip(self.upsamplers, self.decoder, self.heads, strict=True)):
-            x = stage(torch.cat((upsampler(x), skips.pop()), dim=1))
-            if self.deep_supervision or depth == len(self.decoder) - 1:
-                logits.append(head(x))
-        return logits[::-1] if self.deep_supervision else logits[-1]
+        logits: torch.Tensor | list[torch.Tensor] = self.decoder(skips, self.deep_supervision)
+        return logits

@@ -63,25 +63,21 @@ def forward(network: nn.Module, image: torch.Tensor, execution: Execution) -> Ou
 
 
 def batch_parts(size: int, execution: Execution) -> list[slice]:
-    """Equal parts of a batch for the cores, then what is left over; on another device, all of it.
+    """Nearly equal parts of a batch, one for each core; on another device, all of it.
 
-    5 samples on 2 cores: samples 0-1, samples 2-3, and sample 4, which gets both cores.
+    5 samples on 2 cores: samples 0-1 and samples 2-4.
     """
-    workers = min(size // SMALLEST_PART[execution.precision], torch.get_num_threads(), MOST_PARTS)
-    if execution.device != "cpu" or workers < 2:
-        return [slice(0, size)]
-    each = size // workers
-    parts = [slice(index * each, (index + 1) * each) for index in range(workers)]
-    return [*parts, slice(workers * each, size)] if workers * each < size else parts
+    parts = max(1, min(size // SMALLEST_PART[execution.precision], torch.get_num_threads(), MOST_PARTS))
+    if execution.device != "cpu":
+        parts = 1
+    return [slice(size * part // parts, size * (part + 1) // parts) for part in range(parts)]
 
 
 def in_parts(function: Callable[[slice], Result], parts: Sequence[slice]) -> list[Result]:
-    """``function`` of each part, in order: equal parts side by side, a smaller last one with every core."""
-    equal = [part for part in parts if part.stop - part.start == parts[0].stop]
-    if len(equal) == 1:
-        return [function(part) for part in parts]
-    pool = core_pool(len(equal), max(1, torch.get_num_threads() // len(equal)))
-    return [*pool.map(function, equal), *map(function, parts[len(equal) :])]
+    """``function`` of each part, side by side; the results in order."""
+    if len(parts) == 1:
+        return [function(parts[0])]
+    return list(core_pool(len(parts), max(1, torch.get_num_threads() // len(parts))).map(function, parts))
 
 
 def backward_in_parts(

@@ -42,7 +42,7 @@ def test_parameter_count_is_the_closed_form(dimensions):
 def test_without_deep_supervision_only_the_finest_head_is_evaluated():
     network = build(spec(3), in_channels=1, out_channels=2).eval()
     calls = []
-    for head in network.heads:
+    for head in network.decoder.heads:
         head.register_forward_hook(lambda *_: calls.append(1))
     single = network(torch.zeros(1, 1, 4, 8, 8))
     assert single.shape == (1, 2, 4, 8, 8)

@@ -66,8 +66,8 @@ def test_activations_are_those_of_the_real_network() -> None:
     topology = choose_topology((3, 1, 1), (8, 32, 32))
     network = build(network_spec(topology), 1, 4)
     sizes = []
-    counted = [*network.heads[-1:], *network.upsamplers]
-    counted += [unit for stack in (*network.encoder, *network.decoder) for unit in stack.convs]
+    counted = [*network.decoder.heads[-1:], *network.decoder.upsamplers]
+    counted += [unit.norm for stack in (*network.encoder, *network.decoder.stages) for unit in stack.convs]
     for module in counted:
         module.register_forward_hook(lambda _, __, output: sizes.append(output.numel()))
     with torch.no_grad():

@@ -32,9 +32,9 @@ def network_and_batch(configuration, size):
 
 
 @pytest.mark.usefixtures("three_cores")
-def test_the_batch_is_dealt_out_evenly_and_the_rest_comes_last():
-    assert step.batch_parts(7, CPU) == [slice(0, 2), slice(2, 4), slice(4, 6), slice(6, 7)]
-    assert step.batch_parts(5, CPU) == [slice(0, 2), slice(2, 4), slice(4, 5)]
+def test_the_batch_is_dealt_out_evenly():
+    assert step.batch_parts(7, CPU) == [slice(0, 2), slice(2, 4), slice(4, 7)]
+    assert step.batch_parts(5, CPU) == [slice(0, 2), slice(2, 5)]
     assert step.batch_parts(2, Execution("cpu", "bf16", channels_last=True)) == [slice(0, 1), slice(1, 2)]
     assert step.batch_parts(3, CPU) == [slice(0, 3)]  # no part of a single sample in float32
     assert step.batch_parts(1, CPU) == [slice(0, 1)]
@@ -43,7 +43,7 @@ def test_the_batch_is_dealt_out_evenly_and_the_rest_comes_last():
 
 @pytest.mark.usefixtures("three_cores")
 @pytest.mark.parametrize("batch_dice", [False, True])
-@pytest.mark.parametrize("parts", [(1, 2), (2, 4, 6, 7), (2, 4, 5)])
+@pytest.mark.parametrize("parts", [(1, 2), (2, 4, 7), (2, 5)])
 def test_gradients_and_loss_are_those_of_the_whole_batch(tiny_configuration, parts, batch_dice):
     network, image, target = network_and_batch(tiny_configuration, parts[-1])
     expected = deep_supervision_loss(network(image), target, batch_dice)
@@ -77,8 +77,8 @@ def test_every_core_computes_a_part_and_repeats_its_bits(tiny_configuration, mon
         step.training_step(network, optimizer, scaler, Batch(image, target), CPU, tiny_configuration)
         results.append([weight.detach().clone() for weight in network.parameters()])
     assert all(torch.equal(a, b) for a, b in zip(*results, strict=True))
-    assert sorted((size, cores) for _, size, cores in seen[:4]) == [(1, 3), (2, 1), (2, 1), (2, 1)]
-    assert len({thread for thread, size, _ in seen if size == 2}) == 3
+    assert sorted((size, cores) for _, size, cores in seen[:3]) == [(2, 1), (2, 1), (3, 1)]
+    assert len({thread for thread, _, _ in seen}) == 3
     assert torch.get_num_threads() == 3
 
 
