@@ -1,8 +1,8 @@
 """What of a plan fits into a time budget: batch, width of the network, steps, momentum.
 
 nnU-Net's schedule (250,000 steps) takes hours to days. In minutes, many small steps of a narrower
-network end far above few large ones (docs/decisions/0003), so a budget first shrinks the batch, then
-the network, until enough steps remain; what time is left over goes back into the batch.
+network end far above few large ones (docs/decisions/0003), so a budget shrinks the batch first and takes
+the widest network that still gets enough steps; what time is left over goes back into the batch.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ ENOUGH_STEPS = {2: 2500, 3: 1000}  # a batch of slices holds fewer voxels than o
 AMPLE_STEPS = 4000
 NARROWEST = 16  # features at full resolution; below, CPU convolutions lose their vector width
 SMALLEST_BATCH = {2: 16, 3: 2}
+LEAST_COST_OF_DOUBLING = 1.5  # of a step, when the width is doubled; between 2 and 4 where convolutions take the time
 EPOCHS = 40
 FORGETTING_STEPS_SHARE = 100
 FASTEST_FORGETTING = 0.1
@@ -32,11 +33,17 @@ def fit_to_budget(
     full = configuration
     smallest = min(full.batch_size, 1 if full.whole_case else SMALLEST_BATCH[full.network.dimensions])
     fitted = full.model_copy(update={"batch_size": smallest})
-    step_s = seconds_per_step(fitted)
     enough = ENOUGH_STEPS[full.network.dimensions]
-    while budget_s / step_s < enough and fitted.network.features_per_stage[0] > NARROWEST:
-        fitted = _narrowed(fitted)
-        step_s = seconds_per_step(fitted)
+    # From the narrowest on: measuring a network that is far too slow would cost much of a short budget.
+    narrowest, *wider = [_of_width(fitted, width) for width in _widths(full.network.features_per_stage[0])]
+    fitted, step_s = narrowest, seconds_per_step(narrowest)
+    for candidate in wider:
+        if budget_s / (LEAST_COST_OF_DOUBLING * step_s) < enough:
+            break
+        candidate_s = seconds_per_step(candidate)
+        if budget_s / candidate_s < enough:
+            break
+        fitted, step_s = candidate, candidate_s
     # Time grows with the batch at most proportionally; whole multiples keep the cores evenly busy.
     multiple = max(1, int(budget_s / step_s / AMPLE_STEPS))
     batch = min(full.batch_size, smallest * multiple)
@@ -49,10 +56,17 @@ def fit_to_budget(
     return fitted, _decisions(full, fitted, steps, step_s)
 
 
-def _narrowed(configuration: Configuration) -> Configuration:
-    """Half the width, but not below ``NARROWEST`` at full resolution."""
+def _widths(planned: int) -> list[int]:
+    """The planned features at full resolution, its halves down to ``NARROWEST``, ascending."""
+    widths = [planned]
+    while widths[0] > NARROWEST:
+        widths.insert(0, max(NARROWEST, widths[0] // 2))
+    return widths
+
+
+def _of_width(configuration: Configuration, base: int) -> Configuration:
+    """The configuration with ``base`` features at full resolution, the other stages in proportion."""
     planned = configuration.network.features_per_stage
-    base = max(NARROWEST, planned[0] // 2)
     features = tuple(width * base // planned[0] for width in planned)
     network = configuration.network.model_copy(update={"features_per_stage": features})
     return configuration.model_copy(update={"network": network})

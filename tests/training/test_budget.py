@@ -44,6 +44,23 @@ def test_the_network_never_gets_narrower_than_vectors(planned):
     assert fitted.network.features_per_stage[0] == NARROWEST
 
 
+def test_networks_that_cannot_be_fast_enough_are_not_measured(planned):
+    measured = []
+
+    def measure(configuration):
+        measured.append(configuration.network.features_per_stage[0])
+        return machine(1.0)(configuration)
+
+    network = planned.network.model_copy(update={"features_per_stage": (64, 128, 256)})
+    wide = planned.model_copy(update={"network": network})
+    fit_to_budget(wide, 60, measure)
+    assert measured == [16]
+    measured.clear()
+    fitted, _ = fit_to_budget(wide, 3600, measure)
+    assert measured == [16, 32, 64]
+    assert fitted.network.features_per_stage[0] == 32
+
+
 def test_a_width_between_is_narrowed_to_the_narrowest(planned):
     network = planned.network.model_copy(update={"features_per_stage": (24, 48, 96)})
     fitted, _ = fit_to_budget(planned.model_copy(update={"network": network}), 1, machine(1.0))
