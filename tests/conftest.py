@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from autoseg.core.fingerprint import IntensityStatistics
+from autoseg.core.labels import Labels
 from autoseg.core.plan import AugmentationSpec, Configuration, NetworkSpec, Plan, TrainingSpec
 from autoseg.io.images import read_image, read_labels
 from autoseg.io.store import StoredCase, open_case, save_case
@@ -93,7 +94,7 @@ def tiny_plan(tiny_configuration: Configuration) -> Plan:
         dataset="Tiny",
         planner="default",
         channels=("T1w",),
-        labels={"background": 0, "shell": 1, "core": 2},
+        labels=Labels(values={"background": 0, "shell": 1, "core": 2}),
         file_ending=".nii.gz",
         axis_order=(2, 1, 0),
         intensities=(statistics,),

@@ -6,15 +6,11 @@ All axes are canonical (X, Y, Z = right, anterior, superior); all lengths are mi
 from __future__ import annotations
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict
+
+from autoseg.core.document import Frozen
+from autoseg.core.labels import Labels
 
 SCHEMA_VERSION = 1
-
-
-class Frozen(BaseModel):
-    """An immutable document part that refuses unknown keys."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class IntensityStatistics(Frozen):
@@ -54,7 +50,7 @@ class Fingerprint(Frozen):
     schema_version: int = SCHEMA_VERSION
     dataset: str
     channels: tuple[str, ...]
-    labels: dict[str, int]
+    labels: Labels
     cases: tuple[CaseMeasurement, ...]
     intensities: tuple[IntensityStatistics, ...]  # one per channel
     domain_intensities: dict[str, tuple[IntensityStatistics, ...]]

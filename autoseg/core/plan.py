@@ -10,8 +10,10 @@ from typing import Literal
 
 from pydantic import Field, ValidationError, model_validator
 
+from autoseg.core.document import Frozen
 from autoseg.core.errors import BadInput
-from autoseg.core.fingerprint import Frozen, IntensityStatistics
+from autoseg.core.fingerprint import IntensityStatistics
+from autoseg.core.labels import Labels
 
 SCHEMA_VERSION = 1
 
@@ -72,6 +74,7 @@ class Configuration(Frozen):
     batch_size: int = Field(ge=1)
     whole_case: bool = False  # the patch holds any case: one forward pass, no tiles
     batch_dice: bool
+    previous_stage: str | None = None  # the configuration whose label map the network sees as well
     normalization: tuple[Normalization, ...]
     mask_normalization: tuple[bool, ...]  # statistics over nonzero voxels, zeros outside
     network: NetworkSpec
@@ -102,18 +105,13 @@ class Plan(Frozen):
     dataset: str
     planner: str
     channels: tuple[str, ...]
-    labels: dict[str, int]  # name -> value, background 0 included
+    labels: Labels
     file_ending: str
     axis_order: tuple[int, int, int]
     intensities: tuple[IntensityStatistics, ...]
     configurations: dict[str, Configuration]
     recommended: str
     decisions: tuple[Decision, ...]
-
-    @property
-    def num_classes(self) -> int:
-        """Number of output channels, background included."""
-        return len(self.labels)
 
 
 def read_plan(text: str, source: str) -> Plan:

@@ -5,13 +5,14 @@ The rule for empty labels, everywhere in autoseg, is ``EMPTY_LABEL_RULE``.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 from autoseg.core.errors import BadInput
+from autoseg.core.labels import Labels
 
 EMPTY_LABEL_RULE = (
     "A label that is in neither the prediction nor the reference of a case is absent: it has no scores, is left out "
@@ -72,35 +73,39 @@ def case_metrics(
     prediction: npt.NDArray[np.integer],
     reference: npt.NDArray[np.integer],
     spacing_mm: Sequence[float],
-    labels: Mapping[str, int],
+    labels: Labels,
     surface: bool = True,
     tolerance_mm: float = 1.0,
 ) -> dict[str, LabelMetrics]:
-    """Score every foreground label of a case; the keys of the result are the names of ``labels``, in their order.
+    """Score every foreground label or region of a case; the keys of the result are their names, in file order.
 
     ``prediction`` and ``reference`` are label maps of the same shape ``(X, Y, Z)``; ``spacing_mm`` is the voxel
     size along each axis (for a sheared affine its column norms: distances are then those of the unsheared grid).
-    ``labels`` maps names to values; value 0 is background and is not scored, and so is every value that it does
-    not name. Without ``surface``, HD95, ASSD and NSD are None. Raises BadInput if the shapes differ.
+    Values that ``labels`` does not name count as background, and so does the prediction where the reference is to
+    be ignored. Without ``surface``, HD95, ASSD and NSD are None. Raises BadInput if the shapes differ.
     """
     if prediction.shape != reference.shape:
         raise BadInput(
             f"The prediction has shape {prediction.shape} and its reference {reference.shape}: "
             "compare label maps on the same grid."
         )
-    names = [name for name, value in labels.items() if value != 0]
-    values = [labels[name] for name in names]
+    values = labels.stored_values[1:]
     predicted, expected = _numbered(prediction, values), _numbered(reference, values)
+    if labels.ignore is not None:
+        predicted[reference == labels.ignore] = 0
     confusion = _confusion(predicted, expected, len(values) + 1)
     boxes = _joint_boxes(predicted, expected, len(values)) if surface else []
+    voxel_mm3 = float(np.prod(spacing_mm))
     result = {}
-    for number, name in enumerate(names, start=1):
-        shared = int(confusion[number, number])
-        num_expected, num_predicted = int(confusion[number].sum()), int(confusion[:, number].sum())
+    for name, stored in labels.foreground.items():
+        members = [values.index(value) + 1 for value in stored]
+        shared = int(confusion[np.ix_(members, members)].sum())
+        num_expected, num_predicted = int(confusion[members].sum()), int(confusion[:, members].sum())
         scores = None
         if surface and num_expected and num_predicted:
-            box = boxes[number - 1]
-            scores = surface_scores(predicted[box] == number, expected[box] == number, spacing_mm, tolerance_mm)
+            box = _union([boxes[number - 1] for number in members])
+            masks = [np.isin(numbers[box], members) for numbers in (predicted, expected)]
+            scores = surface_scores(masks[0], masks[1], spacing_mm, tolerance_mm)
         nsd = scores.nsd if scores else 0.0 if surface and num_expected + num_predicted else None
         result[name] = LabelMetrics(
             dice=_ratio(2 * shared, num_expected + num_predicted),
@@ -111,8 +116,8 @@ def case_metrics(
             assd_mm=scores.assd_mm if scores else None,
             nsd=nsd,
             volume_error=_ratio(num_predicted - num_expected, num_expected),
-            predicted_volume_mm3=num_predicted * float(np.prod(spacing_mm)),
-            reference_volume_mm3=num_expected * float(np.prod(spacing_mm)),
+            predicted_volume_mm3=num_predicted * voxel_mm3,
+            reference_volume_mm3=num_expected * voxel_mm3,
         )
     return result
 
@@ -177,16 +182,19 @@ def _confusion(
     return counts.reshape(num_classes, num_classes)
 
 
-def _joint_boxes(predicted: npt.NDArray[np.int32], expected: npt.NDArray[np.int32], num_labels: int) -> list[Slices]:
-    """The smallest box around each label in both maps together; the whole array for a label that either lacks."""
+def _joint_boxes(
+    predicted: npt.NDArray[np.int32], expected: npt.NDArray[np.int32], num_labels: int
+) -> list[Slices | None]:
+    """The smallest box around each label in both maps together; None for a label that neither has."""
     from scipy import ndimage
 
-    whole = (slice(None),) * predicted.ndim
-    return [
-        tuple(slice(min(a.start, b.start), max(a.stop, b.stop)) for a, b in zip(one, other, strict=True))
-        if one and other
-        else whole
-        for one, other in zip(
-            ndimage.find_objects(predicted, num_labels), ndimage.find_objects(expected, num_labels), strict=True
-        )
-    ]
+    found = zip(ndimage.find_objects(predicted, num_labels), ndimage.find_objects(expected, num_labels), strict=True)
+    return [_union(pair) if any(pair) else None for pair in found]
+
+
+def _union(boxes: Sequence[Slices | None]) -> Slices:
+    """The smallest box around those that are not None."""
+    return tuple(
+        slice(min(line.start for line in lines), max(line.stop for line in lines))
+        for lines in zip(*(box for box in boxes if box), strict=True)
+    )

@@ -68,14 +68,15 @@ class Predictor:
         """
         shape = box_shape(case.trace.box)
         if tuple(case.trace.resampled_shape) == shape and not self.configuration.whole_case:
-            labels = np.empty(shape, np.uint8 if self.plan.num_classes <= 256 else np.uint16)
+            labels = self.plan.labels
+            indices = np.empty(shape, np.uint8 if len(labels.stored_values) <= 256 else np.uint16)
             for planes, slab in sliding_window_slabs(*self._window(case.image)):
-                labels[planes] = resample_logits_to_labels(slab, slab.shape[1:])
-            return partial(prepare.undo_labels, labels, case.trace)
+                indices[planes] = resample_logits_to_labels(slab, slab.shape[1:], written=labels.written_indices)
+            return partial(prepare.undo_labels, indices, case.trace, labels)
         logits = self.logits(case.image)
         if logits.nbytes <= WAITING_LOGITS_BYTES:
-            return partial(prepare.undo, logits, case.trace)
-        finished = prepare.undo(logits, case.trace)
+            return partial(prepare.undo, logits, case.trace, self.plan.labels)
+        finished = prepare.undo(logits, case.trace, self.plan.labels)
         return lambda: finished
 
     def logits(self, image: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
@@ -91,7 +92,7 @@ class Predictor:
     ) -> tuple[Sequence[Engine], npt.NDArray[np.float32], Sequence[int], int, Lanes, Sequence[int], float]:
         mirror_axes = self.configuration.augmentation.mirror_axes if self.mirror else ()
         patch = self.configuration.patch_size
-        return self.engines, image, patch, self.plan.num_classes, self.lanes, mirror_axes, self.step
+        return self.engines, image, patch, self.plan.labels.num_outputs, self.lanes, mirror_axes, self.step
 
 
 def load_predictor(
@@ -133,7 +134,7 @@ def load_predictor(
 def _load_engine(
     folder: Path, plan: Plan, configuration: Configuration, name: EngineName, execution: Execution
 ) -> Engine:
-    network = build(configuration.network, len(plan.channels), plan.num_classes).eval()
+    network = build(configuration.network, len(plan.channels), plan.labels.num_outputs).eval()
     weights = folder / "final.safetensors"
     tensors, _ = model_file.read(weights)
     model_file.load_weights(network, tensors, weights)

@@ -25,8 +25,8 @@ from typing import Annotated
 
 from pydantic import Field, ValidationError, model_validator
 
+from autoseg.core.document import Frozen
 from autoseg.core.errors import BadInput
-from autoseg.core.fingerprint import Frozen
 from autoseg.interop.label_conventions import LabelPart, structure_key
 from autoseg.io.bids import BidsFile
 

@@ -30,6 +30,7 @@ CHUNK_3D, BLOCK_3D = (64, 64, 64), (32, 32, 32)
 CHUNK_SLICES, BLOCK_SLICES = (64, 256, 256), (1, 64, 64)
 MAX_LOCATIONS = 10_000
 LOCATIONS_SEED = 1234
+KNOWN = -1  # in place of a label: every voxel that has a reference
 DECODED_BYTES = 2**27
 _NOTES = "autoseg"  # one entry of a file's metadata: each takes a millisecond
 _TRACE = TypeAdapter(SpatialTrace)
@@ -40,7 +41,7 @@ class StoredCase:
     """A prepared case on disk; ``shape`` is in working axes, without the channels.
 
     ``foreground`` maps each label above 0 that is present to at most 10 000 of its voxels, as flat indices
-    into ``shape`` (C order), ascending.
+    into ``shape`` (C order), ascending. Where some voxels have no reference, ``KNOWN`` maps to those that have.
     """
 
     name: str
@@ -95,12 +96,15 @@ class DecodedCases:
             return True
 
 
-def save_case(folder: Path, case: Case, key: str, slices: bool = False) -> None:
-    """Store a labelled case under ``key``; with ``slices`` laid out for reading slices across axis 0."""
+def save_case(folder: Path, case: Case, key: str, slices: bool = False, ignored: int | None = None) -> None:
+    """Store a labelled case under ``key``; with ``slices`` laid out for reading slices across axis 0.
+
+    ``ignored`` is the label index of voxels without a reference.
+    """
     if case.labels is None:
         raise ValueError(f"{case.name}: a case without labels cannot be stored")
     image_path, labels_path = _image_path(folder, case.name), _labels_path(folder, case.name)
-    foreground = _foreground_locations(case.labels)
+    foreground = _foreground_locations(case.labels, ignored)
     labels_notes = {
         "labels": list(foreground),
         "counts": [indices.size for indices in foreground.values()],
@@ -148,19 +152,28 @@ def _labels_path(folder: Path, name: str) -> Path:
     return folder / f"{name}_labels.b2nd"
 
 
-def _foreground_locations(labels: npt.NDArray[np.int16]) -> dict[int, npt.NDArray[np.int32 | np.int64]]:
-    """Voxels of each label above 0: all, or 10 000 drawn without replacement (nnU-Net v2 keeps 1 % if that is more)."""
+def _foreground_locations(
+    labels: npt.NDArray[np.int16], ignored: int | None
+) -> dict[int, npt.NDArray[np.int32 | np.int64]]:
+    """Voxels of each label above 0: all, or 10 000 drawn without replacement (nnU-Net v2 keeps 1 % if that is more).
+
+    With an ignored label, which is left out, those that have a reference too, background included.
+    """
     flat = np.ascontiguousarray(labels).reshape(-1)
-    voxels = np.flatnonzero(flat > 0).astype(_index_type(flat.size))
+    inside = flat > 0 if ignored is None else (flat > 0) & (flat != ignored)
+    voxels = np.flatnonzero(inside).astype(_index_type(flat.size))
     values = flat[voxels]
     voxels = voxels[np.argsort(values, kind="stable")]
     found, counts = np.unique(values, return_counts=True)
     random = np.random.default_rng(LOCATIONS_SEED)
     locations = {}
-    for label, indices in zip(found, np.split(voxels, np.cumsum(counts)[:-1]), strict=False):
+    groups = dict(zip(found.tolist(), np.split(voxels, np.cumsum(counts)[:-1]), strict=False))
+    if ignored is not None:
+        groups[KNOWN] = np.flatnonzero(flat != ignored).astype(_index_type(flat.size))
+    for label, indices in groups.items():
         if indices.size > MAX_LOCATIONS:
             indices = np.sort(random.choice(indices, MAX_LOCATIONS, replace=False))
-        locations[int(label)] = indices
+        locations[label] = indices
     return locations
 
 

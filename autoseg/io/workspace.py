@@ -7,14 +7,19 @@ import difflib
 import errno
 import json
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
 from autoseg.core.case import CaseFiles
 from autoseg.core.errors import BadInput
+from autoseg.core.labels import Labels
+
+LABELS_FILE = "labels.json"  # beside predictions of overlapping regions: what each region consists of
 
 
 @contextmanager
@@ -71,6 +76,17 @@ def nearest_name(name: str, known: Iterable[str]) -> str:
     return f"there is: {listed}"
 
 
+def parse_labels(document: Mapping[str, Any], source: Path) -> Labels:
+    """The labels of a ``dataset.json``; BadInput with everything that is wrong about them."""
+    try:
+        return Labels(values=document["labels"], region_order=tuple(document.get("regions_class_order") or ()))
+    except KeyError:
+        raise BadInput(f"{source}: has no labels; add them as name and value, background 0.") from None
+    except ValidationError as error:
+        problems = "; ".join(item["msg"].removeprefix("Value error, ") for item in error.errors())
+        raise BadInput(f"{source}: the labels cannot be used ({problems}); correct them.") from None
+
+
 @dataclass(frozen=True)
 class RawDataset:
     """A dataset of the workspace: ``dataset.json`` and ``cases.tsv`` as read."""
@@ -78,7 +94,7 @@ class RawDataset:
     name: str
     folder: Path
     channels: tuple[str, ...]
-    labels: dict[str, int]
+    labels: Labels
     file_ending: str
     cases: tuple[CaseFiles, ...]
     sources: frozenset[Path]  # the BIDS datasets that it was converted from
@@ -126,7 +142,7 @@ class Workspace:
         try:
             document = json.loads((folder / "dataset.json").read_text(encoding="utf-8"))
             channels = tuple(document["channel_names"][str(i)] for i in range(len(document["channel_names"])))
-            labels = {str(name): int(value) for name, value in document["labels"].items()}
+            labels = parse_labels(document, folder / "dataset.json")
             ending, num_cases = str(document["file_ending"]), int(document["numTraining"])
         except (ValueError, KeyError, TypeError) as error:
             raise BadInput(

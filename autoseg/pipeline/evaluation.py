@@ -15,13 +15,14 @@ import numpy.typing as npt
 
 from autoseg.core.errors import BadInput
 from autoseg.core.geometry import spacing_mm
+from autoseg.core.labels import Labels
 from autoseg.evaluation.evaluate import CaseResult, csv_text, summarize
 from autoseg.evaluation.metrics import case_metrics
 from autoseg.interop.label_conventions import LabelSource, read_label_table
 from autoseg.interop.references import find_references, read_reference
 from autoseg.io import images
 from autoseg.io.grids import grid_difference
-from autoseg.io.workspace import write_json, write_text
+from autoseg.io.workspace import LABELS_FILE, parse_labels, write_json, write_text
 from autoseg.runtime.jobs import map_threads
 from autoseg.runtime.progress import counted, progress, say
 
@@ -38,7 +39,7 @@ class Pair:
 
 def evaluate_pairs(
     pairs: Sequence[Pair],
-    labels: dict[str, int],
+    labels: Labels,
     output: Path,
     surface: bool = True,
     facts: Mapping[str, Any] | None = None,
@@ -116,14 +117,15 @@ def evaluate_folders(
 
 
 def read_both(
-    pair: Pair, labels: dict[str, int]
+    pair: Pair, labels: Labels
 ) -> tuple[npt.NDArray[np.integer], npt.NDArray[np.integer], npt.NDArray[np.float64]]:
     """Prediction and reference ``(X, Y, Z)`` and the affine of the prediction; BadInput if their grids differ."""
     prediction, affine = images.read_label_map(pair.prediction)
     reference: npt.NDArray[np.integer]
     if isinstance(pair.reference, LabelSource):
         file = pair.reference.parts[0].path
-        reference, (_, reference_affine) = read_reference(pair.reference, labels), images.read_geometry(file)
+        reference = read_reference(pair.reference, _single(pair, labels))
+        reference_affine = images.read_geometry(file)[1]
     else:
         file = pair.reference
         reference, reference_affine = images.read_label_map(file)
@@ -152,14 +154,24 @@ def _only_labels_of_a_scan(known: Iterable[str], files: Sequence[Path]) -> dict[
     return {_scan(name): name for name in known if references[_scan(name)] == predictions[_scan(name)] == 1}
 
 
-def _label_names(predictions: Path, references: Path) -> dict[str, int]:
+def _single(pair: Pair, labels: Labels) -> dict[str, int]:
+    """Name -> value, as the masks of a BIDS dataset are painted; BadInput for regions."""
+    if labels.has_regions:
+        raise BadInput(f"{pair.prediction}: holds regions, which the separate labels of {pair.case} cannot be.")
+    return {name: values[0] for name, values in labels.foreground.items()}
+
+
+def _label_names(predictions: Path, references: Path) -> Labels:
+    """Of the predictions (regions, else single labels), else of the references."""
     table = predictions / "dseg.tsv"
-    if table.is_file():
-        return {"background": 0} | {name: value for value, name in read_label_table(table)}
-    for folder in (references, references.parent):
-        document = folder / "dataset.json"
+    for document in (
+        predictions / LABELS_FILE,
+        *([] if table.is_file() else [folder / "dataset.json" for folder in (references, references.parent)]),
+    ):
         if document.is_file():
-            return {name: int(value) for name, value in json.loads(document.read_text())["labels"].items()}
+            return parse_labels(json.loads(document.read_text(encoding="utf-8")), document)
+    if table.is_file():
+        return parse_labels({"labels": {name: value for value, name in read_label_table(table)}}, table)
     raise BadInput(
         f"{table}: the names of the labels are missing; write them as lines 'index<TAB>name' "
         "(`autoseg predict` does) and evaluate again."

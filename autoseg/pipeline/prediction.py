@@ -12,7 +12,7 @@ from autoseg.core.errors import BadInput
 from autoseg.core.plan import read_plan
 from autoseg.interop.prediction_inputs import find_inputs
 from autoseg.io import images
-from autoseg.io.workspace import Workspace, nearest_name, write_text
+from autoseg.io.workspace import LABELS_FILE, Workspace, nearest_name, write_json, write_text
 from autoseg.pipeline.preparation import read_or_make_plan
 from autoseg.runtime.jobs import map_threads
 from autoseg.runtime.progress import counted, progress, say
@@ -43,9 +43,11 @@ def predict_cases(
     is read and prepared and the one before is written, each in a thread of its own.
     """
     output.mkdir(parents=True, exist_ok=True)
-    names = {value: name for name, value in predictor.plan.labels.items()}
-    rows = "".join(f"{value}\t{names[value]}\n" for value in sorted(names))
+    names = predictor.plan.labels
+    rows = "".join(f"{value}\t{name}\n" for value, name in names.written_names.items())
     write_text(output / "dseg.tsv", "index\tname\n" + rows)
+    if names.has_regions:
+        write_json(output / LABELS_FILE, names.document())
     todo = [case for case in cases if overwrite or not (output / output_name(case)).is_file()]
     written, problems = [], []
 

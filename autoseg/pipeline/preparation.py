@@ -95,7 +95,8 @@ def prepare_cases(
         image, label_map = images.read_channels(case.channels), images.read_labels(labels)
         for one in missing:
             prepared = prepare.apply(case.name, image, label_map, plan, one)
-            store.save_case(folders[one.name], prepared, keys[one.name], slices=one.network.dimensions == 2)
+            slices, ignored = one.network.dimensions == 2, plan.labels.ignore_index
+            store.save_case(folders[one.name], prepared, keys[one.name], slices, ignored)
 
     names = " and ".join(folders)
     with progress(f"prepare {counted(len(cases), 'case')} for {names}") as shown:

@@ -56,9 +56,10 @@ def _outliers(cases: Sequence[CaseMeasurement]) -> list[str]:
 
 def _labels(fingerprint: Fingerprint) -> list[str]:
     warnings = []
-    for label, value in fingerprint.labels.items():
-        if value > 0 and not any(case.label_volumes_mm3.get(label, 0) > 0 for case in fingerprint.cases):
-            warnings.append(f"Label {label} (value {value}) occurs in no case: it cannot be learned.")
+    for label, values in fingerprint.labels.foreground.items():
+        if not any(case.label_volumes_mm3.get(label, 0) > 0 for case in fingerprint.cases):
+            listed = ", ".join(map(str, values))
+            warnings.append(f"Label {label} (value {listed}) occurs in no case: it cannot be learned.")
     empty = [case.name for case in fingerprint.cases if not any(case.label_volumes_mm3.values())]
     if empty:
         warnings.append(f"There is no foreground in {_listed(empty)}: correct if nothing is to be found there.")

@@ -6,7 +6,7 @@ depend on the size of images, and hardly on their number.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -15,6 +15,7 @@ import numpy.typing as npt
 from autoseg.core.case import Image
 from autoseg.core.fingerprint import CaseMeasurement, Fingerprint, IntensityStatistics
 from autoseg.core.geometry import Box, Reorientation, bounding_box, canonical_axes, orientation_code
+from autoseg.core.labels import Labels
 
 QUANTILES_PER_CASE = 8192  # a power of two, so that samples can be halved down to one value
 LARGEST_SAMPLE = 1_000_000  # quantiles per channel that ``combine`` holds over all cases
@@ -50,12 +51,12 @@ def measure_case(
     subject: str,
     image: Image,
     labels: npt.NDArray[np.integer],
-    label_names: Mapping[str, int],
+    names: Labels,
 ) -> tuple[CaseMeasurement, IntensitySample]:
     """Measure one case; ``labels`` is ``(X, Y, Z)`` in the stored axis order, as the image.
 
-    Lengths and the box are in canonical axes; volumes are in cubic millimetres, for every label but
-    the background 0. The box holds the voxels that are nonzero in any channel; an image of zeros is
+    Lengths and the box are in canonical axes; volumes are in cubic millimetres, for every label or
+    region but background and ignore. The box holds the voxels that are nonzero in any channel; an image of zeros is
     kept whole. Raises ValueError when labels and image differ in shape.
     """
     if labels.shape != image.shape:
@@ -64,7 +65,7 @@ def measure_case(
     nonzero = (image.voxels != 0).any(axis=0)
     box = _canonical_box(bounding_box(nonzero) or tuple((0, size) for size in image.shape), image, canonical)
     voxel_mm3 = abs(float(np.linalg.det(image.affine[:3, :3])))
-    counts = np.bincount(labels.ravel().clip(0), minlength=max(label_names.values(), default=0) + 1)
+    counts = np.bincount(labels.ravel().clip(0), minlength=names.stored_values[-1] + 1)
     first, second, third = canonical.axes
     measurement = CaseMeasurement(
         name=name,
@@ -75,7 +76,7 @@ def measure_case(
         spacing_mm=(image.spacing_mm[first], image.spacing_mm[second], image.spacing_mm[third]),
         box=box,
         label_volumes_mm3={
-            label: float(counts[value]) * voxel_mm3 for label, value in label_names.items() if value > 0
+            label: float(counts[list(values)].sum()) * voxel_mm3 for label, values in names.foreground.items()
         },
     )
     foreground = labels > 0
@@ -106,7 +107,7 @@ def sample_intensities(values: npt.NDArray[np.generic], of_foreground: bool) -> 
 def combine(
     dataset: str,
     channels: Sequence[str],
-    labels: Mapping[str, int],
+    labels: Labels,
     measured: Iterable[tuple[CaseMeasurement, IntensitySample]],
 ) -> Fingerprint:
     """The fingerprint of all measured cases, whatever their order.
@@ -130,7 +131,7 @@ def combine(
     return Fingerprint(
         dataset=dataset,
         channels=tuple(channels),
-        labels=dict(labels),
+        labels=labels,
         cases=tuple(case for case, _ in collected),
         intensities=pool([sample for _, sample in collected]) if collected else (),
         domain_intensities={

@@ -8,7 +8,7 @@ then contradicts the picture (docs/decisions/0002-mirroring.md).
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from autoseg.core.plan import Configuration, Decision
 
@@ -21,8 +21,8 @@ _DIRECTIONS: tuple[tuple[int, str, tuple[tuple[str, str], ...]], ...] = (
 LARGEST_TURN_DEGREES = 30.0  # nnU-Net's range in 3D: far from a quarter turn
 
 
-def opposite_labels(labels: Mapping[str, int]) -> dict[int, tuple[str, str]]:
-    """Canonical axis -> two labels whose names differ only in the direction along it."""
+def opposite_labels(labels: Iterable[str]) -> dict[int, tuple[str, str]]:
+    """Canonical axis -> two of the names ``labels`` that differ only in the direction along it."""
     names = {name.casefold(): name for name in labels}
     found: dict[int, tuple[str, str]] = {}
     for axis, _, sides in _DIRECTIONS:
@@ -35,7 +35,7 @@ def opposite_labels(labels: Mapping[str, int]) -> dict[int, tuple[str, str]]:
 
 
 def without_opposites(
-    configurations: Mapping[str, Configuration], labels: Mapping[str, int], axis_order: tuple[int, int, int]
+    configurations: Mapping[str, Configuration], labels: Iterable[str], axis_order: tuple[int, int, int]
 ) -> tuple[dict[str, Configuration], list[Decision]]:
     """The configurations without the mirror axes and large turns that would swap labels, and why."""
     pairs = opposite_labels(labels)

@@ -28,7 +28,6 @@ from autoseg.planning.targets import (
     summarize,
     target_spacing,
     transpose_forward,
-    with_background,
 )
 from autoseg.planning.topology import MemoryReference, PatchAndBatch, choose_patch_and_batch, network_spec
 
@@ -93,14 +92,14 @@ def make_plan(
         decisions.append(decision)
         if whole is not None:
             configurations["full_volume"] = whole
-    configurations, mirroring = without_opposites(configurations, fingerprint.labels, axis_order)
+    configurations, mirroring = without_opposites(configurations, list(fingerprint.labels.foreground), axis_order)
     decisions += mirroring
     recommended, recommendation = recommend(configurations, fitted.target_spacing_mm)
     return Plan(
         dataset=fingerprint.dataset,
         planner=planner,
         channels=fingerprint.channels,
-        labels=with_background(fingerprint.labels),
+        labels=fingerprint.labels,
         file_ending=file_ending,
         axis_order=axis_order,
         intensities=fingerprint.intensities,

@@ -43,20 +43,15 @@ class DatasetSummary:
 
 
 def summarize(fingerprint: Fingerprint) -> DatasetSummary:
-    """The fingerprint in (z, y, x) order; the background counts as a class."""
+    """The fingerprint in (z, y, x) order; every entry of the labels counts as a class, as in nnU-Net."""
     return DatasetSummary(
         spacings_mm=np.array([case.spacing_mm[::-1] for case in fingerprint.cases], dtype=np.float64),
         shapes=np.array([case.shape_after_crop[::-1] for case in fingerprint.cases], dtype=np.int64),
         num_training=len(fingerprint.cases),
-        num_classes=len(with_background(fingerprint.labels)),
+        num_classes=len(fingerprint.labels.values),
         channels=fingerprint.channels,
         median_relative_size=fingerprint.median_relative_size_after_crop,
     )
-
-
-def with_background(labels: dict[str, int]) -> dict[str, int]:
-    """The labels with ``background`` 0 first where it is not named."""
-    return dict(labels) if 0 in labels.values() else {"background": 0, **labels}
 
 
 def target_spacing(summary: DatasetSummary) -> npt.NDArray[np.float64]:

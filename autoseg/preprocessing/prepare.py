@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
-from typing import TypeVar
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +17,7 @@ import numpy.typing as npt
 from autoseg.core.case import Case, Image, SpatialTrace
 from autoseg.core.errors import BadInput
 from autoseg.core.geometry import Shape, bounding_box, box_shape, box_slices, working_axes
+from autoseg.core.labels import Labels
 from autoseg.core.plan import Configuration, Plan
 from autoseg.preprocessing.intensity import normalize
 from autoseg.preprocessing.resample import (
@@ -26,15 +27,14 @@ from autoseg.preprocessing.resample import (
     separate_axis,
 )
 
-Label = TypeVar("Label", bound=np.generic)
-
 PREPARATION_VERSION = 1  # raise it when apply gives other arrays for the same input
 
 
 def apply(
     name: str, image: Image, labels: npt.NDArray[np.integer] | None, plan: Plan, configuration: Configuration
 ) -> Case:
-    """Prepare a case: ``image`` ``(C, X, Y, Z)`` and ``labels`` ``(X, Y, Z)`` or None, both as stored.
+    """Prepare a case: ``image`` ``(C, X, Y, Z)`` and ``labels`` ``(X, Y, Z)`` or None, both as stored;
+    those of the case are indices (``core.labels``).
 
     The result is in working axes at ``configuration.spacing_mm``; in 2D, axis 0 keeps its spacing and size.
     BadInput if the channels or shapes are not those of the plan.
@@ -50,7 +50,7 @@ def apply(
     trace = SpatialTrace(image.shape, reorientation, box, shape, spacing, target)
     separate = separate_axis(spacing, target)
 
-    cropped = None if labels is None else reorientation.apply(labels)[box_slices(box)].astype(np.int16)
+    cropped = None if labels is None else _encoded(name, reorientation.apply(labels)[box_slices(box)], plan.labels)
     inside = None
     if any(configuration.mask_normalization):
         inside = _inside(nonzero[box_slices(box)])
@@ -68,20 +68,22 @@ def apply(
     return Case(name, prepared, None if cropped is None else resample_labels(cropped, shape, separate), trace)
 
 
-def undo(logits: npt.NDArray[np.float32], trace: SpatialTrace) -> npt.NDArray[np.uint8 | np.uint16]:
-    """Class of every stored voxel ``(X, Y, Z)`` from ``logits`` ``(K, *trace.resampled_shape)``.
+def undo(logits: npt.NDArray[np.float32], trace: SpatialTrace, labels: Labels) -> npt.NDArray[np.integer]:
+    """The value of every stored voxel ``(X, Y, Z)`` from ``logits`` ``(K, *trace.resampled_shape)``.
 
-    Resampled to the crop linearly, then the largest, then pasted into background (0) and reoriented; a
-    class is its position along the first axis. Probabilities give the same labels where nothing is resampled.
+    Resampled to the crop linearly, then decided (the largest; of regions, what is positive), then pasted into
+    background (0) and reoriented. Probabilities give the same labels where nothing is resampled and no region is.
     """
     if logits.shape[1:] != tuple(trace.resampled_shape):
         raise ValueError(f"logits of shape {logits.shape} do not fit the prepared shape {trace.resampled_shape}")
     separate = separate_axis(trace.resampled_spacing_mm, trace.spacing_mm)
-    return undo_labels(resample_logits_to_labels(logits, box_shape(trace.box), separate), trace)
+    indices = resample_logits_to_labels(logits, box_shape(trace.box), separate, labels.written_indices)
+    return undo_labels(indices, trace, labels)
 
 
-def undo_labels(cropped: npt.NDArray[Label], trace: SpatialTrace) -> npt.NDArray[Label]:
-    """The part of ``undo`` that follows resampling: labels of the box of ``trace`` -> ``(X, Y, Z)`` as stored."""
+def undo_labels(indices: npt.NDArray[np.integer], trace: SpatialTrace, labels: Labels) -> npt.NDArray[np.integer]:
+    """The part of ``undo`` that follows resampling: indices in the box -> values ``(X, Y, Z)`` as stored."""
+    cropped = labels.decode(indices)
     whole = np.zeros(tuple(trace.stored_shape[axis] for axis in trace.reorientation.axes), cropped.dtype)
     whole[box_slices(trace.box)] = cropped
     return np.ascontiguousarray(trace.reorientation.undo(whole))
@@ -95,6 +97,7 @@ def settings_key(plan: Plan, configuration: Configuration, sources: Sequence[str
     document = {
         "version": PREPARATION_VERSION,
         "axis_order": plan.axis_order,
+        "label_values": [*plan.labels.stored_values, plan.labels.ignore],
         "spacing_mm": configuration.spacing_mm,
         "normalization": configuration.normalization,
         "mask_normalization": configuration.mask_normalization,
@@ -106,6 +109,13 @@ def settings_key(plan: Plan, configuration: Configuration, sources: Sequence[str
         "sources": list(sources),
     }
     return hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()
+
+
+def _encoded(name: str, stored: npt.NDArray[Any], labels: Labels) -> npt.NDArray[np.int16]:
+    try:
+        return labels.encode(stored)
+    except ValueError as error:
+        raise BadInput(f"{name}: the label map {error}; correct it, or name the value in dataset.json.") from None
 
 
 def _check(name: str, image: Image, labels: npt.NDArray[np.integer] | None, configuration: Configuration) -> None:

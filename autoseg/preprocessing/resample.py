@@ -103,16 +103,20 @@ def resample_labels(
 
 
 def resample_logits_to_labels(
-    logits: npt.NDArray[np.float32], shape_out: Sequence[int], separate_axis: int | None = None
+    logits: npt.NDArray[np.float32],
+    shape_out: Sequence[int],
+    separate_axis: int | None = None,
+    written: Sequence[int] = (),
 ) -> npt.NDArray[np.uint8 | np.uint16]:
     """Linear interpolation of ``(K, *shape)`` logits to ``shape_out``, then the class with the largest.
 
-    A tie goes to the lowest class. Where one class wins at all voxels around a point it wins there too, as
-    the weights are never negative; so only points between classes are interpolated, a chunk at a time, and
-    the memory needed does not depend on K: two label maps and a mask.
+    A tie goes to the lowest class. Where the outputs are regions, ``written`` is the (different) index that each
+    of them writes where its logit is positive, later ones over earlier ones. Where one class wins at all voxels
+    around a point it wins there too, as the weights are never negative; so only points between classes are
+    interpolated, a chunk at a time, and the memory needed does not depend on K: two label maps and a mask.
     """
     shape_in, shape_out = logits.shape[1:], tuple(int(size) for size in shape_out)
-    winners = _classes(logits)
+    winners = _classes(logits, written)
     if shape_in == shape_out:
         return winners
     taps = [_taps(n, m, axis == separate_axis) for axis, (n, m) in enumerate(zip(shape_in, shape_out, strict=True))]
@@ -127,7 +131,7 @@ def resample_logits_to_labels(
             for index, weight in corners:
                 # mode="clip" skips the bounds check: four times faster.
                 score += values.take(index, mode="clip") * weight
-            _keep_larger(best, best_class, score, number)
+            _decide(best, best_class, score, number, written)
         result[where] = best_class
     return result
 
@@ -269,25 +273,28 @@ def _vote(corners: Sequence[Corner], nearest: npt.NDArray[np.int16]) -> npt.NDAr
     return winner
 
 
-def _classes(logits: npt.NDArray[np.float32]) -> npt.NDArray[np.uint8 | np.uint16]:
-    """Argmax over the first axis, plane by plane: ``np.argmax`` would copy the whole array."""
-    winners: npt.NDArray[np.uint8 | np.uint16] = np.zeros(
-        logits.shape[1:], np.uint8 if len(logits) <= 256 else np.uint16
-    )
+def _classes(logits: npt.NDArray[np.float32], written: Sequence[int]) -> npt.NDArray[np.uint8 | np.uint16]:
+    """The decision at each voxel, plane by plane: ``np.argmax`` would copy the whole array."""
+    highest = max(written, default=len(logits) - 1)
+    winners: npt.NDArray[np.uint8 | np.uint16] = np.zeros(logits.shape[1:], np.uint8 if highest <= 255 else np.uint16)
     for number, winner in enumerate(winners):
-        best = logits[0, number].copy()
-        for candidate in range(1, len(logits)):
-            _keep_larger(best, winner, logits[candidate, number], candidate)
+        best = np.full(winner.shape, -np.inf, np.float32)
+        for candidate in range(len(logits)):
+            _decide(best, winner, logits[candidate, number], candidate, written)
     return winners
 
 
-def _keep_larger(
+def _decide(
     best: npt.NDArray[np.float32],
     best_class: npt.NDArray[np.uint8 | np.uint16],
     score: npt.NDArray[np.float32],
     number: int,
+    written: Sequence[int],
 ) -> None:
-    """Where ``score`` exceeds ``best``, in place: take it and write its class ``number``."""
+    """In place, outputs in ascending order: a class where its score exceeds the best, a region where it is positive."""
+    if written:
+        best_class[score > 0] = written[number]
+        return
     # Ten times faster than np.copyto(where=): the numbers come in ascending order, so the larger one is the newer.
     better = score > best
     np.maximum(best, score, out=best)

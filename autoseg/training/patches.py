@@ -15,12 +15,12 @@ from functools import cached_property
 from itertools import count
 
 import numpy as np
-import numpy.typing as npt
 import torch
 
 from autoseg.core.geometry import Box
+from autoseg.core.labels import Labels
 from autoseg.core.plan import Configuration
-from autoseg.io.store import DecodedCases, StoredCase
+from autoseg.io.store import KNOWN, DecodedCases, StoredCase
 from autoseg.runtime.devices import core_pool
 from autoseg.training import augmentation
 from autoseg.training.spatial import window
@@ -44,6 +44,7 @@ class PatchSource:
 
     cases: Sequence[StoredCase]
     configuration: Configuration
+    labels: Labels
     augmented: bool
     stream: int
     seed: int
@@ -59,7 +60,8 @@ class PatchSource:
         case = self.cases[int(random.integers(len(self.cases)))]
         patch_size, flat = self.configuration.patch_size, self.configuration.network.dimensions == 2
         foreground = is_foreground_sample(self.configuration, index, random)
-        around = draw_box(case, self.configuration, self._placed_size, foreground, random)
+        centre = draw_centre(case, self.labels, foreground, random)
+        around = draw_box(case, self.configuration, self._placed_size, centre, random)
         drawn = augmentation.draw(self.configuration, case.num_channels, random) if self.augmented else None
         matrix = drawn.matrix if drawn else None
         needed = window(matrix, patch_size, around[flat:], case.shape[flat:])
@@ -95,10 +97,10 @@ def draw_box(
     case: StoredCase,
     configuration: Configuration,
     read_size: Sequence[int],
-    foreground: bool,
+    centre: Sequence[int] | None,
     random: np.random.Generator,
 ) -> Box:
-    """A box of ``read_size`` in the case, around a foreground voxel if asked and if there is one.
+    """A box of ``read_size`` in the case, around the voxel ``centre`` if there is one.
 
     It may reach over the edges of the case by half of what the read size exceeds the patch, and by
     as much as a case smaller than the patch needs; whole cases are centred.
@@ -114,7 +116,6 @@ def draw_box(
     lowest = [-(o // 2) for o in overhang]
     highest = [extent + o // 2 + o % 2 - s for extent, o, s in zip(case.shape, overhang, size, strict=True)]
     starts = [int(random.integers(low, high + 1)) for low, high in zip(lowest, highest, strict=True)]
-    centre = _foreground_voxel(case, random) if foreground else None
     if centre is not None:
         starts = [
             min(high, max(low, c - s // 2)) for low, high, c, s in zip(lowest, highest, centre, size, strict=True)
@@ -122,14 +123,23 @@ def draw_box(
     return tuple((start, start + s) for start, s in zip(starts, size, strict=True))
 
 
-def _foreground_voxel(case: StoredCase, random: np.random.Generator) -> tuple[int, ...] | None:
-    """A stored voxel of a label drawn uniformly from those that the case has."""
-    present = sorted(label for label, places in case.foreground.items() if len(places))
+def draw_centre(
+    case: StoredCase, labels: Labels, foreground: bool, random: np.random.Generator
+) -> tuple[int, ...] | None:
+    """A stored voxel of a label or region drawn uniformly from those that the case has; None if any place will do.
+
+    Where voxels are ignored, a sample that need not show foreground is centred on one that has a reference.
+    """
+    groups: Sequence[Sequence[int]] = [(KNOWN,)] if labels.ignore_index is not None else []
+    if foreground:
+        groups = labels.region_indices
+    present = [[case.foreground[index] for index in group if index in case.foreground] for group in groups]
+    present = [places for places in present if places]
     if not present:
         return None
-    places: npt.NDArray[np.integer] = case.foreground[present[int(random.integers(len(present)))]]
-    flat = int(places[int(random.integers(len(places)))])
-    return tuple(int(i) for i in np.unravel_index(flat, case.shape))
+    voxels = np.concatenate(present[int(random.integers(len(present)))])
+    chosen = int(voxels[int(random.integers(len(voxels)))])
+    return tuple(int(i) for i in np.unravel_index(chosen, case.shape))
 
 
 def batches(source: PatchSource, first_step: int, workers: int, ahead: int) -> Iterator[Batch]:

@@ -26,17 +26,17 @@ def seconds_per_step(assignment: Assignment, execution: Execution) -> float:
     """
     configuration = assignment.configuration
     size = configuration.batch_size
-    network = build(configuration.network, assignment.num_channels, len(assignment.labels))
+    network = build(configuration.network, assignment.num_channels, assignment.labels.num_outputs)
     network = execution.place_network(network, configuration.network.dimensions)
     network.deep_supervision = True  # type: ignore[assignment]
     optimizer = make_optimizer(network, configuration)
     scaler = torch.amp.GradScaler(execution.device.split(":")[0], enabled=execution.precision == "fp16")
     image = torch.randn(size, assignment.num_channels, *configuration.patch_size)
-    target = torch.randint(len(assignment.labels), (size, *configuration.patch_size))
+    target = torch.randint(len(assignment.labels.stored_values), (size, *configuration.patch_size))
     steps_s: list[float] = []
     for _ in range(3):
         started = time.perf_counter()
-        training_step(network, optimizer, scaler, Batch(image, target), execution, configuration)
+        training_step(network, optimizer, scaler, Batch(image, target), execution, configuration, assignment.labels)
         steps_s.append(time.perf_counter() - started)
         if steps_s[0] > LONG_STEP_S:
             break

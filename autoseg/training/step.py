@@ -14,6 +14,7 @@ from typing import TypeVar
 import torch
 from torch import nn
 
+from autoseg.core.labels import Labels
 from autoseg.core.plan import Configuration
 from autoseg.runtime.devices import Execution, core_pool
 from autoseg.training.losses import deep_supervision_loss
@@ -33,16 +34,17 @@ def training_step(
     batch: Batch,
     execution: Execution,
     configuration: Configuration,
+    labels: Labels,
 ) -> float:
     """One update of the weights; the loss of the batch."""
     image, target = execution.place(batch.image), batch.target.to(execution.device, non_blocking=True)
     optimizer.zero_grad(set_to_none=True)
     parts = batch_parts(len(image), execution)
     if len(parts) == 1:
-        loss = deep_supervision_loss(forward(network, image, execution), target, configuration.batch_dice)
+        loss = deep_supervision_loss(forward(network, image, execution), target, labels, configuration.batch_dice)
         scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
     else:
-        loss = backward_in_parts(network, image, target, parts, execution, configuration.batch_dice)
+        loss = backward_in_parts(network, image, target, parts, execution, labels, configuration.batch_dice)
     scaler.unscale_(optimizer)
     nn.utils.clip_grad_norm_(network.parameters(), configuration.training.gradient_clip)
     scaler.step(optimizer)
@@ -86,6 +88,7 @@ def backward_in_parts(
     target: torch.Tensor,
     parts: Sequence[slice],
     execution: Execution,
+    labels: Labels,
     batch_dice: bool,
 ) -> torch.Tensor:
     """Fill the gradients of the network as one backward pass would, up to rounding; the loss.
@@ -94,7 +97,7 @@ def backward_in_parts(
     """
     outputs = in_parts(lambda part: forward(network, image[part], execution), parts)
     logits = [torch.cat([part.detach() for part in level]).requires_grad_() for level in zip(*outputs, strict=True)]
-    loss = deep_supervision_loss(logits, target, batch_dice)
+    loss = deep_supervision_loss(logits, target, labels, batch_dice)
     loss.backward()  # type: ignore[no-untyped-call]
     weights = list(network.parameters())
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
+from autoseg.core.labels import Labels
 from autoseg.core.plan import Configuration
 from autoseg.io.store import StoredCase
 from autoseg.networks import build
@@ -34,8 +35,8 @@ class Assignment:
     """What is to be trained, on what, and where it goes."""
 
     configuration: Configuration
-    labels: dict[str, int]  # name -> class, background included
-    num_channels: int
+    labels: Labels
+    num_channels: int  # of the network's input: those of the image and of a previous stage
     training: Sequence[StoredCase]
     validation: Sequence[StoredCase]
     folder: Path
@@ -59,7 +60,7 @@ def train(assignment: Assignment, execution: Execution, clock: Clock) -> bool:
     """
     spec = assignment.configuration.training
     torch.manual_seed(spec.seed)
-    network = build(assignment.configuration.network, assignment.num_channels, len(assignment.labels))
+    network = build(assignment.configuration.network, assignment.num_channels, assignment.labels.num_outputs)
     network = execution.place_network(network, assignment.configuration.network.dimensions)
     network.deep_supervision = True  # type: ignore[assignment]
     optimizer = make_optimizer(network, assignment.configuration)
@@ -75,13 +76,15 @@ def train(assignment: Assignment, execution: Execution, clock: Clock) -> bool:
         while clock.fraction(run.step) < 1 and not stopping():
             for group in optimizer.param_groups:
                 group["lr"] = clock.learning_rate(run.step)
-            loss = training_step(network, optimizer, scaler, next(training), execution, assignment.configuration)
+            loss = training_step(
+                network, optimizer, scaler, next(training), execution, assignment.configuration, assignment.labels
+            )
             run.loss_in_epoch += loss
             run.step += 1
             run.steps_in_epoch += 1
             shown.update(clock.fraction(run.step), _describe(run), clock.left_s)
             if run.steps_in_epoch >= spec.steps_per_epoch or clock.fraction(run.step) >= 1:
-                counts = validate(network, validation, execution, spec.validation_steps)
+                counts = validate(network, validation, execution, assignment.labels, spec.validation_steps)
                 end_epoch(assignment, run, counts, clock, network, record)
             if time.monotonic() - saved > SAVE_INTERVAL_S:
                 run.elapsed_s = clock.elapsed_s
@@ -113,9 +116,10 @@ def patch_streams(
     assignment: Assignment, execution: Execution, run: checkpoint.Run
 ) -> tuple[Iterator[Batch], Iterator[Batch]]:
     """Endless training batches (augmented) and validation batches (plain), from where the run stands."""
-    seed = assignment.configuration.training.seed
-    training = PatchSource(assignment.training, assignment.configuration, True, TRAINING_STREAM, seed)
-    plain = PatchSource(assignment.validation, assignment.configuration, False, VALIDATION_STREAM, seed)
+    configuration, labels = assignment.configuration, assignment.labels
+    seed = configuration.training.seed
+    training = PatchSource(assignment.training, configuration, labels, True, TRAINING_STREAM, seed)
+    plain = PatchSource(assignment.validation, configuration, labels, False, VALIDATION_STREAM, seed)
     # On a CPU the network wants every core itself: nothing is read ahead beside it.
     on_cpu = execution.device == "cpu"
     workers, ahead = (torch.get_num_threads(), 0) if on_cpu else (max(1, num_cores() - 2), BATCHES_AHEAD)
@@ -123,8 +127,10 @@ def patch_streams(
     return batches(training, run.step, workers, ahead), batches(plain, validated, workers, min(ahead, 1))
 
 
-def validate(network: nn.Module, validation: Iterator[Batch], execution: Execution, num_batches: int) -> torch.Tensor:
-    """Overlap counts ``(3, foreground classes)`` summed over patches of the validation cases."""
+def validate(
+    network: nn.Module, validation: Iterator[Batch], execution: Execution, labels: Labels, num_batches: int
+) -> torch.Tensor:
+    """Overlap counts ``(3, outputs but background)`` summed over patches of the validation cases."""
     network.eval()
     counts = torch.zeros(())
     for _ in range(num_batches):
@@ -133,7 +139,7 @@ def validate(network: nn.Module, validation: Iterator[Batch], execution: Executi
 
         @torch.no_grad()
         def count(part: slice, image: torch.Tensor = image, target: torch.Tensor = target) -> torch.Tensor:
-            return overlap_counts(forward(network, image[part], execution)[0], target[part]).cpu()
+            return overlap_counts(forward(network, image[part], execution)[0], target[part], labels).cpu()
 
         counts = counts + torch.stack(in_parts(count, batch_parts(len(image), execution))).sum(0)
     network.train()
@@ -149,8 +155,7 @@ def end_epoch(
     record: Record,
 ) -> None:
     """Record the epoch, and keep the weights if the smoothed Dice is the best so far."""
-    names = sorted((name for name, value in assignment.labels.items() if value), key=assignment.labels.__getitem__)
-    dice = dict(zip(names, dice_from_counts(counts), strict=True))
+    dice = dict(zip(assignment.labels.output_names, dice_from_counts(counts), strict=True))
     known = [value for value in dice.values() if value is not None]
     mean = sum(known) / len(known) if known else 0.0
     run.dice = mean

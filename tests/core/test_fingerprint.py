@@ -4,6 +4,7 @@ import pytest
 from pydantic import ValidationError
 
 from autoseg.core.fingerprint import CaseMeasurement, Fingerprint
+from autoseg.core.labels import Labels
 
 
 def case(name, box):
@@ -26,7 +27,12 @@ def test_sizes_after_the_crop():
         case("c", ((0, 10), (0, 10), (0, 5))),
     )
     fingerprint = Fingerprint(
-        dataset="D", channels=("T1w",), labels={"ball": 1}, cases=cases, intensities=(), domain_intensities={}
+        dataset="D",
+        channels=("T1w",),
+        labels=Labels(values={"ball": 1}),
+        cases=cases,
+        intensities=(),
+        domain_intensities={},
     )
     assert cases[1].shape_after_crop == (5, 10, 5)
     assert fingerprint.median_relative_size_after_crop == 0.5

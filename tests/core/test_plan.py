@@ -10,7 +10,7 @@ from autoseg.core.plan import read_plan
 
 def test_a_plan_survives_json(tiny_plan):
     assert read_plan(tiny_plan.model_dump_json(), "plan.json") == tiny_plan
-    assert tiny_plan.num_classes == 3
+    assert tiny_plan.labels.num_outputs == 3
     assert tiny_plan.configurations["3d_fullres"].network.size_multiple == (4, 4, 4)
 
 

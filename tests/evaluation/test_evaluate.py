@@ -10,10 +10,11 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
+from autoseg.core.labels import Labels
 from autoseg.evaluation.evaluate import SCORES, SUMMARY_HEADER, CaseResult, csv_text, summarize, summary_table
 from autoseg.evaluation.metrics import case_metrics
 
-LABELS = {"background": 0, "front": 1, "back": 2}
+LABELS = Labels(values={"background": 0, "front": 1, "back": 2})
 
 
 def result(case: str, domain: str, prediction: list[int], reference: list[int]) -> CaseResult:

@@ -10,9 +10,10 @@ import pytest
 
 from autoseg.core.errors import BadInput
 from autoseg.core.geometry import spacing_mm
+from autoseg.core.labels import Labels
 from autoseg.evaluation.metrics import LabelMetrics, case_metrics, surface_scores
 
-LABELS = {"background": 0, "front": 1, "back": 2}
+LABELS = Labels(values={"background": 0, "front": 1, "back": 2})
 UNIT = (1.0, 1.0, 1.0)
 Mask = npt.NDArray[np.bool_]
 
@@ -54,7 +55,7 @@ def cube(start: tuple[int, int, int], size: int = 6, shape: tuple[int, int, int]
 
 def one_label(prediction: Mask, reference: Mask, surface: bool = True) -> LabelMetrics:
     maps = prediction.astype(np.uint8), reference.astype(np.uint8)
-    return case_metrics(*maps, UNIT, {"background": 0, "it": 1}, surface)["it"]
+    return case_metrics(*maps, UNIT, Labels(values={"it": 1}), surface)["it"]
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -63,8 +64,8 @@ def test_overlap_equals_counting_voxels(seed: int) -> None:
     result = case_metrics(prediction, reference, spacing, LABELS, surface=False)
     assert list(result) == ["front", "back"]
     for name, metrics in result.items():
-        found = {tuple(voxel) for voxel in np.argwhere(prediction == LABELS[name]).tolist()}
-        wanted = {tuple(voxel) for voxel in np.argwhere(reference == LABELS[name]).tolist()}
+        found = {tuple(voxel) for voxel in np.argwhere(prediction == LABELS.values[name]).tolist()}
+        wanted = {tuple(voxel) for voxel in np.argwhere(reference == LABELS.values[name]).tolist()}
         assert metrics.dice == pytest.approx(2 * len(found & wanted) / (len(found) + len(wanted)), rel=1e-12)
         assert metrics.iou == pytest.approx(len(found & wanted) / len(found | wanted), rel=1e-12)
         assert metrics.precision == pytest.approx(len(found & wanted) / len(found), rel=1e-12)
@@ -80,7 +81,8 @@ def test_surface_scores_equal_brute_force(seed: int, spacing: tuple[float, float
     prediction, reference = blobs(seed), blobs(seed + 50)
     result = case_metrics(prediction, reference, spacing, LABELS, tolerance_mm=1.3)
     for name, metrics in result.items():
-        there, back = brute_force_distances(prediction == LABELS[name], reference == LABELS[name], spacing)
+        value = LABELS.values[name]
+        there, back = brute_force_distances(prediction == value, reference == value, spacing)
         pooled = [*there, *back]
         assert metrics.hd95_mm == pytest.approx(max(np.percentile(there, 95), np.percentile(back, 95)), rel=1e-9)
         assert metrics.assd_mm == pytest.approx(sum(pooled) / len(pooled), rel=1e-9)
@@ -186,7 +188,7 @@ def test_sheared_affine_uses_its_column_norms() -> None:
     affine = np.diag([1.0, 1.0, 4.0, 1.0])
     affine[1, 2] = 3.0
     maps = cube((6, 6, 6)).astype(np.int16), cube((6, 6, 8)).astype(np.int16)
-    result = case_metrics(*maps, spacing_mm(affine), {"it": 1})["it"]
+    result = case_metrics(*maps, spacing_mm(affine), Labels(values={"it": 1}))["it"]
     assert result.hd95_mm == pytest.approx(10)  # two slices of 5 mm
     assert result.reference_volume_mm3 == pytest.approx(5 * 6**3)
 
@@ -194,3 +196,23 @@ def test_sheared_affine_uses_its_column_norms() -> None:
 def test_shapes_must_agree() -> None:
     with pytest.raises(BadInput, match=r"\(2, 3, 4\).*\(2, 3, 5\)"):
         case_metrics(np.zeros((2, 3, 4), int), np.zeros((2, 3, 5), int), UNIT, LABELS)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_region_is_scored_as_the_mask_of_its_values(seed):
+    regions = Labels(values={"background": 0, "both": (1, 2), "back": (2,), "other": 7}, region_order=(1, 2, 7))
+    prediction, reference = blobs(seed), blobs(seed + 10)
+    result = case_metrics(prediction, reference, UNIT, regions)
+    masks = [np.isin(label_map, (1, 2)) for label_map in (prediction, reference)]
+    assert result["both"] == one_label(*masks)
+    assert result["back"] == one_label(prediction == 2, reference == 2)
+    assert result["other"] == one_label(prediction == 7, reference == 7)
+
+
+def test_what_is_to_be_ignored_in_the_reference_counts_in_neither_map():
+    labels = Labels(values={"background": 0, "front": 1, "ignore": 7})
+    prediction, reference = blobs(1), np.where(blobs(2) == 2, 7, blobs(2))
+    known = reference != 7
+    assert ((prediction == 1) & ~known).sum() > 0
+    result = case_metrics(prediction, reference, UNIT, labels)
+    assert result == {"front": one_label((prediction == 1) & known, (reference == 1) & known)}

@@ -5,6 +5,7 @@ import json
 import pytest
 
 from autoseg.core.errors import BadInput
+from autoseg.core.labels import Labels
 from autoseg.io import images, store
 from autoseg.pipeline import preparation
 from autoseg.pipeline.preparation import dataset_folds, plan_dataset, prepare_cases, require_configuration
@@ -19,7 +20,7 @@ def test_planning_reads_every_file_once_and_writes_both_documents(workspace, mon
     assert json.loads((folder / "plan.json").read_text())["recommended"] == plan.recommended
     fingerprint = json.loads((folder / "fingerprint.json").read_text())
     assert [case["shape"] for case in fingerprint["cases"]] == [[20, 24, 16]] * 6
-    assert plan.labels == {"background": 0, "shell": 1, "core": 2}
+    assert plan.labels == Labels(values={"background": 0, "shell": 1, "core": 2})
 
 
 def test_prepared_cases_are_kept_until_their_settings_or_sources_change(workspace, tiny_plan, monkeypatch):

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 import pytest
 
 from autoseg.core.fingerprint import CaseMeasurement, Fingerprint, IntensityStatistics
+from autoseg.core.labels import Labels
 
 STATISTICS = IntensityStatistics(mean=5, median=5, std=2, minimum=0, maximum=10, percentile_00_5=1, percentile_99_5=9)
 
@@ -52,7 +53,7 @@ def make_fingerprint(make_measurement: Callable[..., CaseMeasurement]) -> Callab
         return Fingerprint(
             dataset="Made",
             channels=channels,
-            labels={"background": 0, "lesion": 1} if labels is None else dict(labels),
+            labels=Labels(values={"background": 0, "lesion": 1} if labels is None else dict(labels)),
             cases=tuple(make_measurement(f"case{i}", shape, spacing_mm) for i in range(num_cases)),
             intensities=(STATISTICS,) * len(channels),
             domain_intensities={"site": (STATISTICS,) * len(channels)},

@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 
 from autoseg.core.case import Image
+from autoseg.core.labels import Labels
 from autoseg.planning import measure
 from autoseg.planning.measure import combine, measure_case, pool, sample_intensities
 
-LABELS = {"background": 0, "a": 1, "b": 2}
+LABELS = Labels(values={"background": 0, "a": 1, "b": 2})
 
 
 def made_case(rng: np.random.Generator, channels: int = 2) -> tuple[Image, np.ndarray]:
@@ -147,7 +148,7 @@ def test_real_case_equals_a_direct_computation(real_data: Path) -> None:
     labels_path = sorted(folder.glob("derivatives/**/*T2star*gmseg-manual.nii.gz"))[0]
     volume, mask = nibabel.load(path), np.asarray(nibabel.load(labels_path).dataobj).round().astype(np.int32)
     image = Image(np.asarray(volume.dataobj, np.float32)[None], volume.affine)
-    case, sample = measure_case("c", "d", "s", image, mask, {"background": 0, "grey": 1})
+    case, sample = measure_case("c", "d", "s", image, mask, Labels(values={"grey": 1}))
     canonical = nibabel.as_closest_canonical(volume)
     assert case.shape == canonical.shape
     assert case.spacing_mm == pytest.approx(canonical.header.get_zooms(), rel=1e-4)

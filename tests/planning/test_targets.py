@@ -13,7 +13,6 @@ from autoseg.planning.targets import (
     summarize,
     target_spacing,
     transpose_forward,
-    with_background,
 )
 
 
@@ -77,8 +76,3 @@ def test_only_zscores_of_mostly_empty_images_are_masked() -> None:
     assert mask_normalization("T1w", 0.74)
     assert not mask_normalization("T1w", 0.75)
     assert not mask_normalization("CT", 0.5)
-
-
-def test_background_is_added_where_absent() -> None:
-    assert with_background({"a": 1}) == {"background": 0, "a": 1}
-    assert with_background({"nothing": 0, "a": 1}) == {"nothing": 0, "a": 1}

@@ -15,12 +15,16 @@ from autoseg.core.case import Image
 from autoseg.core.errors import BadInput
 from autoseg.core.fingerprint import IntensityStatistics
 from autoseg.core.geometry import box_shape
+from autoseg.core.labels import Labels
 from autoseg.core.plan import AugmentationSpec, Configuration, NetworkSpec, Plan
 from autoseg.preprocessing import prepare
 
 STATISTICS = IntensityStatistics(
     mean=40.0, median=38.0, std=20.0, minimum=-900.0, maximum=900.0, percentile_00_5=-50.0, percentile_99_5=150.0
 )
+
+
+LABELS = Labels(values={"background": 0, "one": 1, "two": 2})
 
 
 def make_plan(spacing_mm=(1.0, 1.0, 1.0), axis_order=(0, 1, 2), schemes=("zscore",), masked=False) -> Plan:
@@ -50,7 +54,7 @@ def make_plan(spacing_mm=(1.0, 1.0, 1.0), axis_order=(0, 1, 2), schemes=("zscore
         dataset="Test",
         planner="default",
         channels=tuple(f"channel{i}" for i in range(len(schemes))),
-        labels={"background": 0, "one": 1, "two": 2},
+        labels=LABELS,
         file_ending=".nii.gz",
         axis_order=axis_order,
         intensities=(STATISTICS,) * len(schemes),
@@ -98,7 +102,7 @@ def test_undo_puts_every_voxel_back(axis_order):
         voxels, labels = synthetic(number)
         case = apply(Image(voxels, affine), labels, plan)
         assert case.trace.resampled_shape == box_shape(case.trace.box) == case.image.shape[1:]
-        np.testing.assert_array_equal(prepare.undo(one_hot(case.labels), case.trace), labels)
+        np.testing.assert_array_equal(prepare.undo(one_hot(case.labels), case.trace, LABELS), labels)
 
 
 @pytest.mark.parametrize("seed", range(20))
@@ -111,7 +115,7 @@ def test_undo_with_rotated_and_sheared_axes(seed):
     axes = prepare.working_axes(affine, (2, 0, 1)).axes
     plan = make_plan(tuple(image.spacing_mm[axis] for axis in axes), (2, 0, 1))
     case = apply(image, labels, plan)
-    np.testing.assert_array_equal(prepare.undo(one_hot(case.labels), case.trace), labels)
+    np.testing.assert_array_equal(prepare.undo(one_hot(case.labels), case.trace, LABELS), labels)
 
 
 def test_working_axes_do_not_depend_on_how_the_file_is_stored():
@@ -169,7 +173,7 @@ def test_2d_keeps_axis_0_and_resamples_the_plane():
     size = box_shape(case.trace.box)
     assert case.image.shape == (1, size[0], size[1] * 2, round(size[2] / 2))
     assert case.trace.resampled_spacing_mm == (7.0, 0.5, 2.0)
-    assert prepare.undo(np.zeros((3, *case.image.shape[1:]), np.float32), case.trace).shape == labels.shape
+    assert prepare.undo(np.zeros((3, *case.image.shape[1:]), np.float32), case.trace, LABELS).shape == labels.shape
 
 
 def test_anisotropic_slices_are_not_mixed():
@@ -191,7 +195,7 @@ def test_extreme_spacing_leaves_one_voxel():
     assert case.image.shape == (1, 1, 1, 1)
     assert case.labels is None
     assert (
-        prepare.undo(np.array([0, 1, 0], np.float32).reshape(3, 1, 1, 1), case.trace).tolist()
+        prepare.undo(np.array([0, 1, 0], np.float32).reshape(3, 1, 1, 1), case.trace, LABELS).tolist()
         == np.ones((2, 2, 2)).tolist()
     )
 
@@ -220,7 +224,7 @@ def test_bad_input_is_one_sentence(channels, label_shape, schemes, problem):
 def test_undo_refuses_logits_of_another_shape():
     case = apply(Image(synthetic()[0], np.eye(4)), None, make_plan())
     with pytest.raises(ValueError, match="do not fit"):
-        prepare.undo(np.zeros((2, 3, 3, 3), np.float32), case.trace)
+        prepare.undo(np.zeros((2, 3, 3, 3), np.float32), case.trace, LABELS)
 
 
 def test_settings_key_changes_with_what_matters_and_with_nothing_else():
@@ -238,7 +242,7 @@ def test_settings_key_changes_with_what_matters_and_with_nothing_else():
     same = [
         make_plan(),
         change(plan, batch_size=9, name="other", patch_size=(16, 16, 16)),
-        plan.model_copy(update={"dataset": "Renamed", "labels": {"background": 0}}),
+        plan.model_copy(update={"dataset": "Renamed", "recommended": "other"}),
         other_statistics(plan),
     ]
     ct = make_plan(schemes=("ct",))
@@ -248,6 +252,7 @@ def test_settings_key_changes_with_what_matters_and_with_nothing_else():
         key(ct),
         key(other_statistics(ct)),
         key(make_plan(masked=True)),
+        key(plan.model_copy(update={"labels": Labels(values={"one": 1, "two": 3})})),
         key(plan, ("b",)),
         key(plan, ("a", "a")),
     ]
@@ -274,8 +279,8 @@ def test_real_images_come_back(real_data: Path, pattern: str):
     own_spacing = tuple(image.spacing_mm[axis] for axis in axes)
     case = apply(image, labels, make_plan(own_spacing, (2, 0, 1)))
     assert abs(case.image.mean()) < 1e-3
-    np.testing.assert_array_equal(prepare.undo(one_hot(case.labels, 2), case.trace), labels)
+    np.testing.assert_array_equal(prepare.undo(one_hot(case.labels, 2), case.trace, LABELS), labels)
     finer = apply(image, labels, make_plan(tuple(s * 0.8 for s in own_spacing), (2, 0, 1)))
-    back = prepare.undo(one_hot(finer.labels, 2), finer.trace)
+    back = prepare.undo(one_hot(finer.labels, 2), finer.trace, LABELS)
     assert back.shape == labels.shape
     assert (back == labels).mean() > 0.9

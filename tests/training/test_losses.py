@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from autoseg.core.labels import Labels
 from autoseg.training.losses import (
     SMOOTH,
     deep_supervision_loss,
@@ -15,9 +16,13 @@ from autoseg.training.losses import (
     supervision_weights,
 )
 
+TWO = Labels(values={"one": 1, "two": 2})
+IGNORING = Labels(values={"one": 1, "two": 2, "ignore": 3})
+REGIONS = Labels(values={"both": (1, 2), "two": (2,), "ignore": 3}, region_order=(1, 2))
+
 
 def loss_by_loop(logits: np.ndarray, target: np.ndarray, batch_dice: bool) -> float:
-    """Cross-entropy minus foreground Dice, one voxel at a time in float64."""
+    """Cross-entropy minus foreground Dice, one voxel at a time in float64; a target of K is left out."""
     batch, classes = logits.shape[:2]
     intersection, predicted, reference = (np.zeros((batch, classes)) for _ in range(3))
     entropy = []
@@ -25,15 +30,87 @@ def loss_by_loop(logits: np.ndarray, target: np.ndarray, batch_dice: bool) -> fl
         for position in np.ndindex(target.shape[1:]):
             scores = [math.exp(logits[(b, k, *position)]) for k in range(classes)]
             true = target[(b, *position)]
+            if true == classes:
+                continue
             entropy.append(-math.log(scores[true] / sum(scores)))
             reference[b, true] += 1
             intersection[b, true] += scores[true] / sum(scores)
             for k in range(classes):
                 predicted[b, k] += scores[k] / sum(scores)
-    if batch_dice:
+    return float(np.mean(entropy) - dice_by_sums(intersection, predicted, reference, batch_dice)[:, 1:].mean())
+
+
+def region_loss_by_loop(logits: np.ndarray, target: np.ndarray, batch_dice: bool) -> float:
+    """The same for the outputs of REGIONS, each a sigmoid; a target of 3 is left out."""
+    batch = len(logits)
+    intersection, predicted, reference = (np.zeros((batch, 2)) for _ in range(3))
+    entropy = []
+    for b in range(batch):
+        for position in np.ndindex(target.shape[1:]):
+            if target[(b, *position)] == 3:
+                continue
+            for k, members in enumerate(((1, 2), (2,))):
+                probability = 1 / (1 + math.exp(-logits[(b, k, *position)]))
+                inside = target[(b, *position)] in members
+                entropy.append(-math.log(probability if inside else 1 - probability))
+                intersection[b, k] += probability * inside
+                predicted[b, k] += probability
+                reference[b, k] += inside
+    return float(np.mean(entropy) - dice_by_sums(intersection, predicted, reference, batch_dice).mean())
+
+
+def dice_by_sums(intersection: np.ndarray, predicted: np.ndarray, reference: np.ndarray, pooled: bool) -> np.ndarray:
+    if pooled:
         intersection, predicted, reference = (a.sum(0, keepdims=True) for a in (intersection, predicted, reference))
-    dice = (2 * intersection + SMOOTH) / (reference + predicted + SMOOTH)
-    return float(np.mean(entropy) - dice[:, 1:].mean())
+    return (2 * intersection + SMOOTH) / (reference + predicted + SMOOTH)
+
+
+@pytest.mark.parametrize("batch_dice", [True, False])
+@pytest.mark.parametrize(
+    ("labels", "outputs", "highest", "oracle"),
+    [
+        (IGNORING, 3, 3, loss_by_loop),
+        (REGIONS, 2, 3, region_loss_by_loop),
+        (Labels(values={"both": (1, 2), "two": (2,)}, region_order=(1, 2)), 2, 2, region_loss_by_loop),
+    ],
+)
+def test_regions_and_voxels_without_reference(labels, outputs, highest, oracle, batch_dice):
+    random = np.random.default_rng(3)
+    logits = random.normal(size=(2, outputs, 5, 6))
+    target = random.integers(0, highest + 1, size=(2, 5, 6))
+    tensor = torch.tensor(logits, dtype=torch.float32, requires_grad=True)
+    loss = deep_supervision_loss([tensor], torch.tensor(target), labels, batch_dice)
+    loss.backward()
+    assert float(loss.detach()) == pytest.approx(oracle(logits, target, batch_dice), abs=1e-5)
+    ignored = torch.tensor(target == 3)[:, None].expand_as(tensor)
+    assert not tensor.grad[ignored].any()
+    position = tuple(np.argwhere(target != 3)[0])
+    step = np.zeros_like(logits)
+    step[position[0], 1, *position[1:]] = 1e-5
+    slope = (oracle(logits + step, target, batch_dice) - oracle(logits - step, target, batch_dice)) / 2e-5
+    assert float(tensor.grad[position[0], 1, *position[1:]]) == pytest.approx(slope, abs=1e-6)
+
+
+def test_a_patch_without_any_reference_has_a_loss_without_slope():
+    for labels, outputs in ((IGNORING, 3), (REGIONS, 2)):
+        logits = torch.randn(2, outputs, 4, 4, requires_grad=True)
+        loss = deep_supervision_loss([logits], torch.full((2, 4, 4), 3), labels, batch_dice=False)
+        loss.backward()
+        assert torch.isfinite(loss)
+        assert not logits.grad.any()
+
+
+@pytest.mark.parametrize("labels", [IGNORING, REGIONS])
+def test_overlap_counts_of_regions_and_without_ignored_voxels(labels):
+    random = np.random.default_rng(4)
+    logits = torch.tensor(random.normal(size=(2, labels.num_outputs, 6, 7)))
+    target = torch.tensor(random.integers(0, 4, size=(2, 6, 7)))
+    counts = overlap_counts(logits, target, labels)
+    for number, members in enumerate(labels.region_indices):
+        p = logits[:, number] > 0 if labels.has_regions else logits.argmax(1) == members[0]
+        t, known = torch.isin(target, torch.tensor(members)), target != 3
+        expected = [(p & t & known).sum(), (p & ~t & known).sum(), (~p & t & known).sum()]
+        assert counts[:, number].tolist() == [int(count) for count in expected]
 
 
 @pytest.mark.parametrize("batch_dice", [True, False])
@@ -66,7 +143,7 @@ def test_deep_supervision_takes_the_central_voxel_of_each_coarse_one():
     outputs = [torch.tensor(random.normal(size=(1, 2, size, size)), dtype=torch.float32) for size in (8, 4, 2)]
     expected = 2 / 3 * loss_by_loop(outputs[0].numpy(), target.numpy(), False)
     expected += 1 / 3 * loss_by_loop(outputs[1].numpy(), target.numpy()[:, 1::2, 1::2], False)
-    assert float(deep_supervision_loss(outputs, target, False)) == pytest.approx(expected, abs=1e-5)
+    assert float(deep_supervision_loss(outputs, target, TWO, False)) == pytest.approx(expected, abs=1e-5)
 
 
 def test_overlap_counts_equal_masks_counted_one_by_one():
@@ -74,7 +151,7 @@ def test_overlap_counts_equal_masks_counted_one_by_one():
     logits = torch.tensor(random.normal(size=(2, 4, 6, 7)))
     target = torch.tensor(random.integers(0, 3, size=(2, 6, 7)))  # class 3 is never present
     prediction = logits.argmax(1)
-    counts = overlap_counts(logits, target)
+    counts = overlap_counts(logits, target, TWO)
     for label in (1, 2, 3):
         p, t = prediction == label, target == label
         assert counts[:, label - 1].tolist() == [int((p & t).sum()), int((p & ~t).sum()), int((~p & t).sum())]

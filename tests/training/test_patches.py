@@ -10,8 +10,10 @@ import numpy as np
 import pytest
 import torch
 
+from autoseg.core.case import Case
 from autoseg.core.geometry import box_shape
-from autoseg.io.store import DecodedCases
+from autoseg.core.labels import Labels
+from autoseg.io.store import DecodedCases, open_case, save_case
 from autoseg.training import augmentation
 from autoseg.training.patches import (
     TRAINING_STREAM,
@@ -19,13 +21,16 @@ from autoseg.training.patches import (
     PatchSource,
     batches,
     draw_box,
+    draw_centre,
     is_foreground_sample,
 )
+
+TINY = Labels(values={"shell": 1, "core": 2})
 
 
 @pytest.fixture
 def source(tiny_cases, tiny_configuration):
-    return PatchSource(tiny_cases, tiny_configuration, True, TRAINING_STREAM, seed=3)
+    return PatchSource(tiny_cases, tiny_configuration, TINY, True, TRAINING_STREAM, seed=3)
 
 
 class Watched:
@@ -70,7 +75,7 @@ def test_a_step_sees_the_same_batch_however_it_is_made_and_wherever_one_starts(s
 def test_samples_do_not_depend_on_the_number_of_threads_of_torch(tiny_cases, tiny_configuration):
     """A patch large enough for torch to share out; the sums of each thread would round differently."""
     large = tiny_configuration.model_copy(update={"patch_size": (64, 64, 64)})
-    source = PatchSource(tiny_cases, large, True, TRAINING_STREAM, seed=3)
+    source = PatchSource(tiny_cases, large, TINY, True, TRAINING_STREAM, seed=3)
     threads = torch.get_num_threads()
     try:
         torch.set_num_threads(1)
@@ -96,7 +101,7 @@ def test_only_what_a_sample_needs_is_read(tiny_cases, tiny_configuration):
     """The patch itself; where it is rotated or scaled, the box of its points, never more than the padded case."""
     small = tiny_configuration.model_copy(update={"patch_size": (8, 8, 8)})
     watched = Watched(tiny_cases[0])
-    source = PatchSource([watched], small, True, TRAINING_STREAM, 0, decoded=DecodedCases(0))
+    source = PatchSource([watched], small, TINY, True, TRAINING_STREAM, 0, decoded=DecodedCases(0))
     plain, moved = [], []
     for step in range(100):
         watched.boxes.clear()
@@ -104,8 +109,8 @@ def test_only_what_a_sample_needs_is_read(tiny_cases, tiny_configuration):
         (box,) = watched.boxes
         random = np.random.default_rng((0, TRAINING_STREAM, step, 0))
         random.integers(1)
-        is_foreground_sample(small, 0, random)
-        draw_box(watched, small, augmentation.initial_patch_size((8, 8, 8), small.augmentation), False, random)
+        centre = draw_centre(watched, TINY, is_foreground_sample(small, 0, random), random)
+        draw_box(watched, small, augmentation.initial_patch_size((8, 8, 8), small.augmentation), centre, random)
         matrix = augmentation.draw(small, 1, random).matrix
         (plain if matrix is None else moved).append(box)
         if matrix is not None:
@@ -119,7 +124,7 @@ def test_only_what_a_sample_needs_is_read(tiny_cases, tiny_configuration):
 
 def test_small_cases_are_read_once(tiny_cases, tiny_configuration):
     watched = [Watched(case) for case in tiny_cases]
-    source = PatchSource(watched, tiny_configuration, True, TRAINING_STREAM, seed=3)
+    source = PatchSource(watched, tiny_configuration, TINY, True, TRAINING_STREAM, seed=3)
     for step in range(40):
         source.batch(step)
     assert [len(case.boxes) for case in watched] == [1] * 6
@@ -129,7 +134,7 @@ def test_no_more_than_asked_for_is_made_in_advance_and_closing_leaves_nothing_be
     watched, hold = Watched(tiny_cases[0]), threading.Event()
     hold.set()
     watched.before = hold.wait
-    source = PatchSource([watched], tiny_configuration, True, TRAINING_STREAM, 3, decoded=DecodedCases(0))
+    source = PatchSource([watched], tiny_configuration, TINY, True, TRAINING_STREAM, 3, decoded=DecodedCases(0))
     made = batches(source, 0, workers=2, ahead=3)
     next(made)
     hold.clear()
@@ -143,7 +148,7 @@ def test_no_more_than_asked_for_is_made_in_advance_and_closing_leaves_nothing_be
 
 def test_what_goes_wrong_in_a_thread_is_raised_where_the_batch_is_asked_for(tiny_cases, tiny_configuration):
     watched = Watched(tiny_cases[0])
-    source = PatchSource([watched], tiny_configuration, True, TRAINING_STREAM, 3, decoded=DecodedCases(0))
+    source = PatchSource([watched], tiny_configuration, TINY, True, TRAINING_STREAM, 3, decoded=DecodedCases(0))
     made = batches(source, 0, workers=2, ahead=2)
     next(made)
 
@@ -156,13 +161,13 @@ def test_what_goes_wrong_in_a_thread_is_raised_where_the_batch_is_asked_for(tiny
 
 
 def test_steps_samples_and_streams_differ(source, tiny_cases, tiny_configuration):
-    validation = PatchSource(tiny_cases, tiny_configuration, False, VALIDATION_STREAM, seed=3)
+    validation = PatchSource(tiny_cases, tiny_configuration, TINY, False, VALIDATION_STREAM, seed=3)
     images = [*source.batch(0).image, *source.batch(1).image, *validation.batch(0).image]
     assert len({image.numpy().tobytes() for image in images}) == len(images)
 
 
 def test_an_unaugmented_patch_is_a_cut_of_the_stored_case(tiny_cases, tiny_configuration):
-    source = PatchSource(tiny_cases[:1], tiny_configuration, False, VALIDATION_STREAM, seed=0)
+    source = PatchSource(tiny_cases[:1], tiny_configuration, TINY, False, VALIDATION_STREAM, seed=0)
     case = tiny_cases[0]
     whole, _ = case.read(tuple((0, size) for size in case.shape))
     windows = np.lib.stride_tricks.sliding_window_view(whole[0], (16, 16, 16)).reshape(-1, 16**3)
@@ -186,18 +191,46 @@ def test_a_foreground_box_contains_the_label_and_labels_are_drawn_evenly(tiny_ca
     random = np.random.default_rng(0)
     centres = Counter()
     for _ in range(200):
-        box = draw_box(tiny_cases[0], small, (4, 4, 4), True, random)
+        centre = draw_centre(tiny_cases[0], TINY, True, random)
+        box = draw_box(tiny_cases[0], small, (4, 4, 4), centre, random)
         _, labels = tiny_cases[0].read(box)
         centres[int(labels[2, 2, 2])] += 1
     assert set(centres) == {1, 2}
     assert centres[2] == pytest.approx(100, abs=30)  # the core has a quarter of the voxels of the shell
 
 
+def test_regions_are_drawn_evenly_and_may_share_voxels(tiny_cases):
+    """The core is also in the larger region, of which it is a part of about a quarter."""
+    regions = Labels(values={"ball": (1, 2), "core": (2,)}, region_order=(1, 2))
+    random = np.random.default_rng(0)
+    case = tiny_cases[0]
+    share = len(case.foreground[2]) / (len(case.foreground[1]) + len(case.foreground[2]))
+    centres = [draw_centre(case, regions, True, random) for _ in range(400)]
+    labels = case.read(tuple((0, size) for size in case.shape))[1]
+    in_core = sum(labels[centre] == 2 for centre in centres)
+    assert in_core / 400 == pytest.approx(0.5 + 0.5 * share, abs=0.08)
+
+
+def test_where_voxels_are_ignored_every_patch_is_around_a_known_one(tiny_cases, tiny_configuration, tmp_path):
+    sparse = Labels(values={"shell": 1, "ignore": 2})
+    case = tiny_cases[0]
+    image, labels = case.read(tuple((0, size) for size in case.shape))
+    labels[:, :, 10:] = 2  # half of the volume, and the core
+    save_case(tmp_path, Case("sparse", image, labels, case.trace), "key", ignored=sparse.ignore_index)
+    stored = open_case(tmp_path, "sparse")
+    assert set(stored.foreground) == {-1, 1}
+    random = np.random.default_rng(0)
+    anywhere = [draw_centre(stored, sparse, False, random) for _ in range(300)]
+    assert {int(labels[centre]) for centre in anywhere} == {0, 1}
+    assert {int(labels[draw_centre(stored, sparse, True, random)]) for _ in range(50)} == {1}
+    assert draw_centre(case, TINY, False, random) is None
+
+
 def test_random_boxes_reach_every_edge_and_no_further_than_needed(tiny_cases, tiny_configuration):
     random = np.random.default_rng(0)
     case = tiny_cases[0]
     assert case.shape == (16, 24, 20)
-    boxes = [draw_box(case, tiny_configuration, (20, 20, 20), False, random) for _ in range(400)]
+    boxes = [draw_box(case, tiny_configuration, (20, 20, 20), None, random) for _ in range(400)]
     starts = np.array([[start for start, _ in box] for box in boxes])
     assert starts.min(axis=0).tolist() == [-2, -2, -2]
     assert starts.max(axis=0).tolist() == [16 + 2 - 20, 24 + 2 - 20, 20 + 2 - 20]
@@ -205,14 +238,14 @@ def test_random_boxes_reach_every_edge_and_no_further_than_needed(tiny_cases, ti
 
 def test_whole_cases_are_centred(tiny_cases, tiny_configuration):
     whole = tiny_configuration.model_copy(update={"whole_case": True, "patch_size": (24, 24, 24)})
-    box = draw_box(tiny_cases[0], whole, (24, 24, 24), True, np.random.default_rng(0))
+    box = draw_box(tiny_cases[0], whole, (24, 24, 24), (3, 3, 3), np.random.default_rng(0))
     assert box == ((-4, 20), (0, 24), (-2, 22))
 
 
 def test_a_2d_patch_is_a_slice_across_axis_0(tiny_cases, tiny_configuration):
     network = tiny_configuration.network.model_copy(update={"dimensions": 2})
     flat = tiny_configuration.model_copy(update={"patch_size": (16, 16), "network": network})
-    source = PatchSource(tiny_cases[:1], flat, False, VALIDATION_STREAM, seed=0)
+    source = PatchSource(tiny_cases[:1], flat, TINY, False, VALIDATION_STREAM, seed=0)
     whole, _ = tiny_cases[0].read(tuple((0, size) for size in tiny_cases[0].shape))
     patch = source.batch(0).image[0, 0].numpy()
     assert patch.shape == (16, 16)
@@ -226,7 +259,7 @@ def test_2d_patches_are_augmented_in_their_slice(tiny_cases, tiny_configuration,
     spec = tiny_configuration.augmentation.model_copy(update={"rotation_degrees": 180.0, "mirror_axes": (0, 1)})
     flat = tiny_configuration.model_copy(update={"patch_size": (16, 16), "network": network, "augmentation": spec})
     watched = [Watched(case) for case in tiny_cases]
-    source = PatchSource(watched, flat, True, TRAINING_STREAM, seed=0, decoded=DecodedCases(0))
+    source = PatchSource(watched, flat, TINY, True, TRAINING_STREAM, seed=0, decoded=DecodedCases(0))
     made = batches(source, 0, workers, 0)
     for _ in range(20):
         batch = next(made)

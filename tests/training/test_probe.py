@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from autoseg.core.labels import Labels
 from autoseg.runtime.devices import Execution
 from autoseg.training import probe
 from autoseg.training.trainer import Assignment
@@ -10,7 +11,7 @@ from autoseg.training.trainer import Assignment
 
 @pytest.fixture
 def assignment(tiny_cases, tiny_configuration, tmp_path):
-    return Assignment(tiny_configuration, {"background": 0, "ball": 1}, 1, tiny_cases, tiny_cases, tmp_path)
+    return Assignment(tiny_configuration, Labels(values={"ball": 1}), 1, tiny_cases, tiny_cases, tmp_path)
 
 
 def test_three_training_steps_are_run_and_nothing_is_written(assignment, monkeypatch):

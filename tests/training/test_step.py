@@ -6,6 +6,7 @@ from itertools import pairwise
 import pytest
 import torch
 
+from autoseg.core.labels import Labels
 from autoseg.networks import build
 from autoseg.runtime.devices import Execution
 from autoseg.training import step
@@ -14,6 +15,7 @@ from autoseg.training.patches import Batch
 from autoseg.training.trainer import make_optimizer
 
 CPU = Execution("cpu", "fp32", channels_last=False)
+LABELS = Labels(values={"a": 1, "b": 2})
 
 
 @pytest.fixture
@@ -46,12 +48,12 @@ def test_the_batch_is_dealt_out_evenly():
 @pytest.mark.parametrize("parts", [(1, 2), (2, 4, 7), (2, 5)])
 def test_gradients_and_loss_are_those_of_the_whole_batch(tiny_configuration, parts, batch_dice):
     network, image, target = network_and_batch(tiny_configuration, parts[-1])
-    expected = deep_supervision_loss(network(image), target, batch_dice)
+    expected = deep_supervision_loss(network(image), target, LABELS, batch_dice)
     expected.backward()
     gradients = [weight.grad for weight in network.parameters()]
     network.zero_grad(set_to_none=True)
     slices = [slice(start, stop) for start, stop in pairwise((0, *parts))]
-    loss = step.backward_in_parts(network, image, target, slices, CPU, batch_dice)
+    loss = step.backward_in_parts(network, image, target, slices, CPU, LABELS, batch_dice)
     torch.testing.assert_close(loss, expected)
     for weight, gradient in zip(network.parameters(), gradients, strict=True):
         if gradient is None:
@@ -74,7 +76,7 @@ def test_every_core_computes_a_part_and_repeats_its_bits(tiny_configuration, mon
         network, image, target = network_and_batch(tiny_configuration, 7)
         optimizer = make_optimizer(network, tiny_configuration)
         scaler = torch.amp.GradScaler("cpu", enabled=False)
-        step.training_step(network, optimizer, scaler, Batch(image, target), CPU, tiny_configuration)
+        step.training_step(network, optimizer, scaler, Batch(image, target), CPU, tiny_configuration, LABELS)
         results.append([weight.detach().clone() for weight in network.parameters()])
     assert all(torch.equal(a, b) for a, b in zip(*results, strict=True))
     assert sorted((size, cores) for _, size, cores in seen[:3]) == [(2, 1), (2, 1), (3, 1)]
@@ -87,4 +89,4 @@ def test_a_loss_that_is_no_number_stops_with_the_remedy(tiny_configuration):
     optimizer = make_optimizer(network, tiny_configuration)
     scaler = torch.amp.GradScaler("cpu", enabled=False)
     with pytest.raises(FloatingPointError, match="lower initial_learning_rate"):
-        step.training_step(network, optimizer, scaler, Batch(image / 0, target), CPU, tiny_configuration)
+        step.training_step(network, optimizer, scaler, Batch(image / 0, target), CPU, tiny_configuration, LABELS)

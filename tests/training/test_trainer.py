@@ -7,6 +7,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from autoseg.core.labels import Labels
 from autoseg.runtime.devices import Execution
 from autoseg.training import trainer
 from autoseg.training.schedule import Clock
@@ -17,7 +18,7 @@ CPU = Execution("cpu", "fp32", channels_last=False)
 
 @pytest.fixture
 def assignment(tiny_cases, tiny_configuration, tmp_path):
-    labels = {"background": 0, "shell": 1, "core": 2}
+    labels = Labels(values={"shell": 1, "core": 2})
     return Assignment(tiny_configuration, labels, 1, tiny_cases[:4], tiny_cases[4:], tmp_path)
 
 
