@@ -18,7 +18,7 @@ def save_fold(folder, plan, seed=0):
     """A model folder with random weights."""
     configuration = plan.configurations["3d_fullres"]
     torch.manual_seed(seed)
-    network = build(configuration.network, len(plan.channels), plan.num_classes)
+    network = build(configuration.network, len(plan.channels), plan.labels.num_outputs)
     folder.mkdir(parents=True)
     (folder / "plan.json").write_text(plan.model_dump_json())
     (folder / "final.safetensors").write_bytes(model_file.serialise(network.state_dict(), {}))
