@@ -9,7 +9,7 @@ import numpy.typing as npt
 import torch
 
 from autoseg.inference.engines import Engine
-from autoseg.inference.lanes import Lanes, in_order
+from autoseg.inference.lanes import Lanes, side_by_side
 
 
 def full_volume_logits(
@@ -35,7 +35,8 @@ def full_volume_logits(
     padded[:, *inside] = image
     batch = torch.from_numpy(padded)[None]
     total = None
-    for logits in in_order(lambda engine: engine(batch)[0].cpu().numpy(), engines, lanes.shared(len(engines)).workers):
+    workers = lanes.shared(len(engines)).workers
+    for logits in side_by_side(lambda engine: engine(batch)[0].cpu().numpy(), engines, workers):
         part = logits[:, *inside]
         total = part if total is None else np.add(total, part, out=total)
     assert total is not None

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future
 from dataclasses import dataclass
 from math import prod
 from typing import TypeVar
 
 from autoseg.runtime.devices import core_pool
-from autoseg.runtime.jobs import num_cores
+from autoseg.runtime.jobs import in_order, num_cores
 
 Job = TypeVar("Job")
 Result = TypeVar("Result")
@@ -53,23 +51,11 @@ def choose_lanes(device: str, patch_size: Iterable[int], smallest_batch: int = 1
     return Lanes(min(num_cores(), max(1, VOXELS_AT_A_TIME // (batch * voxels))), batch)
 
 
-def in_order(function: Callable[[Job], Result], jobs: Iterable[Job], workers: int) -> Iterator[Result]:
+def side_by_side(function: Callable[[Job], Result], jobs: Iterable[Job], workers: int) -> Iterator[Result]:
     """``map`` over ``workers`` threads that share the cores, results in order; one worker is the calling thread.
 
-    One job more than workers is in flight. What is left is cancelled when the iterator is closed.
+    One job more than workers is in flight. What has not begun is cancelled when the iterator is closed.
     """
     if workers == 1:
-        yield from map(function, jobs)
-        return
-    pool = core_pool(workers, max(1, num_cores() // workers))
-    pending: deque[Future[Result]] = deque()
-    try:
-        for job in jobs:
-            pending.append(pool.submit(function, job))
-            if len(pending) > workers:
-                yield pending.popleft().result()
-        while pending:
-            yield pending.popleft().result()
-    finally:
-        for future in pending:
-            future.cancel()
+        return map(function, jobs)
+    return in_order(core_pool(workers, max(1, num_cores() // workers)), function, jobs, workers + 1)

@@ -18,7 +18,7 @@ import numpy.typing as npt
 import torch
 
 from autoseg.inference.engines import Engine
-from autoseg.inference.lanes import Lanes, in_order
+from autoseg.inference.lanes import Lanes, side_by_side
 
 Start = tuple[int, ...]
 Slab = tuple[slice, npt.NDArray[np.float32]]
@@ -118,7 +118,7 @@ def sliding_window_slabs(
 
     base = 0
     total = np.zeros((num_classes, min(tile[0], shape[0]), *shape[1:]), np.float32)
-    for results in in_order(forward, _batches(copies, lanes.batch), lanes.workers):
+    for results in side_by_side(forward, _batches(copies, lanes.batch), lanes.workers):
         for start, part in results:
             if start[0] > base:
                 yield finish(base, start[0])

@@ -20,20 +20,28 @@ def num_cores() -> int:
 def map_threads(
     function: Callable[[Item], Result], items: Iterable[Item], workers: int | None = None
 ) -> Iterator[Result]:
-    """``map`` over ``workers`` threads, results in order; an exception surfaces at its item.
-
-    At most ``2 * workers`` items are in flight, so memory does not grow with their number.
-    """
+    """``map`` over ``workers`` threads of its own, two items in flight for each; else as ``in_order``."""
     workers = workers or num_cores()
     with ThreadPoolExecutor(workers) as pool:
-        pending: deque[Future[Result]] = deque()
-        try:
-            for item in items:
-                pending.append(pool.submit(function, item))
-                if len(pending) >= 2 * workers:
-                    yield pending.popleft().result()
-            while pending:
+        yield from in_order(pool, function, items, 2 * workers)
+
+
+def in_order(
+    pool: ThreadPoolExecutor, function: Callable[[Item], Result], items: Iterable[Item], in_flight: int
+) -> Iterator[Result]:
+    """``map`` over the threads of ``pool``, results in order; an exception surfaces at its item.
+
+    At most ``in_flight`` items are taken before their results are, so memory does not grow with their
+    number. What has not begun is cancelled when the iterator is closed.
+    """
+    pending: deque[Future[Result]] = deque()
+    try:
+        for item in items:
+            pending.append(pool.submit(function, item))
+            if len(pending) >= in_flight:
                 yield pending.popleft().result()
-        finally:
-            for future in pending:
-                future.cancel()
+        while pending:
+            yield pending.popleft().result()
+    finally:
+        for future in pending:
+            future.cancel()
