@@ -9,7 +9,6 @@ from benchmarks import material, models
 from benchmarks.comparing import agreement as compare
 from benchmarks.measure import Failed, alternate, run
 from benchmarks.report import Result, compared
-from benchmarks.rows.agreement import LEAST_EQUAL, MOST_DICE_CHANGE
 from benchmarks.rows.predicting import CONFIGURATION
 from benchmarks.setting import Setting
 
@@ -30,15 +29,8 @@ def openvino(setting: Setting) -> Result:
         return run(command).seconds
 
     runs = alternate(setting.pairs, {"torch": lambda: side("torch"), "ours": lambda: side("openvino")})
-    share, voxels = compare(output / "torch", output / "openvino")
-    dice = {engine: models.mean_dice(setting, output / engine, cases / "labels") for engine in ("torch", "openvino")}
-    change = abs(dice["torch"] - dice["openvino"])
-    checks = {
-        f">= {LEAST_EQUAL:.1%} equal": share >= LEAST_EQUAL,
-        f"Dice change < {MOST_DICE_CHANGE}": change < MOST_DICE_CHANGE,
-    }
-    facts = {"equal_share": share, "foreground_or_predicted_voxels": voxels, "dice": dice, "training": trained}
+    found = compare(setting, output / "torch", output / "openvino", cases / "labels")
     commands = ["autoseg predict --engine torch (left) and --engine openvino (right)"]
     count = len(list((cases / "images").iterdir()))
-    work = f"predict {count} cases: engine torch (left) and openvino (right), {share:.3%} equal"
-    return compared(work, "s", runs, 1.5, commands, checks, facts)
+    work = f"predict {count} cases: engine torch (left) and openvino (right), {found.share:.3%} equal"
+    return compared(work, "s", runs, 1.5, commands, found.checks, {**found.facts, "training": trained})
