@@ -202,9 +202,11 @@ def test_extreme_spacing_leaves_one_voxel():
 
 def test_sources_are_not_written_to():
     voxels, labels = synthetic()
-    voxels.flags.writeable = labels.flags.writeable = False
+    voxels_before, labels_before = voxels.copy(), labels.copy()
     for masked in (False, True):
         apply(Image(voxels, np.eye(4)), labels, make_plan(masked=masked))
+    np.testing.assert_array_equal(voxels, voxels_before)
+    np.testing.assert_array_equal(labels, labels_before)
 
 
 @pytest.mark.parametrize(
