@@ -42,8 +42,8 @@ def run(
     Example: autoseg run site-a site-b --dataset Cord --time-budget 1h
     """
     from autoseg.io.workspace import Workspace
-    from autoseg.pipeline import run as run_path
     from autoseg.pipeline.training import TrainingOptions
+    from autoseg.pipeline.whole import run as run_path
 
     options = TrainingOptions(epochs, seconds(time_budget) if time_budget else None, resume=True, device=device)
     result = run_path(
@@ -71,8 +71,8 @@ def demo(
     """
     from autoseg.interop.synthetic_bids import write_demo
     from autoseg.io.workspace import Workspace
-    from autoseg.pipeline import run as run_path
     from autoseg.pipeline.training import TrainingOptions
+    from autoseg.pipeline.whole import run as run_path
     from autoseg.runtime.progress import say
 
     workspace = Workspace(workspace_root())

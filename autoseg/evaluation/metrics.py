@@ -5,8 +5,9 @@ The rule for empty labels, everywhere in autoseg, is ``EMPTY_LABEL_RULE``.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from math import prod
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +21,7 @@ EMPTY_LABEL_RULE = (
     "prediction only is spurious: Dice, IoU and NSD are 0, precision and recall are 0 where they are defined, HD95 "
     "and ASSD do not exist and are left out of their means, and the case is counted in num_missed or num_spurious."
 )
+SLAB_VOXELS = 2**17
 ROUNDING_MM = 1e-6  # sums of squared spacings may round a distance that equals the tolerance to just above it
 
 Mask = npt.NDArray[np.bool_]
@@ -157,14 +159,14 @@ def _ratio(numerator: int, denominator: int) -> float | None:
 def _numbered(label_map: npt.NDArray[np.integer], values: Sequence[int]) -> npt.NDArray[np.int32]:
     """``values[i]`` becomes ``i + 1``, every other value 0: the table's last entry catches all that is outside it.
 
-    Plane by plane, because the clipped indices take 8 bytes a voxel.
+    A few planes at a time, because the clipped indices take 8 bytes a voxel.
     """
     top = max(values, default=0)
     table = np.zeros(top + 2, np.int32)
     table[list(values)] = np.arange(1, len(values) + 1)
     result = np.empty(label_map.shape, np.int32)
-    for plane, source in zip(result, label_map, strict=True):
-        plane[...] = table[np.clip(source.astype(np.int64), -1, top + 1)]
+    for planes in _slabs(label_map.shape):
+        result[planes] = table[np.clip(label_map[planes].astype(np.int64), -1, top + 1)]
     return result
 
 
@@ -173,13 +175,19 @@ def _confusion(
 ) -> npt.NDArray[np.int64]:
     """``(num_classes, num_classes)`` voxel counts, reference by prediction: one count for all labels.
 
-    Plane by plane, because bincount copies its input to int64.
+    A few planes at a time, because bincount copies its input to int64.
     """
     counts = np.zeros(num_classes * num_classes, np.int64)
-    for predicted_plane, expected_plane in zip(predicted, expected, strict=True):
-        pairs = expected_plane.ravel() * num_classes + predicted_plane.ravel()
+    for planes in _slabs(predicted.shape):
+        pairs = expected[planes].ravel() * num_classes + predicted[planes].ravel()
         counts += np.bincount(pairs, minlength=counts.size)
     return counts.reshape(num_classes, num_classes)
+
+
+def _slabs(shape: Sequence[int]) -> Iterator[slice]:
+    """Slices of the first axis that together cover it, each of about ``SLAB_VOXELS`` voxels."""
+    planes = max(1, SLAB_VOXELS // max(1, prod(shape[1:])))
+    return (slice(start, start + planes) for start in range(0, shape[0], planes))
 
 
 def _joint_boxes(
