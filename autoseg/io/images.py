@@ -22,6 +22,7 @@ import numpy.typing as npt
 from autoseg.core.case import Image
 from autoseg.core.errors import BadInput
 from autoseg.io.grids import Grid, checked_grid, grid_difference
+from autoseg.io.nifti1 import read_plain
 from autoseg.io.workspace import atomic
 
 IMAGE_ENDINGS: tuple[str, ...] = (".nii.gz", ".nii", ".nrrd", ".mha")
@@ -58,16 +59,14 @@ def read_image(path: Path) -> Image:
     """
     with _reading(path):
         if _is_nifti(path):
-            loaded = _open_nifti(path)
-            shape, affine = _nifti_grid(path, loaded)
-            voxels = np.asarray(loaded.get_fdata(dtype=np.float32, caching="unchanged"))
+            voxels, affine = _read_nifti(path, np.float32)
         else:
             stored, affine = _read_itk(path)
-            shape, voxels = (stored.shape[0], stored.shape[1], stored.shape[2]), stored.astype(np.float32)
+            voxels = stored.astype(np.float32)
     if not np.isfinite(voxels).all():
         bad = int(voxels.size - np.count_nonzero(np.isfinite(voxels)))
         raise BadInput(f"{path}: {bad} voxels are NaN or infinite; replace them by numbers.")
-    return Image(voxels.reshape((1, *shape), order="F" if voxels.flags.f_contiguous else "C"), affine)
+    return Image(voxels[None], affine)
 
 
 def read_channels(paths: Sequence[Path]) -> Image:
@@ -94,12 +93,7 @@ def read_label_map(path: Path) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.fl
     and values scaled so small that all of them would round to background.
     """
     with _reading(path):
-        if _is_nifti(path):
-            loaded = _open_nifti(path)
-            shape, affine = _nifti_grid(path, loaded)
-            stored = np.asanyarray(loaded.dataobj).reshape(shape, order="F")
-        else:
-            stored, affine = _read_itk(path)
+        stored, affine = _read_nifti(path) if _is_nifti(path) else _read_itk(path)
     if stored.dtype.kind not in "iu":
         stored = _near_integers(path, stored)
     if stored.size and (int(stored.min()) < 0 or int(stored.max()) > np.iinfo(np.int32).max):
@@ -153,16 +147,13 @@ def write_labels(path: Path, labels: npt.NDArray[np.integer], like: Path) -> Non
 
 @contextmanager
 def _reading(path: Path) -> Iterator[None]:
-    from nibabel.filebasedimages import ImageFileError
-    from nibabel.spatialimages import HeaderDataError
-
     if Path(path).is_symlink() and not Path(path).exists():
         raise BadInput(f"{path}: links to {os.path.realpath(path)}, which is not there; fetch or restore it.")
     if not Path(path).is_file():
         raise BadInput(f"{path}: there is no such file; check the path.")
     try:
         yield
-    except (OSError, EOFError, zlib.error, ValueError, RuntimeError, ImageFileError, HeaderDataError) as error:
+    except (OSError, EOFError, zlib.error, ValueError, RuntimeError) as error:
         reason = " ".join(str(error).split())[:160] or type(error).__name__
         raise BadInput(f"{path}: the file is damaged, truncated or no image ({reason}); restore the file.") from None
 
@@ -178,10 +169,27 @@ def _is_nifti(path: Path) -> bool:
     return file_ending(path) in (".nii", ".nii.gz")
 
 
+def _read_nifti(path: Path, dtype: type[np.float32] | None = None) -> tuple[npt.NDArray[Any], npt.NDArray[np.float64]]:
+    """Voxels ``(X, Y, Z)`` with the intensity scaling applied, in a copy of type ``dtype`` if one is given."""
+    plain = read_plain(Path(path))
+    if plain is not None:
+        shape, affine = checked_grid(path, plain.voxels.shape, plain.affine, plain.pixdim_mm)
+        return plain.voxels if dtype is None else plain.voxels.astype(dtype), affine
+    loaded = _open_nifti(path)
+    shape, affine = _nifti_grid(path, loaded)
+    voxels = loaded.dataobj if dtype is None else loaded.get_fdata(dtype=dtype, caching="unchanged")
+    return np.asanyarray(voxels).reshape(shape, order="F"), affine
+
+
 def _open_nifti(path: Path) -> Any:
     import nibabel
+    from nibabel.filebasedimages import ImageFileError
+    from nibabel.spatialimages import HeaderDataError
 
-    loaded: Any = nibabel.load(path, mmap=False)
+    try:
+        loaded: Any = nibabel.load(path, mmap=False)
+    except (ImageFileError, HeaderDataError) as error:
+        raise ValueError(str(error)) from None
     if type(loaded).__name__ not in ("Nifti1Image", "Nifti2Image"):
         raise BadInput(f"{path}: the file is a {type(loaded).__name__}, not NIfTI; convert it to NIfTI.")
     kind = loaded.get_data_dtype()
