@@ -25,9 +25,10 @@ from autoseg.runtime.jobs import num_cores
 Engine = Callable[[torch.Tensor], torch.Tensor]
 EngineName = Literal["torch", "openvino"]
 
-# OpenVINO takes about 0.8 s to convert and compile a network; it saves about 0.4 microseconds a voxel (32
-# features, fp32, two cores), more in bf16.
-OPENVINO_PAYS_FROM_VOXELS = 2**21
+# Processor time, of 3D networks with four stages in fp32 on two cores: converting and compiling takes 1.0 s on one
+# core with 16 features, 1.2 s with 32; then a voxel takes 1.16 and 3.9 microseconds in place of 1.35 to 1.42 and 4.7.
+# On both cores that is 0.1 and 0.4 microseconds saved a voxel: worth it from 10 and from 3 million voxels.
+OPENVINO_PAYS_FROM_VOXELS = 2**23
 
 
 def choose_engine(requested: str | None, device: str, voxels: float) -> EngineName:
