@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -13,7 +14,11 @@ from autoseg.core.errors import BadInput
 PIXDIM_TOLERANCE = 0.01  # relative
 GRID_TOLERANCE = 0.05  # voxels, at the corners: rounding of headers stays below, a real shift does not
 
+FLAT = 999.0  # the side of a 2D image across its plane, in units of its larger pixel side, as in nnU-Net
+LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
+
 Grid = tuple[tuple[int, int, int], npt.NDArray[np.float64]]  # (X, Y, Z) and the RAS affine
+Stored = tuple[npt.NDArray[Any], npt.NDArray[np.float64]]  # (C, X, Y, Z) and the RAS affine
 
 
 def grid_difference(
@@ -35,13 +40,17 @@ def grid_difference(
 def checked_grid(
     path: Path, shape: Sequence[int], affine: npt.NDArray[np.float64], pixdim_mm: npt.NDArray[np.float64]
 ) -> Grid:
-    """``(X, Y, Z)`` and the affine of a header, or BadInput when it is not 3D or its geometry is unusable.
+    """``(X, Y, Z)`` and the affine of a header, or BadInput when it is not 2D or 3D or its geometry is unusable.
 
-    Trailing axes of size 1 are dropped. ``pixdim_mm`` is the voxel size that the header states apart from
+    A 2D image is one slice, ``FLAT`` times as thick as its larger pixel side, so that every plan cuts slices in
+    its plane. Trailing axes of size 1 are dropped. ``pixdim_mm`` is the voxel size that the header states apart from
     the affine; more than 1 % of difference is refused, because readers differ in which they believe.
     """
-    if len(shape) < 3:
-        raise BadInput(f"{path}: the image is {len(shape)}D; store it as a 3D image with one slice.")
+    if len(shape) < 2:
+        raise BadInput(f"{path}: the image is {len(shape)}D; store it as a 2D or 3D image.")
+    if len(shape) == 2:
+        shape, affine = (*shape, 1), _flat_affine(affine)
+        pixdim_mm = np.array([*pixdim_mm[:2], np.linalg.norm(affine[:3, 2])])
     if any(size != 1 for size in shape[3:]):
         volumes = "x".join(str(size) for size in shape[3:])
         raise BadInput(f"{path}: the image is {len(shape)}D with {volumes} volumes; store each as a 3D file.")
@@ -60,6 +69,23 @@ def checked_grid(
             "repair the header."
         )
     return (int(shape[0]), int(shape[1]), int(shape[2])), affine
+
+
+def flat_grid(columns: int, rows: int) -> Grid:
+    """The grid of a picture without geometry: pixels of 1 mm, columns to the left and rows to the back.
+
+    That is where SimpleITK places one, so the same picture has the same world in every format.
+    """
+    return (columns, rows, 1), LPS_TO_RAS @ np.diag([1.0, 1.0, FLAT, 1.0])
+
+
+def _flat_affine(affine: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """``affine`` with a third axis perpendicular to the plane of the first two."""
+    normal = np.cross(affine[:3, 0], affine[:3, 1])
+    length = np.linalg.norm(normal)
+    flat = affine.copy()
+    flat[:3, 2] = FLAT * np.linalg.norm(affine[:3, :2], axis=0).max() * (normal / length if length else normal)
+    return flat
 
 
 def _sides(sides_mm: npt.NDArray[np.float64]) -> str:

@@ -36,7 +36,7 @@ def test_shapes() -> None:
 @pytest.mark.parametrize(
     ("shape", "spacing", "pixdim", "message"),
     [
-        ((4, 4), (1, 1, 1), (1, 1, 1), "2D"),
+        ((4,), (1, 1, 1), (1, 1, 1), "1D"),
         ((4, 4, 4, 3), (1, 1, 1), (1, 1, 1), "3 volumes"),
         ((4, 0, 4), (1, 1, 1), (1, 1, 1), "no voxels"),
         ((4, 4, 4), (1, 0, 1), (1, 1, 1), "0 mm"),
@@ -54,3 +54,16 @@ def test_accepted() -> None:
     shape, affine = checked_grid(Path("a.nii"), (4, 5, 6, 1), AFFINE, SPACING * 1.009)
     assert shape == (4, 5, 6)
     np.testing.assert_array_equal(affine, AFFINE)
+
+
+def test_a_2d_image_is_one_slice_999_times_as_thick_as_its_larger_pixel_side() -> None:
+    """As nnU-Net, so that every plan cuts its slices in the plane of the image."""
+    plane = np.array([[0.0, -0.7, 0, 3], [0.5, 0, 0, 4], [0, 0, 0, 5], [0, 0, 0, 1]])
+    shape, affine = checked_grid(Path("a.nii"), (6, 5), plane, np.array([0.5, 0.7, 0.0]))
+    assert shape == (6, 5, 1)
+    np.testing.assert_array_equal(affine[:, [0, 1, 3]], plane[:, [0, 1, 3]])
+    np.testing.assert_allclose(affine[:3, 2], [0, 0, 999 * 0.7])
+    with pytest.raises(BadInput, match="0 mm"):
+        checked_grid(Path("a.nii"), (6, 5), np.zeros((4, 4)), np.array([0.5, 0.7]))
+    assert flat_grid(7, 5)[0] == (7, 5, 1)
+    np.testing.assert_array_equal(flat_grid(7, 5)[1], np.diag([-1.0, -1.0, 999.0, 1.0]))

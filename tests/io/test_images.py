@@ -53,7 +53,7 @@ def test_endings() -> None:
     assert file_stem(Path("a/sub-1_T1w.nii.gz")) == "sub-1_T1w"
     assert [file_ending(Path(f"x.y{ending}")) for ending in (".NII.GZ", ".nii", ".mha")] == [".nii.gz", ".nii", ".mha"]
     with pytest.raises(BadInput, match="no image format"):
-        file_ending(Path("x.png"))
+        file_ending(Path("x.jpg"))
 
 
 @pytest.mark.parametrize("ending", [".nii", ".nii.gz"])
@@ -246,8 +246,12 @@ def test_labels_that_cannot_be_written(tmp_path: Path, voxels: npt.NDArray[np.in
         write_labels(tmp_path / "a.nii.gz", np.zeros((5, 6, 8), int), like)
     with pytest.raises(BadInput, match="do not fit"):
         write_labels(tmp_path / "a.nii.gz", np.full(voxels.shape, 70000), like)
-    with pytest.raises(BadInput, match="no image format"):
+    with pytest.raises(BadInput, match=r"a\.mhd: .*write \.mha"):
         write_labels(tmp_path / "a.mhd", np.zeros(voxels.shape, int), like)
+    with pytest.raises(BadInput, match="no image format"):
+        write_labels(tmp_path / "a.jpg", np.zeros(voxels.shape, int), like)
+    with pytest.raises(BadInput, match="7 slices do not fit into a PNG"):
+        write_labels(tmp_path / "a.png", np.zeros(voxels.shape, int), like)
     assert [path.name for path in tmp_path.iterdir()] == ["like.nii.gz"]
 
 

@@ -1,0 +1,102 @@
+"""NIfTI (``.nii``, ``.nii.gz``) through nibabel.
+
+nibabel keeps the affine as it is, sheared or not; SimpleITK refuses sheared affines and silently
+prefers a contradicting pixdim.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from autoseg.core.errors import BadInput
+from autoseg.io.grids import Grid, Stored, checked_grid
+from autoseg.io.nifti1 import read_plain
+from autoseg.io.workspace import atomic
+
+
+ENDINGS: tuple[str, ...] = (".nii.gz", ".nii")
+
+
+def is_nifti(path: Path) -> bool:
+    """Whether the name of ``path`` is that of a NIfTI file."""
+    return path.name.lower().endswith(ENDINGS)
+
+
+def header(path: Path) -> tuple[int, Grid]:
+    """The number of channels, always 1, and the grid, from the header alone."""
+    return 1, _grid(path, _open_nifti(path))
+
+
+def read(path: Path, labels: bool) -> Stored:
+    """``(1, X, Y, Z)``, intensity scaling applied: float32, or the stored numbers of ``labels`` (to be read only)."""
+    plain = read_plain(path)
+    if plain is not None:
+        _, affine = checked_grid(path, plain.voxels.shape, plain.affine, plain.pixdim_mm)
+        return (plain.voxels if labels else plain.voxels.astype(np.float32))[None], affine
+    loaded = _open_nifti(path)
+    shape, affine = _grid(path, loaded)
+    if labels:
+        voxels = np.asanyarray(loaded.dataobj)
+    else:
+        voxels = np.asarray(loaded.get_fdata(dtype=np.float32, caching="unchanged"))
+    return voxels.reshape((1, *shape), order="F" if voxels.flags.f_contiguous else "C"), affine
+
+
+def stored_as_integers(path: Path) -> bool:
+    """Whether the file holds a 3D array of integers without intensity scaling (header only)."""
+    loaded = _open_nifti(path)
+    scaled = (loaded.dataobj.slope, loaded.dataobj.inter) != (1, 0)  # the header forgets them when it is loaded
+    return loaded.get_data_dtype().kind in "iu" and len(loaded.shape) == 3 and not scaled
+
+
+def write(path: Path, voxels: npt.NDArray[np.generic], affine: npt.NDArray[np.float64], like: Path) -> None:
+    """Write a label map ``(X, Y, Z)``, 2D if ``like`` is a 2D NIfTI file.
+
+    From NIfTI to NIfTI the sform, qform, their codes, pixdim and units are copied bit for bit. Atomic.
+    """
+    import nibabel
+
+    nifti: Any = nibabel.Nifti1Image
+    if is_nifti(like):
+        opened = _open_nifti(like)
+        voxels = voxels[:, :, 0] if len(opened.shape) == 2 else voxels
+        source, header = opened.header, nifti(voxels, affine).header
+        fields = ["sform_code", "srow_x", "srow_y", "srow_z", "qform_code", "xyzt_units"]
+        fields += ["quatern_b", "quatern_c", "quatern_d", "qoffset_x", "qoffset_y", "qoffset_z"]
+        for field in fields:
+            header[field] = source[field]
+        header["pixdim"][:4] = source["pixdim"][:4]
+    else:
+        header = nifti(voxels, affine).header
+        header.set_sform(affine, code=1)
+        header.set_qform(affine, code=1)
+        header.set_xyzt_units("mm")
+    header.set_slope_inter(1, 0)
+    with atomic(path) as temporary:
+        nibabel.save(nifti(voxels, None, header), temporary)
+
+
+def _open_nifti(path: Path) -> Any:
+    import nibabel
+    from nibabel.filebasedimages import ImageFileError
+    from nibabel.spatialimages import HeaderDataError
+
+    try:
+        loaded: Any = nibabel.load(path, mmap=False)
+    except (ImageFileError, HeaderDataError) as error:
+        raise ValueError(str(error)) from None
+    if type(loaded).__name__ not in ("Nifti1Image", "Nifti2Image"):
+        raise BadInput(f"{path}: the file is a {type(loaded).__name__}, not NIfTI; convert it to NIfTI.")
+    kind = loaded.get_data_dtype()
+    if kind.kind not in "iuf":
+        raise BadInput(f"{path}: voxels of type {kind} are not numbers; convert the image to one grey value a voxel.")
+    return loaded
+
+
+def _grid(path: Path, loaded: Any) -> Grid:
+    pixdim_mm = np.abs(np.asarray(loaded.header.get_zooms()[:3], dtype=np.float64))
+    return checked_grid(path, loaded.shape, np.asarray(loaded.affine, dtype=np.float64), pixdim_mm)
