@@ -31,7 +31,10 @@ class Image:
 
 @dataclass(frozen=True)
 class CaseFiles:
-    """Where one case of a dataset lies: one file a channel, and its labels if there are any."""
+    """Where one case of a dataset lies: its images, and its labels if there are any.
+
+    The channels are those of the first file (several in a colour picture), then those of the next.
+    """
 
     name: str
     channels: tuple[Path, ...]

@@ -1,4 +1,4 @@
-"""Which files a user means by the inputs of a prediction: files, folders of files, or BIDS datasets."""
+"""Which images a user means by the inputs of a prediction: files, DICOM series, folders of them, BIDS datasets."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from pathlib import Path
 from autoseg.core.case import CaseFiles
 from autoseg.core.errors import BadInput
 from autoseg.io.bids import index_dataset
-from autoseg.io.images import IMAGE_ENDINGS, file_stem, list_images
+from autoseg.io.dicom import series_folders
+from autoseg.io.images import IMAGE_ENDINGS, count_channels, file_stem, label_file_name, list_images
 
 _CHANNEL_NUMBER = re.compile(r"^(?P<case>.+)_(?P<channel>\d{4})$")
 
@@ -18,19 +19,24 @@ _CHANNEL_NUMBER = re.compile(r"^(?P<case>.+)_(?P<channel>\d{4})$")
 def find_inputs(inputs: Sequence[Path], channels: Sequence[str]) -> tuple[list[CaseFiles], list[str]]:
     """The cases to predict, each named by its (first) file, and sentences about those that lack a channel.
 
-    A case of several channels is put together from names that differ in the contrast
+    The folder of a DICOM series is an image; a folder may hold several such folders. A case of several channels is
+    one file that holds them all (RGB), or is put together from names that differ in the contrast
     (``sub-1_FLAIR``, ``sub-1_T1w``) or in nnU-Net's number (``case_0000``, ``case_0001``).
     ``channels`` are those of the model. BadInput: nothing there, or two cases for one output file.
     """
     loose: list[Path] = []
     groups: list[tuple[list[Path], str]] = []
     for path in inputs:
-        if path.is_dir() and is_bids(path):
+        if path.is_dir() and (series := series_folders(path)):
+            loose += series if series == [path] else [*series, *list_images(path)]
+        elif path.is_dir() and is_bids(path):
             groups.append((_bids_images(path, channels), path.resolve().name))
         elif path.is_dir():
             images = list_images(path)
             if not images:
-                raise BadInput(f"{path}: holds no images ({', '.join(IMAGE_ENDINGS)}) and is no BIDS dataset.")
+                raise BadInput(
+                    f"{path}: holds no images ({', '.join(IMAGE_ENDINGS)}), no DICOM and is no BIDS dataset."
+                )
             loose += images
         elif path.exists():
             loose.append(path)
@@ -45,12 +51,12 @@ def find_inputs(inputs: Sequence[Path], channels: Sequence[str]) -> tuple[list[C
     names: dict[str, Path] = {}
     for case in cases:
         first = case.channels[0]
-        if first.name in names:
+        name = label_file_name(first)
+        if name in names:
             raise BadInput(
-                f"{first}: would be written to the same file as {names[first.name]}; "
-                "predict them into different folders."
+                f"{first}: would be written to the same file as {names[name]}; predict them into different folders."
             )
-        names[first.name] = first
+        names[name] = first
     return cases, problems
 
 
@@ -79,10 +85,17 @@ def _group(files: Iterable[Path], channels: Sequence[str], domain: str) -> tuple
     if len(channels) == 1:
         return [CaseFiles(file_stem(file), (file,), None, domain, file_stem(file)) for file in files], []
     groups: dict[tuple[Path, str], dict[int, Path]] = defaultdict(dict)
+    cases, problems = [], []
     for file in files:
+        try:
+            if count_channels(file) == len(channels):
+                cases.append(CaseFiles(file_stem(file), (file,), None, domain, file_stem(file)))
+                continue
+        except BadInput as error:
+            problems.append(str(error))
+            continue
         key, channel = _channel_of(file, channels)
         groups[key][channel] = file
-    cases, problems = [], []
     for (folder, stem), group in groups.items():
         missing = [name for index, name in enumerate(channels) if index not in group]
         if missing:

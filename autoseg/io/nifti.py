@@ -17,7 +17,6 @@ from autoseg.io.grids import Grid, Stored, checked_grid
 from autoseg.io.nifti1 import read_plain
 from autoseg.io.workspace import atomic
 
-
 ENDINGS: tuple[str, ...] = (".nii.gz", ".nii")
 
 

@@ -161,6 +161,8 @@ class Workspace:
 
 
 def _case_files(folder: Path, row: dict[str, str], num_channels: int, ending: str) -> CaseFiles:
+    """A file may hold several channels (RGB), so there may be fewer files than channels."""
     name = row["case"]
-    channels = tuple(folder / "imagesTr" / f"{name}_{i:04d}{ending}" for i in range(num_channels))
+    first, *others = (folder / "imagesTr" / f"{name}_{i:04d}{ending}" for i in range(num_channels))
+    channels = (first, *(path for path in others if os.path.lexists(path)))
     return CaseFiles(name, channels, folder / "labelsTr" / f"{name}{ending}", row["domain"], row["subject"])

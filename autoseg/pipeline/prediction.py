@@ -35,7 +35,7 @@ def predict_cases(
     cases: Sequence[CaseFiles],
     output: Path,
     overwrite: bool,
-    output_name: Callable[[CaseFiles], str] = lambda case: case.channels[0].name,
+    output_name: Callable[[CaseFiles], str] = lambda case: images.label_file_name(case.channels[0]),
 ) -> Predicted:
     """Segment each case onto its own grid; finished files are kept unless ``overwrite``.
 
@@ -88,7 +88,7 @@ def predict_cases(
 def refuse_to_write_over(cases: Sequence[CaseFiles], output: Path) -> None:
     """Outputs have the names of the inputs: they must lie elsewhere."""
     for case in cases:
-        if case.channels[0].parent.resolve() == output.resolve():
+        if output.resolve() in (case.channels[0].resolve(), case.channels[0].parent.resolve()):
             raise BadInput(f"{output}: holds the input {case.channels[0].name}; give another folder for the output.")
 
 

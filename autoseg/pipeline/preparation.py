@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from autoseg.core.case import CaseFiles
+from autoseg.core.case import CaseFiles, Image
 from autoseg.core.errors import BadInput
 from autoseg.core.fingerprint import Fingerprint
 from autoseg.core.plan import Configuration, Plan, read_plan
@@ -22,7 +22,7 @@ def measure_dataset(dataset: RawDataset) -> Fingerprint:
     """One pass over the images and labels; writes ``fingerprint.json``."""
 
     def measure_one(case: CaseFiles) -> tuple[Any, Any]:
-        image = images.read_channels(case.channels)
+        image = read_image(case, dataset.channels)
         labels = images.read_labels(require_labels(case))
         return measure.measure_case(case.name, case.domain, case.subject, image, labels, dataset.labels)
 
@@ -67,6 +67,17 @@ def require_configuration(plan: Plan, name: str) -> Configuration:
     return plan.configurations[name]
 
 
+def read_image(case: CaseFiles, channels: Sequence[str]) -> Image:
+    """All channels of the files of a case; BadInput unless they are as many as ``channels``."""
+    image = images.read_channels(case.channels)
+    if len(image.voxels) != len(channels):
+        raise BadInput(
+            f"{case.channels[0]}: the files of {case.name} hold {len(image.voxels)} of the {len(channels)} channels "
+            f"({', '.join(channels)}); restore or convert its files."
+        )
+    return image
+
+
 def require_labels(case: CaseFiles) -> Path:
     """The label file of a training case."""
     if case.labels is None or not case.labels.is_file():
@@ -87,12 +98,12 @@ def prepare_cases(
 
     def prepare_one(case: CaseFiles) -> None:
         labels = require_labels(case)
-        sources = [source_state(path) for path in (*case.channels, labels)]
+        sources = [source_state(path) for file in (*case.channels, labels) for path in images.files_of(file)]
         keys = {one.name: prepare.settings_key(plan, one, sources) for one in configurations}
         missing = [one for one in configurations if store.stored_key(folders[one.name], case.name) != keys[one.name]]
         if not missing:
             return
-        image, label_map = images.read_channels(case.channels), images.read_labels(labels)
+        image, label_map = read_image(case, plan.channels), images.read_labels(labels)
         for one in missing:
             prepared = prepare.apply(case.name, image, label_map, plan, one)
             slices, ignored = one.network.dimensions == 2, plan.labels.ignore_index

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from autoseg.core.errors import BadInput
-from autoseg.io.grids import GRID_TOLERANCE, checked_grid, grid_difference
+from autoseg.io.grids import GRID_TOLERANCE, checked_grid, flat_grid, grid_difference
 
 SHAPE, SPACING = (20, 30, 10), np.array([0.5, 0.5, 4.0])
 AFFINE = np.diag([*SPACING, 1.0])
