@@ -17,6 +17,8 @@ from autoseg.io.workspace import atomic
 
 ENDINGS: tuple[str, ...] = (".nrrd", ".mha", ".mhd", ".gipl")
 
+_GIPL_HEADER_BYTES = 256
+
 
 def simple_itk() -> Any:
     """The module without its partial annotations; imported here because it takes 0.2 s."""
@@ -35,7 +37,10 @@ def read(path: Path, labels: bool) -> Stored:
     """``(C, X, Y, Z)`` as stored, a channel for each value of a voxel; ``labels`` changes nothing here."""
     loaded = simple_itk().ReadImage(str(path))
     shape, affine = grid_of(path, loaded)
-    return voxels_of(loaded, shape), affine
+    voxels = voxels_of(loaded, shape)
+    if path.name.lower().endswith(".gipl") and path.stat().st_size < _GIPL_HEADER_BYTES + voxels.nbytes:
+        raise BadInput(f"{path}: the file is truncated; restore the file.")  # SimpleITK does not notice
+    return voxels, affine
 
 
 def write(path: Path, voxels: npt.NDArray[np.generic], affine: npt.NDArray[np.float64], like: Path) -> None:

@@ -86,16 +86,20 @@ def _opened(path: Path) -> Iterator[Any]:
     import tifffile
 
     logging.getLogger("tifffile").setLevel(logging.CRITICAL)  # the sentences about damage are ours
-    with tifffile.TiffFile(path) as file:
-        series = file.series
-        if len(series) != 1:
-            raise BadInput(f"{path}: holds {len(series)} images of different kinds; store one a file.")
-        len(file.pages)  # finds them all
-        if end := file.pages.next_page_offset:
-            file.filehandle.seek(end)
-            if any(file.filehandle.read(file.tiff.offsetsize)):
+    try:
+        with tifffile.TiffFile(path) as file:
+            series = file.series
+            if len(series) != 1:
+                raise BadInput(f"{path}: holds {len(series)} images of different kinds; store one a file.")
+            len(file.pages)  # finds them all
+            file.filehandle.seek(file.pages.next_page_offset)
+            if file.filehandle.read(file.tiff.offsetsize) != bytes(file.tiff.offsetsize):
                 raise BadInput(f"{path}: the file is damaged or truncated (pages are missing); restore the file.")
-        yield series[0]
+            yield series[0]
+    except (BadInput, OSError, ValueError, MemoryError):
+        raise
+    except Exception as error:  # tifffile takes what it reads for granted: damage ends in errors of any kind
+        raise ValueError(f"{type(error).__name__} {error}") from error
 
 
 def _channels_of(series: Any) -> int:

@@ -163,6 +163,7 @@ class Workspace:
 def _case_files(folder: Path, row: dict[str, str], num_channels: int, ending: str) -> CaseFiles:
     """A file may hold several channels (RGB), so there may be fewer files than channels."""
     name = row["case"]
-    first, *others = (folder / "imagesTr" / f"{name}_{i:04d}{ending}" for i in range(num_channels))
-    channels = (first, *(path for path in others if os.path.lexists(path)))
+    channels = tuple(folder / "imagesTr" / f"{name}_{i:04d}{ending}" for i in range(num_channels))
+    if num_channels > 1:
+        channels = tuple(path for path in channels if os.path.lexists(path)) or channels
     return CaseFiles(name, channels, folder / "labelsTr" / f"{name}{ending}", row["domain"], row["subject"])

@@ -72,8 +72,8 @@ def read_image(case: CaseFiles, channels: Sequence[str]) -> Image:
     image = images.read_channels(case.channels)
     if len(image.voxels) != len(channels):
         raise BadInput(
-            f"{case.channels[0]}: the files of {case.name} hold {len(image.voxels)} of the {len(channels)} channels "
-            f"({', '.join(channels)}); restore or convert its files."
+            f"{case.channels[0]}: the files of {case.name} hold {len(image.voxels)} channels and the dataset has "
+            f"{len(channels)} ({', '.join(channels)}); restore the files or convert the dataset again."
         )
     return image
 

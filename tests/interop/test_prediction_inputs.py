@@ -1,9 +1,13 @@
 """Which files a prediction takes."""
 
+import imageio.v3 as iio
+import numpy as np
 import pytest
+import SimpleITK
 
 from autoseg.core.errors import BadInput
 from autoseg.interop.prediction_inputs import find_inputs, is_bids
+from tests.io.other_formats import as_dicom
 
 
 def touch(*paths):
@@ -75,3 +79,42 @@ def test_a_name_without_a_channel_is_refused_for_a_model_of_several(tmp_path):
     touch(tmp_path / "scan.nii.gz")
     with pytest.raises(BadInput, match="tells no channel"):
         find_inputs([tmp_path / "scan.nii.gz"], ["FLAIR", "T1w"])
+
+
+def test_dicom_series_are_cases_named_by_their_folders(tmp_path):
+    touch(*(tmp_path / f"in/{name}/slice{i}.dcm" for name in ("sub-2", "sub-1") for i in (0, 1)), tmp_path / "in/x.mha")
+    cases, problems = find_inputs([tmp_path / "in"], ["T1w"])
+    assert [(case.name, case.channels) for case in cases] == [
+        ("sub-1", (tmp_path / "in/sub-1",)),
+        ("sub-2", (tmp_path / "in/sub-2",)),
+        ("x", (tmp_path / "in/x.mha",)),
+    ]
+    assert problems == []
+    cases, _ = find_inputs([tmp_path / "in/sub-1"], ["T1w"])
+    assert [case.name for case in cases] == ["sub-1"]
+    touch(tmp_path / "in/sub-1.nii.gz")
+    with pytest.raises(BadInput, match=r"sub-1\.nii\.gz: would be written to the same file"):
+        find_inputs([tmp_path / "in"], ["T1w"])
+
+
+def test_dicom_series_of_several_contrasts_make_one_case(tmp_path):
+    for contrast in ("T1w", "FLAIR"):
+        as_dicom(SimpleITK.Image((4, 5, 3), SimpleITK.sitkInt16), tmp_path / f"in/sub-1_{contrast}")
+    cases, _ = find_inputs([tmp_path / "in"], ["FLAIR", "T1w"])
+    assert names(cases) == [["sub-1_FLAIR", "sub-1_T1w"]]
+
+
+def test_a_colour_picture_holds_all_channels_of_its_case(tmp_path):
+    for name, shape in (("a.png", (5, 6, 3)), ("b_0000.png", (5, 6, 3)), ("c_0000.png", (5, 6))):
+        iio.imwrite(tmp_path / name, np.zeros(shape, np.uint8))
+    (tmp_path / "d.png").write_bytes(b"no picture")
+    cases, problems = find_inputs([tmp_path], ["red", "green", "blue"])
+    assert names(cases) == [["a.png"], ["b_0000.png"]]
+    assert len(problems) == 2
+    assert "d.png: the file is damaged" in problems[0]
+    assert "the channel green, blue is missing" in problems[1]
+
+
+def test_pictures_beside_images_are_not_inputs(tmp_path):
+    touch(tmp_path / "scan.nii.gz", tmp_path / "scan.png")
+    assert names(find_inputs([tmp_path], ["T1w"])[0]) == [["scan.nii.gz"]]

@@ -1,0 +1,41 @@
+"""NIfTI: what is not already tested through ``autoseg.io.images``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import nibabel
+import numpy as np
+import pytest
+import SimpleITK
+
+from autoseg.io.images import read_geometry, read_image, read_labels, write_labels
+from autoseg.io.nifti import is_nifti
+
+
+def test_names() -> None:
+    assert [is_nifti(Path(name)) for name in ("a.nii", "a.NII.GZ", "a.mha", "nii")] == [True, True, False, False]
+
+
+@pytest.mark.parametrize("ending", [".nii", ".nii.gz"])
+def test_a_2d_file_is_one_thick_slice_and_its_labels_are_2d(tmp_path: Path, ending: str) -> None:
+    plane = SimpleITK.GetImageFromArray(np.random.default_rng(0).integers(0, 4, (5, 6)).astype(np.uint8))
+    plane.SetSpacing((0.5, 0.75))
+    plane.SetOrigin((3.0, -4.0))
+    path = tmp_path / f"a{ending}"
+    SimpleITK.WriteImage(plane, str(path))
+    image = read_image(path)
+    np.testing.assert_array_equal(image.voxels[0, :, :, 0], SimpleITK.GetArrayFromImage(plane).T)
+    np.testing.assert_allclose(image.affine[:3, :2], [[-0.5, 0], [0, -0.75], [0, 0]], atol=1e-6)
+    np.testing.assert_allclose(image.affine[:3, 3], [-3, 4, 0], atol=1e-6)
+    assert image.spacing_mm == pytest.approx((0.5, 0.75, 999 * 0.75))
+    write_labels(tmp_path / f"b{ending}", read_labels(path), like=path)
+    written = SimpleITK.ReadImage(str(tmp_path / f"b{ending}"))
+    np.testing.assert_array_equal(SimpleITK.GetArrayFromImage(written), SimpleITK.GetArrayFromImage(plane))
+    assert (written.GetSpacing(), written.GetOrigin()) == (plane.GetSpacing(), plane.GetOrigin())
+
+
+def test_one_slice_of_a_3d_file_keeps_its_thickness(tmp_path: Path) -> None:
+    nibabel.save(nibabel.Nifti1Image(np.ones((4, 5, 1), np.uint8), np.diag([1, 1, 5, 1])), tmp_path / "a.nii")
+    shape, affine = read_geometry(tmp_path / "a.nii")
+    assert (shape, affine[2, 2]) == ((4, 5, 1), 5)
