@@ -87,3 +87,14 @@ def test_trained_configurations_are_those_with_final_weights(tmp_path):
 def test_nearest_name_lists_what_there_is():
     assert nearest_name("fold9", ["fold0", "cv"]).startswith("did you mean fold0?")
     assert nearest_name("xyz", ["2d", "3d"]) == "there is: 2d, 3d"
+
+
+def test_one_file_may_hold_all_channels(tmp_path):
+    """nnU-Net's colour pictures: three channel names, one file."""
+    workspace = dataset(tmp_path, channel_names={"0": "R", "1": "G", "2": "B"}, file_ending=".png")
+    write_text(tmp_path / "datasets/Cord/imagesTr/a_0000.png", "")
+    (case,) = workspace.read_dataset("Cord").cases
+    assert [path.name for path in case.channels] == ["a_0000.png"]
+    (tmp_path / "datasets/Cord/imagesTr/a_0002.png").symlink_to("nowhere")
+    (case,) = workspace.read_dataset("Cord").cases
+    assert [path.name for path in case.channels] == ["a_0000.png", "a_0002.png"]
