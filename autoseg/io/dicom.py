@@ -6,6 +6,7 @@ refused. The affine is that of the positions in the headers, so that a tilted ga
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -31,7 +32,8 @@ def series_folders(folder: Path) -> list[Path]:
     """``folder`` if it holds DICOM files, else the folders directly in it that do, sorted."""
     if is_series(folder):
         return [folder]
-    return sorted(child for child in folder.iterdir() if child.is_dir() and is_series(child))
+    readable = (child for child in folder.iterdir() if child.is_dir() and os.access(child, os.R_OK | os.X_OK))
+    return sorted(child for child in readable if is_series(child))
 
 
 def header(folder: Path) -> tuple[int, Grid]:
