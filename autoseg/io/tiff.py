@@ -92,7 +92,7 @@ def _opened(path: Path) -> Iterator[Any]:
             if len(series) != 1:
                 raise BadInput(f"{path}: holds {len(series)} images of different kinds; store one a file.")
             len(file.pages)  # finds them all
-            file.filehandle.seek(file.pages.next_page_offset)
+            file.filehandle.seek(file.pages.next_page_offset or 0)
             if file.filehandle.read(file.tiff.offsetsize) != bytes(file.tiff.offsetsize):
                 raise BadInput(f"{path}: the file is damaged or truncated (pages are missing); restore the file.")
             yield series[0]

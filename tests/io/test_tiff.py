@@ -101,6 +101,7 @@ def test_a_stack_of_colours(tmp_path: Path) -> None:
     assert read_geometry(tmp_path / "a.tif")[0] == (6, 5, 4)
 
 
+@pytest.mark.filterwarnings("ignore:.*are stored as RGB:DeprecationWarning")
 def test_three_slices_that_tifffile_declares_to_be_colours(tmp_path: Path) -> None:
     """nnU-Net writes label maps with tifffile's defaults, and reads this file as three slices."""
     tifffile.imwrite(tmp_path / "a.tif", stack(np.uint8, 3, 50, 60), compression="zlib")
@@ -128,7 +129,7 @@ def test_labels_keep_values_and_spacing(tmp_path: Path, highest: int, slices: in
 
 def test_the_sidecar_is_for_all_channels_and_counts_as_a_file_of_the_image(tmp_path: Path) -> None:
     for channel in (0, 1):
-        tifffile.imwrite(tmp_path / f"case_000{channel}.tif", stack())
+        tifffile.imwrite(tmp_path / f"case_000{channel}.tif", stack(), photometric="minisblack")
     paths = [tmp_path / "case_0000.tif", tmp_path / "case_0001.tif"]
     assert files_of(paths[1]) == [paths[1]]
     (tmp_path / "case.json").write_text('{"spacing": [3, 0.7, 0.5]}')
@@ -176,10 +177,10 @@ def test_damaged_bytes_end_in_a_sentence_or_an_image(tmp_path: Path) -> None:
 
 
 def test_not_finite_and_not_numbers(tmp_path: Path) -> None:
-    tifffile.imwrite(tmp_path / "a.tif", np.full((3, 4, 5), np.nan, np.float32))
+    tifffile.imwrite(tmp_path / "a.tif", np.full((3, 4, 5), np.nan, np.float32), photometric="minisblack")
     with pytest.raises(BadInput, match="60 voxels are NaN or infinite"):
         read_image(tmp_path / "a.tif")
-    tifffile.imwrite(tmp_path / "b.tif", np.ones((3, 4, 5), np.complex64))
+    tifffile.imwrite(tmp_path / "b.tif", np.ones((3, 4, 5), np.complex64), photometric="minisblack")
     with pytest.raises(BadInput, match="voxels of type complex64 are not numbers"):
         read_image(tmp_path / "b.tif")
 
@@ -190,6 +191,6 @@ def test_images_of_different_kinds_in_one_file(tmp_path: Path) -> None:
         writer.write(stack(np.uint8, 9, 9))
     with pytest.raises(BadInput, match="holds 2 images of different kinds"):
         read_image(tmp_path / "a.tif")
-    tifffile.imwrite(tmp_path / "b.tif", stack(np.uint8, 2, 3, 5, 7))
+    tifffile.imwrite(tmp_path / "b.tif", stack(np.uint8, 2, 3, 5, 7), photometric="minisblack")
     with pytest.raises(BadInput, match="4D"):
         read_image(tmp_path / "b.tif")
