@@ -72,6 +72,7 @@ class Configuration(Frozen):
     median_shape_voxels: tuple[float, ...]
     patch_size: tuple[int, ...]
     batch_size: int = Field(ge=1)
+    previous_stage: str | None = None  # the configuration whose label map is a further input, one channel a label
     whole_case: bool = False  # the patch holds any case: one forward pass, no tiles
     batch_dice: bool
     previous_stage: str | None = None  # the configuration whose label map the network sees as well

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 from autoseg.core.plan import Configuration, Decision
 from autoseg.planning.memory import BYTES_OF_PROCESS, largest_batch, training_bytes
+from autoseg.planning.planners import PLAIN, Architecture
 from autoseg.planning.topology import choose_topology_with_pooling, network_spec
 
 BASE_FEATURES = (32, 24, 16, 12, 8)  # tried in this order
@@ -22,6 +23,7 @@ def full_volume(
     dataset_voxels: float,
     num_classes: int,
     memory_gb: float,
+    architecture: Architecture = PLAIN,
 ) -> tuple[Configuration | None, Decision]:
     """The widest network that trains on whole cases in ``memory_gb``, or None with the reason.
 
@@ -32,7 +34,7 @@ def full_volume(
     patch, in_channels = topology.patch_size, len(fullres.normalization)
     size = " x ".join(str(edge) for edge in patch)
     for base in BASE_FEATURES:
-        network = network_spec(topology, base)
+        network = network_spec(topology, base, architecture)
         fits = largest_batch(network, patch, in_channels, num_classes, memory_gb)
         if fits < 1:
             continue
@@ -58,7 +60,7 @@ def full_volume(
         choice = f"patch {size}, batch {batch}, {base} features"
         configuration = Configuration.model_validate(fullres.model_dump() | update)
         return configuration, Decision(what="full_volume", choice=choice, reason=reason)
-    narrowest = network_spec(topology, BASE_FEATURES[-1])
+    narrowest = network_spec(topology, BASE_FEATURES[-1], architecture)
     need = (training_bytes(narrowest, patch, 1, in_channels, num_classes) + BYTES_OF_PROCESS) / 1e9
     reason = (
         f"one case of {size} voxels needs about {need:.1f} GB to train even with {BASE_FEATURES[-1]} features, "

@@ -32,12 +32,13 @@ class DatasetSummary:
     """``spacings_mm`` and ``shapes`` (after the crop) are ``(N, 3)`` in (z, y, x) order.
 
     ``num_training`` counts the training cases; it is N unless only a part of them was measured.
+    ``num_labels`` counts the names in the label dictionary as nnU-Net does: background, ignore and every region.
     """
 
     spacings_mm: npt.NDArray[np.float64]
     shapes: npt.NDArray[np.int64]
     num_training: int
-    num_classes: int
+    num_labels: int
     channels: tuple[str, ...]
     median_relative_size: float
 
@@ -48,7 +49,7 @@ def summarize(fingerprint: Fingerprint) -> DatasetSummary:
         spacings_mm=np.array([case.spacing_mm[::-1] for case in fingerprint.cases], dtype=np.float64),
         shapes=np.array([case.shape_after_crop[::-1] for case in fingerprint.cases], dtype=np.int64),
         num_training=len(fingerprint.cases),
-        num_classes=len(fingerprint.labels.values),
+        num_labels=len(fingerprint.labels.values),
         channels=fingerprint.channels,
         median_relative_size=fingerprint.median_relative_size_after_crop,
     )
@@ -59,7 +60,7 @@ def target_spacing(summary: DatasetSummary) -> npt.NDArray[np.float64]:
 
     That percentile is never finer than the other two axes, so that this axis remains the coarsest.
     """
-    target = np.median(summary.spacings_mm, axis=0)
+    target = np.percentile(summary.spacings_mm, 50, axis=0)  # rounds the mean of two otherwise than the median
     sizes = np.median(summary.shapes, axis=0)
     coarsest = int(np.argmax(target))
     others = [axis for axis in range(3) if axis != coarsest]
@@ -78,9 +79,11 @@ def transpose_forward(spacing_mm: npt.NDArray[np.float64]) -> tuple[int, int, in
 
 
 def resampled_shapes(summary: DatasetSummary, spacing_mm: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
-    """``(N, 3)`` sizes of the cases at ``spacing_mm``, both (z, y, x): rounded half to even, at least 1."""
-    shapes = np.rint(summary.spacings_mm / spacing_mm * summary.shapes).astype(np.int64)
-    return np.asarray(np.maximum(shapes, 1))
+    """``(N, 3)`` sizes of the cases at ``spacing_mm``, both (z, y, x): rounded half to even.
+
+    As in nnU-Net's planner 0 where less than half a voxel is left; the image that is made has at least 1.
+    """
+    return np.asarray(np.rint(summary.spacings_mm / spacing_mm * summary.shapes), dtype=np.int64)
 
 
 def normalization(channel: str) -> Normalization:

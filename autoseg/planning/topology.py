@@ -15,9 +15,10 @@ import numpy as np
 
 from autoseg.core.errors import BadInput
 from autoseg.core.plan import NetworkSpec
+from autoseg.planning.planners import PLAIN, RESIDUAL, Architecture, Planner
 
-NETWORK = "plain_unet"
 SMALLEST_FEATURE_MAP = 4  # an axis is pooled only while its result has at least this many voxels
+SMALLEST_BATCH = 2
 MAX_FEATURES: dict[int, int] = {2: 512, 3: 320}
 _INITIAL_EDGE: dict[int, int] = {2: 2048, 3: 256}  # edge of the isotropic patch before it is clipped to the images
 
@@ -34,15 +35,6 @@ class Topology:
     def size_multiple(self) -> tuple[int, ...]:
         """The product of the strides on each axis."""
         return tuple(math.prod(axis) for axis in zip(*self.strides, strict=True))
-
-
-@dataclass(frozen=True)
-class MemoryReference:
-    """The activation count that fills ``memory_gb`` with ``batch_size`` patches."""
-
-    activations: float
-    batch_size: int
-    memory_gb: float
 
 
 @dataclass(frozen=True)
@@ -103,18 +95,18 @@ def features_per_stage(num_stages: int, dimensions: int, base_features: int = 32
     return tuple(min(MAX_FEATURES[dimensions], base_features * 2**stage) for stage in range(num_stages))
 
 
-def network_spec(topology: Topology, base_features: int = 32) -> NetworkSpec:
-    """The plain U-Net with two convolutions at every stage of encoder and decoder."""
+def network_spec(topology: Topology, base_features: int = 32, architecture: Architecture = PLAIN) -> NetworkSpec:
+    """The network of an architecture with the stages of a topology."""
     num_stages = len(topology.strides)
     dimensions: Literal[2, 3] = 2 if len(topology.patch_size) == 2 else 3
     return NetworkSpec(
-        name=NETWORK,
+        name=architecture.network,
         dimensions=dimensions,
         features_per_stage=features_per_stage(num_stages, dimensions, base_features),
         kernel_sizes=topology.kernel_sizes,
         strides=topology.strides,
-        blocks_per_stage=(2,) * num_stages,
-        blocks_per_decoder_stage=(2,) * (num_stages - 1),
+        blocks_per_stage=architecture.encoder_blocks[:num_stages],
+        blocks_per_decoder_stage=(architecture.convolutions_per_decoder_stage,) * (num_stages - 1),
     )
 
 
@@ -127,43 +119,62 @@ def stage_voxels(patch_size: Sequence[int], strides: Sequence[Sequence[int]]) ->
     return voxels
 
 
-def count_activations(topology: Topology, num_classes: int) -> int:
-    """Values in the feature maps of one patch through the plain U-Net, as nnU-Net counts them.
+def count_activations(network: NetworkSpec, patch_size: Sequence[int], num_labels: int) -> int:
+    """Values in the feature maps of one patch, as nnU-Net counts them.
 
-    Sum over the encoder of 2 F V, over the decoder of 3 F V (two convolutions and the upsampled
-    map), and K V for the logits; no deep supervision.
+    With F features, V voxels and B blocks at a stage and K = ``num_labels``: B F V at an encoder stage of the
+    plain U-Net; 2 B F V at one of the residual U-Net, F V more where its first block changes stride or width,
+    and F V for the stem; (B + 1) F V at a decoder stage (its convolutions and the upsampled map); K V for the
+    logits; no deep supervision.
     """
-    num_stages = len(topology.strides)
-    features = features_per_stage(num_stages, len(topology.patch_size))
-    maps = [f * v for f, v in zip(features, stage_voxels(topology.patch_size, topology.strides), strict=True)]
-    return 2 * sum(maps) + 3 * sum(maps[:-1]) + num_classes * math.prod(topology.patch_size)
+    maps = [f * v for f, v in zip(network.features_per_stage, stage_voxels(patch_size, network.strides), strict=True)]
+    encoder = sum(blocks * values for blocks, values in zip(network.blocks_per_stage, maps, strict=True))
+    if network.name == RESIDUAL.network:
+        encoder = maps[0] + 2 * encoder + sum(maps[stage] for stage in shortened_stages(network))
+    decoder = zip(network.blocks_per_decoder_stage, reversed(maps[:-1]), strict=True)
+    return encoder + sum((blocks + 1) * values for blocks, values in decoder) + num_labels * math.prod(patch_size)
+
+
+def shortened_stages(network: NetworkSpec) -> list[int]:
+    """The stages of a residual U-Net whose first block changes stride or width, so that its skip is no identity."""
+    widths = (network.features_per_stage[0], *network.features_per_stage)  # the stem has the width of stage 0
+    return [
+        stage
+        for stage, stride in enumerate(network.strides)
+        if max(stride) > 1 or widths[stage] != widths[stage + 1]
+    ]
 
 
 def choose_patch_and_batch(
     spacing_mm: Sequence[float],
     median_shape: Sequence[float],
     dataset_voxels: float,
-    num_classes: int,
-    reference: MemoryReference,
+    num_labels: int,
+    planner: Planner,
     memory_gb: float,
 ) -> PatchAndBatch:
     """The largest patch of the images' shape whose training fits, then the largest batch.
 
-    A batch covers at most 5 % of ``dataset_voxels`` and has at least 2 patches. Raises BadInput
-    when even the smallest patch does not fit in ``memory_gb``.
+    A batch covers at most the planner's share of ``dataset_voxels`` and has at least 2 patches. Raises
+    BadInput when even the smallest patch does not fit in ``memory_gb``.
     """
     dimensions = len(spacing_mm)
-    limit = reference.activations * memory_gb / reference.memory_gb
+    reference = planner.references[dimensions]
+    limit = reference.activations * (memory_gb / reference.memory_gb)
     isotropic = 1 / np.asarray(spacing_mm, dtype=np.float64)
     scale = (_INITIAL_EDGE[dimensions] ** dimensions / np.prod(isotropic)) ** (1 / dimensions)
     initial = [min(round(float(edge)), median) for edge, median in zip(isotropic * scale, median_shape, strict=True)]
     topology = choose_topology_with_pooling(spacing_mm, initial)
-    while count_activations(topology, num_classes) * 2 / reference.batch_size > limit:
+
+    def activations(tried: Topology) -> int:
+        network = network_spec(tried, architecture=planner.architecture)
+        return count_activations(network, tried.patch_size, num_labels)
+
+    while activations(topology) / reference.batch_size * reference.smallest_batch > limit:
         topology = _shrunk(topology, spacing_mm, median_shape, memory_gb)
-    activations = count_activations(topology, num_classes)
-    fits = round(limit / activations * reference.batch_size)
-    share = round(dataset_voxels * 0.05 / math.prod(topology.patch_size))
-    return PatchAndBatch(topology, max(min(fits, share), 2), fits, share)
+    fits = round(limit / activations(topology) * reference.batch_size)
+    share = round(dataset_voxels * planner.share_of_data / math.prod(topology.patch_size))
+    return PatchAndBatch(topology, max(min(fits, share), SMALLEST_BATCH), fits, share)
 
 
 def _shrunk(

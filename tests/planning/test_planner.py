@@ -8,7 +8,8 @@ import pytest
 
 from autoseg.core.errors import BadInput
 from autoseg.core.plan import read_plan
-from autoseg.planning.planner import augmentation, axis_order_of, make_plan
+from autoseg.planning.configurations import augmentation
+from autoseg.planning.planner import axis_order_of, make_plan
 
 
 @pytest.mark.parametrize(

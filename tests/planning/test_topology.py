@@ -8,7 +8,7 @@ import pytest
 
 from autoseg.core.errors import BadInput
 from autoseg.networks import build
-from autoseg.planning.planner import PLANNERS
+from autoseg.planning.planners import PLANNERS
 from autoseg.planning.topology import (
     choose_patch_and_batch,
     choose_topology,
@@ -18,7 +18,7 @@ from autoseg.planning.topology import (
     stage_voxels,
 )
 
-REFERENCES = PLANNERS["default"].references
+DEFAULT = PLANNERS["default"]
 
 # nnU-Net 2.8.1, all cases identical: spacing_mm, shape, classes, cases, patch and batch in 3D and 2D
 VECTORS = [
@@ -34,9 +34,9 @@ VECTORS = [
 @pytest.mark.parametrize(("spacing", "shape", "classes", "cases", "volume", "slices"), VECTORS)
 def test_patch_and_batch_equal_those_of_nnunet(spacing, shape, classes, cases, volume, slices) -> None:
     voxels = math.prod(shape) * cases
-    fitted = choose_patch_and_batch(spacing, shape, voxels, classes, REFERENCES[3], 8)
+    fitted = choose_patch_and_batch(spacing, shape, voxels, classes, DEFAULT, 8)
     assert (fitted.topology.patch_size, fitted.batch_size) == volume
-    fitted = choose_patch_and_batch(spacing[1:], shape[1:], voxels, classes, REFERENCES[2], 8)
+    fitted = choose_patch_and_batch(spacing[1:], shape[1:], voxels, classes, DEFAULT, 8)
     assert (fitted.topology.patch_size, fitted.batch_size) == slices
 
 
@@ -72,7 +72,7 @@ def test_activations_are_those_of_the_real_network() -> None:
         module.register_forward_hook(lambda _, __, output: sizes.append(output.numel()))
     with torch.no_grad():
         network(torch.zeros(1, 1, *topology.patch_size))
-    assert count_activations(topology, 4) == sum(sizes)
+    assert count_activations(network_spec(topology), topology.patch_size, 4) == sum(sizes)
 
 
 def test_stage_voxels() -> None:
@@ -81,9 +81,9 @@ def test_stage_voxels() -> None:
 
 def test_less_memory_gives_a_smaller_patch_and_far_too_little_is_an_error() -> None:
     sizes = [
-        math.prod(choose_patch_and_batch((1, 1, 1), (150, 150, 150), 1e9, 2, REFERENCES[3], gb).topology.patch_size)
+        math.prod(choose_patch_and_batch((1, 1, 1), (150, 150, 150), 1e9, 2, DEFAULT, gb).topology.patch_size)
         for gb in (1, 4, 8, 16)
     ]
     assert sizes == sorted(set(sizes))
     with pytest.raises(BadInput, match=r"--memory 0\.0001GB: .* give more memory\.$"):
-        choose_patch_and_batch((1, 1, 1), (150, 150, 150), 1e9, 2, REFERENCES[3], 1e-4)
+        choose_patch_and_batch((1, 1, 1), (150, 150, 150), 1e9, 2, DEFAULT, 1e-4)
