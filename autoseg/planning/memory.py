@@ -1,7 +1,8 @@
 """How much memory a training step takes, in closed form, so that planning needs no network.
 
 The estimate counts what autograd keeps: for each convolution its output and the activation (2 F V),
-for each decoder stage also the joined skip and upsampled map (2 F V). On top come the gradients and
+for each decoder stage also the joined skip and upsampled map (2 F V), for each residual block with a
+projection its input and output (2 F V). On top come the gradients and
 the blocked copies of the largest map, three maps of logits for the loss, four copies of the weights
 and a constant. Growth of the peak resident memory during two fp32 steps (forward, deep supervision,
 cross entropy + Dice, backward, SGD with Nesterov momentum; torch 2.13 on 2 cores), in GB, against
@@ -18,6 +19,17 @@ the estimate:
     160x192x160  1      3         2        8              3.39      3.58
     160x192x160  1      3         2        16             6.15      6.79
     128x160x160  1      3         2        24             6.38      6.88
+
+and for the residual U-Net:
+
+    40x56x40     2      1         3        16             0.66      0.68
+    40x56x40     2      1         3        32             1.16      1.29
+    80x96x80     1      3         2        16             1.73      1.78
+    80x96x80     1      1         20       16             1.83      1.91
+    256x224      4      1         4        32             2.37      2.62
+    64x64        64     1         3        32             2.01      2.22
+    16x128x128   1      1         4        32             2.44      2.82
+    160x192x160  1      3         2        8              4.37      5.07
 """
 
 from __future__ import annotations
@@ -26,30 +38,47 @@ import math
 from collections.abc import Sequence
 
 from autoseg.core.plan import NetworkSpec
-from autoseg.planning.topology import stage_voxels
+from autoseg.planning.planners import RESIDUAL
+from autoseg.planning.topology import shortened_stages, stage_voxels
 
 BYTES_PER_VALUE = 4  # fp32
 BYTES_OF_PROCESS = 500_000_000  # Python, torch and its libraries before the first step
 _BYTES_OF_LIBRARIES = 270_000_000  # buffers of the first step whatever its size
 _COPIES_OF_WEIGHTS = 4  # weights, gradients, momentum, copies in the layout of the convolution library
 _COPIES_OF_LARGEST_MAP = 6  # gradients and blocked copies of the input and output of one convolution
+_COPIES_OF_LARGEST_SKIP = 4  # the same of the skip, in a residual block
 _COPIES_OF_LOGITS = 3  # probabilities, one-hot reference, gradient
 
 
 def count_parameters(network: NetworkSpec, in_channels: int, num_classes: int) -> int:
-    """Weights of the plain U-Net, with biases, affine normalisation and one head per decoder stage."""
-    features, total, before = network.features_per_stage, 0, in_channels
-    for width, kernel, convs in zip(features, network.kernel_sizes, network.blocks_per_stage, strict=True):
-        taps = math.prod(kernel)
-        total += before * width * taps + (convs - 1) * width * width * taps + 3 * convs * width
+    """Weights of the U-Net, with biases, affine normalisation and one head per decoder stage.
+
+    The projection of a residual block, where the width changes, is a 1 x 1 convolution without bias and
+    an affine normalisation.
+    """
+    features, total = network.features_per_stage, 0
+    residual, before = network.name == RESIDUAL.network, in_channels
+    if residual:
+        total += _unit(in_channels, features[0], network.kernel_sizes[0])
+        before = features[0]
+    for width, kernel, blocks in zip(features, network.kernel_sizes, network.blocks_per_stage, strict=True):
+        convolutions = 2 * blocks if residual else blocks
+        total += _unit(before, width, kernel) + (convolutions - 1) * _unit(width, width, kernel)
+        if residual and before != width:
+            total += before * width + 2 * width
         before = width
-    for depth, convs in enumerate(network.blocks_per_decoder_stage):
+    for depth, convolutions in enumerate(network.blocks_per_decoder_stage):
         stage = len(features) - 2 - depth
-        width, below, taps = features[stage], features[stage + 1], math.prod(network.kernel_sizes[stage])
+        width, below, kernel = features[stage], features[stage + 1], network.kernel_sizes[stage]
         total += below * width * math.prod(network.strides[stage + 1]) + width
-        total += (convs + 1) * width * width * taps + 3 * convs * width
+        total += _unit(2 * width, width, kernel) + (convolutions - 1) * _unit(width, width, kernel)
         total += width * num_classes + num_classes
     return total
+
+
+def _unit(in_channels: int, width: int, kernel: Sequence[int]) -> int:
+    """Weights and bias of a convolution, scale and shift of its normalisation."""
+    return in_channels * width * math.prod(kernel) + 3 * width
 
 
 def training_bytes(
@@ -61,9 +90,12 @@ def training_bytes(
     """
     voxels = stage_voxels(patch_size, network.strides)
     maps = [f * v for f, v in zip(network.features_per_stage, voxels, strict=True)]
-    values = sum(2 * convs * fv for convs, fv in zip(network.blocks_per_stage, maps, strict=True))
+    values = sum(2 * blocks * fv for blocks, fv in zip(network.blocks_per_stage, maps, strict=True))
+    if network.name == RESIDUAL.network:
+        values = 2 * (maps[0] + values + sum(maps[stage] for stage in shortened_stages(network)))
+        values += _COPIES_OF_LARGEST_SKIP * max(maps)
     decoder = zip(network.blocks_per_decoder_stage, reversed(maps[:-1]), strict=True)
-    values += sum((2 * convs + 2) * fv for convs, fv in decoder)
+    values += sum((2 * convolutions + 2) * fv for convolutions, fv in decoder)
     values += _COPIES_OF_LARGEST_MAP * max(maps)
     values += (_COPIES_OF_LOGITS * num_classes + in_channels) * voxels[0]
     weights = _COPIES_OF_WEIGHTS * count_parameters(network, in_channels, num_classes)

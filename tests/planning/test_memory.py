@@ -8,10 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from autoseg.core.plan import NetworkSpec
 from autoseg.networks import build
 from autoseg.planning.memory import BYTES_OF_PROCESS, count_parameters, largest_batch, training_bytes
-from autoseg.planning.topology import Topology, choose_topology, network_spec
+from autoseg.planning.planners import PLAIN, RESIDUAL
+from autoseg.planning.topology import Topology, choose_topology, count_activations, network_spec
 
+THREE = (32, 64, 128, 256, 320, 320)
 # patch, batch, channels, classes, base features, peak growth in GB; the table of the module
 MEASURED = [
     ((40, 56, 40), 2, 1, 3, 16, 0.402),
@@ -24,6 +27,34 @@ MEASURED = [
     ((160, 192, 160), 1, 3, 2, 16, 6.149),
     ((128, 160, 160), 1, 3, 2, 24, 6.377),
 ]
+
+MEASURED_RESIDUAL = [
+    ((40, 56, 40), 2, 1, 3, 16, 0.663),
+    ((40, 56, 40), 2, 1, 3, 32, 1.158),
+    ((80, 96, 80), 1, 3, 2, 16, 1.726),
+    ((80, 96, 80), 1, 1, 20, 16, 1.826),
+    ((256, 224), 4, 1, 4, 32, 2.368),
+    ((64, 64), 64, 1, 3, 32, 2.009),
+    ((16, 128, 128), 1, 1, 4, 32, 2.438),
+    ((160, 192, 160), 1, 3, 2, 8, 4.373),
+]
+CASES = [(PLAIN, *case) for case in MEASURED] + [(RESIDUAL, *case) for case in MEASURED_RESIDUAL]
+
+# nnU-Net's ResidualEncoderUNet (dynamic_network_architectures 0.4.4): channels, classes, features, kernels, strides,
+# blocks; its parameters, and its compute_conv_feature_map_size for edges of 64
+PEER = [
+    (1, 3, THREE, ((3, 3, 3),) * 6, ((1, 1, 1), *((2, 2, 2),) * 5), (1, 3, 4, 6, 6, 6), 102350575, 69677568),
+    (
+        *(4, 118, THREE, ((1, 3, 3), (1, 3, 3), *((3, 3, 3),) * 4)),
+        *(((1, 1, 1), (1, 2, 2), (1, 2, 2), (2, 2, 2), (2, 2, 2), (1, 2, 2)), (1, 3, 4, 6, 6, 6)),
+        *(101366190, 143052800),
+    ),
+    (
+        *(2, 5, (32, 64, 128, 256, 512, 512, 512), ((3, 3),) * 7, ((1, 1), *((2, 2),) * 5, (2, 1))),
+        *((1, 3, 4, 6, 6, 6, 6), 105397342, 2038784),
+    ),
+]
+
 
 # The peak of a process counts what the process that started it had; VmHWM of a new image does not.
 STEP = """
@@ -59,9 +90,43 @@ def test_parameters_are_counted_as_torch_counts_them(spacing, size) -> None:
     assert count_parameters(network, 2, 5) == expected
 
 
-@pytest.mark.parametrize(("patch", "batch", "channels", "classes", "base", "measured_gb"), MEASURED)
-def test_estimate_bounds_what_was_measured_by_30_percent(patch, batch, channels, classes, base, measured_gb) -> None:
-    estimate = training_bytes(network_spec(topology_of(patch), base), patch, batch, channels, classes) / 1e9
+@pytest.mark.parametrize(("channels", "classes", "features", "kernels", "strides", "blocks", "total", "maps"), PEER)
+def test_residual_network_is_counted_as_nnunet_counts_it(
+    channels, classes, features, kernels, strides, blocks, total, maps
+) -> None:
+    network = NetworkSpec(
+        name="residual_unet",
+        dimensions=len(kernels[0]),
+        features_per_stage=features,
+        kernel_sizes=kernels,
+        strides=strides,
+        blocks_per_stage=blocks,
+        blocks_per_decoder_stage=(1,) * (len(features) - 1),
+    )
+    assert count_parameters(network, channels, classes) == total
+    assert count_activations(network, (64,) * network.dimensions, classes) == maps
+
+
+def test_a_projection_is_counted_where_the_width_changes_without_a_stride() -> None:
+    network = NetworkSpec(
+        name="residual_unet",
+        dimensions=3,
+        features_per_stage=(8, 8, 24),
+        kernel_sizes=((3, 3, 3), (1, 3, 3), (3, 3, 3)),
+        strides=((1, 1, 1), (2, 2, 2), (1, 1, 1)),
+        blocks_per_stage=(2, 1, 3),
+        blocks_per_decoder_stage=(2, 1),
+    )
+    assert count_parameters(network, 1, 2) == 98076  # nnU-Net's ResidualEncoderUNet
+    assert count_activations(network, (64, 64, 64), 2) == 22282240
+
+
+@pytest.mark.parametrize(("architecture", "patch", "batch", "channels", "classes", "base", "measured_gb"), CASES)
+def test_estimate_bounds_what_was_measured_by_30_percent(
+    architecture, patch, batch, channels, classes, base, measured_gb
+) -> None:
+    network = network_spec(topology_of(patch), base, architecture)
+    estimate = training_bytes(network, patch, batch, channels, classes) / 1e9
     assert measured_gb <= estimate <= 1.3 * measured_gb
 
 

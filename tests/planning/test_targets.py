@@ -24,7 +24,7 @@ def test_summary_is_in_zyx_order(make_fingerprint) -> None:
     result = summarize(make_fingerprint(shape=(10, 20, 30), spacing_mm=(1, 2, 3), num_cases=2, labels={"lesion": 1}))
     assert result.shapes.tolist() == [[30, 20, 10]] * 2
     assert result.spacings_mm.tolist() == [[3, 2, 1]] * 2
-    assert (result.num_training, result.num_classes) == (2, 2)
+    assert (result.num_training, result.num_labels) == (2, 2)
 
 
 def test_target_is_the_median() -> None:
