@@ -95,7 +95,13 @@ def checked_name(dataset: str) -> str:
 
 def plan(
     dataset: DatasetArgument,
-    memory: Annotated[str | None, typer.Option(help="Memory that a training may use.", show_default="8GB")] = None,
+    memory: Annotated[
+        str | None,
+        typer.Option(help="Memory that a training may use.", show_default="8GB; resenc-l 24GB, resenc-xl 40GB"),
+    ] = None,
+    planner: Annotated[
+        str, typer.Option(help="default (plain U-Net), resenc-m, resenc-l or resenc-xl (residual U-Nets, nnU-Net's).")
+    ] = "default",
     as_json: JsonOption = False,
 ) -> None:
     """Measure a dataset and decide how to solve it; prints every decision with its reason.
@@ -105,7 +111,7 @@ def plan(
     from autoseg.io.workspace import Workspace
     from autoseg.pipeline.preparation import plan_dataset
 
-    made = plan_dataset(Workspace(workspace_root()), dataset, gigabytes(memory) if memory else None)
+    made = plan_dataset(Workspace(workspace_root()), dataset, gigabytes(memory) if memory else None, planner)
     if as_json:
         print_json(made.model_dump(mode="json"))
         return

@@ -8,6 +8,8 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 
 from autoseg.core.plan import Configuration, Decision
+from autoseg.planning.configurations import LOWRES_BELOW_SHARE, LOWRES_LEAST_REDUCTION, Fitted
+from autoseg.planning.planners import RESIDUAL, Planner
 from autoseg.planning.targets import (
     ANISOTROPY,
     MASK_BELOW_RELATIVE_SIZE,
@@ -22,19 +24,24 @@ _AXIS_NAMES = ("left-right", "back-front", "down-up")
 
 
 def explain(
-    summary: DatasetSummary,
-    spacing_mm: tuple[float, ...],
-    axis_order: tuple[int, int, int],
-    configurations: Mapping[str, Configuration],
-    patches: Mapping[str, PatchAndBatch],
-    memory_gb: float,
+    summary: DatasetSummary, fitted: Fitted, axis_order: tuple[int, int, int], planner: Planner, memory_gb: float
 ) -> list[Decision]:
-    """One Decision each for spacing, axes, normalisation, and patch, batch and Dice of every configuration."""
+    """One Decision each for spacing, axes, normalisation, a residual network, and what makes each configuration."""
+    spacing_mm = fitted.target_spacing_mm
     decisions = [_spacing(summary, spacing_mm, axis_order), _axes(spacing_mm, axis_order), _normalization(summary)]
-    for name, configuration in configurations.items():
-        decisions += _patch_and_batch(name, configuration, patches[name], memory_gb)
+    if planner.architecture == RESIDUAL:
+        decisions.append(_residual_network(planner))
+    for name, configuration in fitted.configurations.items():
+        if configuration.previous_stage is not None:
+            decisions.append(_cascade(configuration))
+            continue
+        if name == "3d_lowres":
+            decisions.append(_lowres(configuration, fitted.configurations["3d_fullres"]))
+        decisions += _patch_and_batch(configuration, fitted.patches[name], planner.share_of_data, memory_gb)
         if name != "2d":
             decisions.append(_batch_dice(configuration))
+    if "3d_fullres" in fitted.configurations and "3d_lowres" not in fitted.configurations:
+        decisions.append(_no_lowres(fitted.configurations["3d_fullres"]))
     return decisions
 
 
@@ -66,6 +73,11 @@ def recommend(configurations: Mapping[str, Configuration], spacing_mm: tuple[flo
             f"voxels are near isotropic (ratio {ratio:.1f}, 2d from {ANISOTROPY:g} on) and the median case has "
             f"{fullres.median_shape_voxels[0]:g} slices, so a 3D network uses the context of all directions"
         )
+        if "3d_lowres" in configurations:
+            reason += (
+                "; 3d_lowres and 3d_cascade_fullres see more of the case at once, and only cross-validation tells "
+                "whether that is worth their two trainings"
+            )
         if "full_volume" in configurations:
             reason += "; full_volume predicts in one pass but trains on fewer, larger samples"
     return choice, Decision(what="recommended", choice=choice, reason=reason)
@@ -111,28 +123,75 @@ def _normalization(summary: DatasetSummary) -> Decision:
     return Decision(what="normalization", choice=", ".join(chosen), reason=reason)
 
 
+def _residual_network(planner: Planner) -> Decision:
+    blocks = ", ".join(str(count) for count in planner.architecture.encoder_blocks[:4])
+    reason = (
+        f"this planner was asked for: {blocks} residual blocks in the first stages and {planner.memory_gb:g} GB unless "
+        f"told otherwise, for more accuracy and a longer training than the plain U-Net"
+    )
+    return Decision(what="network", choice=planner.architecture.network, reason=reason)
+
+
+def _lowres(lowres: Configuration, fullres: Configuration) -> Decision:
+    reason = (
+        f"a 3d_fullres patch covers {_coverage(fullres):.1%} of the median case, less than {LOWRES_BELOW_SHARE:.0%}; "
+        f"at this spacing a patch covers {_coverage(lowres):.0%}"
+    )
+    return Decision(what="3d_lowres spacing", choice=f"{_times(lowres.spacing_mm)} mm", reason=reason)
+
+
+def _no_lowres(fullres: Configuration) -> Decision:
+    share = _coverage(fullres)
+    if share >= LOWRES_BELOW_SHARE:
+        reason = (
+            f"a 3d_fullres patch covers {min(share, 1):.0%} of the median case, enough context "
+            f"(needed below {LOWRES_BELOW_SHARE:.0%})"
+        )
+    else:
+        reason = (
+            f"a 3d_fullres patch covers {share:.1%} of the median case, but the coarser image would have more than "
+            f"1/{LOWRES_LEAST_REDUCTION} of the voxels"
+        )
+    return Decision(what="3d_lowres", choice="left out", reason=reason)
+
+
+def _cascade(configuration: Configuration) -> Decision:
+    return Decision(
+        what=configuration.name,
+        choice=f"3d_fullres after {configuration.previous_stage}",
+        reason=f"the label map of {configuration.previous_stage} enters as further channels and gives the context "
+        f"that a patch lacks",
+    )
+
+
+def _coverage(configuration: Configuration) -> float:
+    """The share of the voxels of the median case that a patch has; above 1 if it is larger."""
+    return math.prod(configuration.patch_size) / math.prod(configuration.median_shape_voxels)
+
+
 def _patch_and_batch(
-    name: str, configuration: Configuration, fitted: PatchAndBatch, memory_gb: float
+    configuration: Configuration, fitted: PatchAndBatch, share_of_data: float, memory_gb: float
 ) -> Iterable[Decision]:
-    median, patch = configuration.median_shape_voxels, configuration.patch_size
+    name, median, patch = configuration.name, configuration.median_shape_voxels, configuration.patch_size
     multiple = _times(configuration.network.size_multiple)
     if all(p >= m for p, m in zip(patch, median, strict=True)):
         reason = f"holds the median case of {_times(median)} voxels, rounded up to multiples of {multiple}"
     else:
-        share = math.prod(patch) / math.prod(median)
+        share = _coverage(configuration)
         reason = f"{share:.0%} of the median case of {_times(median)} voxels, as much as {memory_gb:g} GB allow"
     yield Decision(what=f"{name} patch", choice=_times(patch), reason=reason)
+    of_data = "all voxels" if share_of_data == 1 else f"{100 * share_of_data:g} % of the voxels"
     if fitted.batch_that_fits <= fitted.batch_of_data_share:
         reason = f"fills {memory_gb:g} GB"
     else:
-        reason = f"5 % of the voxels of the dataset, where {fitted.batch_that_fits} would fit in {memory_gb:g} GB"
+        reason = f"{of_data} of the dataset, where {fitted.batch_that_fits} would fit in {memory_gb:g} GB"
     if configuration.batch_size > min(fitted.batch_that_fits, fitted.batch_of_data_share):
-        reason = f"the smallest batch; {fitted.batch_of_data_share} would be 5 % of the voxels of the dataset"
+        reason = f"the smallest batch; {fitted.batch_of_data_share} would be {of_data} of the dataset"
     yield Decision(what=f"{name} batch", choice=str(configuration.batch_size), reason=reason)
 
 
 def _batch_dice(configuration: Configuration) -> Decision:
-    share = math.prod(configuration.patch_size) / math.prod(configuration.median_shape_voxels)
+    share = _coverage(configuration)
     choice = "over the batch" if configuration.batch_dice else "per sample"
     reason = f"a patch covers {min(share, 1):.0%} of the median case"
     if configuration.batch_dice:

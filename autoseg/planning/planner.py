@@ -65,7 +65,7 @@ def make_plan(
         configurations=configurations,
         recommended=recommended,
         decisions=(
-            *explain(summary, fitted.target_spacing_mm, axis_order, fitted.configurations, fitted.patches, memory_gb),
+            *explain(summary, fitted, axis_order, chosen, memory_gb),
             *decisions,
             recommendation,
         ),
