@@ -122,7 +122,7 @@ def plan(
             name + (" (recommended)" if name == made.recommended else ""),
             " x ".join(f"{size}" for size in c.patch_size),
             str(c.batch_size),
-            " x ".join(f"{spacing:g}" for spacing in c.spacing_mm),
+            " x ".join(f"{spacing:.4g}" for spacing in c.spacing_mm),
             ", ".join(str(width) for width in c.network.features_per_stage),
         )
         for name, c in made.configurations.items()

@@ -149,8 +149,8 @@ def _no_lowres(fullres: Configuration) -> Decision:
         )
     else:
         reason = (
-            f"a 3d_fullres patch covers {share:.1%} of the median case, but the coarser image would have more than "
-            f"1/{LOWRES_LEAST_REDUCTION} of the voxels"
+            f"a 3d_fullres patch covers {share:.1%} of the median case, but the image that gives it "
+            f"{LOWRES_BELOW_SHARE:.0%} has not even {LOWRES_LEAST_REDUCTION} times fewer voxels"
         )
     return Decision(what="3d_lowres", choice="left out", reason=reason)
 

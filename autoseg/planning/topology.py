@@ -139,9 +139,7 @@ def shortened_stages(network: NetworkSpec) -> list[int]:
     """The stages of a residual U-Net whose first block changes stride or width, so that its skip is no identity."""
     widths = (network.features_per_stage[0], *network.features_per_stage)  # the stem has the width of stage 0
     return [
-        stage
-        for stage, stride in enumerate(network.strides)
-        if max(stride) > 1 or widths[stage] != widths[stage + 1]
+        stage for stage, stride in enumerate(network.strides) if max(stride) > 1 or widths[stage] != widths[stage + 1]
     ]
 
 

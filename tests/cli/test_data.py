@@ -4,6 +4,8 @@ import json
 
 import pytest
 
+from autoseg.planning.planners import PLANNERS
+
 
 def test_convert_plan_preprocess(autoseg, capsys, tiny_bids, tmp_path):
     assert autoseg("convert-bids", tiny_bids, "--dataset", "Tiny", "--json") == 0
@@ -27,6 +29,20 @@ def test_tables_for_people(autoseg, capsys, tiny_bids):
     shown = capsys.readouterr()
     assert "target spacing" in shown.out
     assert "(recommended)" in shown.out
+
+
+def test_every_planner_is_listed_and_taken(autoseg, capsys, tiny_bids):
+    assert autoseg("convert-bids", tiny_bids, "--dataset", "Tiny") == 0
+    capsys.readouterr()
+    assert autoseg("plan", "--help") == 0
+    shown = " ".join(capsys.readouterr().out.split())
+    for name, planner in PLANNERS.items():
+        assert name in shown
+        assert f"{planner.memory_gb:g}GB" in shown
+        assert autoseg("plan", "Tiny", "--planner", name, "--memory", "4GB", "--json") == 0
+        plan = json.loads(capsys.readouterr().out)
+        assert plan["planner"] == name
+        assert plan["configurations"]["2d"]["network"]["name"] == planner.architecture.network
 
 
 def test_a_dry_run_writes_nothing(autoseg, capsys, tiny_bids, tmp_path):

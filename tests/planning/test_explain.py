@@ -46,3 +46,28 @@ def test_batch_reason_names_the_limit_that_decided(make_fingerprint) -> None:
 def test_a_patch_that_cuts_says_how_much_it_sees(make_fingerprint) -> None:
     plan = make_plan(make_fingerprint(shape=(138, 169, 138), num_cases=484))
     assert reasons(plan)["3d_fullres patch"].startswith("128 x 128 x 128: 65% of the median case of 138 x 169 x 138")
+
+
+def test_lowres_and_cascade_say_why(make_fingerprint) -> None:
+    plan = make_plan(make_fingerprint(shape=(512, 512, 432), spacing_mm=(0.767578125, 0.767578125, 1), num_cases=131))
+    said = reasons(plan)
+    assert said["3d_lowres spacing"].startswith("2.42726 x 1.86311 x 1.86311 mm: a 3d_fullres patch covers 1.9%")
+    assert "at this spacing a patch covers 26%" in said["3d_lowres spacing"]
+    assert said["3d_lowres patch"].startswith("128 x 128 x 128: 26% of the median case of 178 x 211 x 211")
+    assert said["3d_cascade_fullres"].startswith("3d_fullres after 3d_lowres: the label map")
+    assert "only cross-validation tells" in said["recommended"]
+
+
+def test_without_lowres_the_context_is_given(make_fingerprint) -> None:
+    said = reasons(make_plan(make_fingerprint(shape=(138, 169, 138), num_cases=484)))
+    assert said["3d_lowres"].startswith("left out: a 3d_fullres patch covers 65% of the median case, enough")
+    said = reasons(make_plan(make_fingerprint(shape=(240, 240, 240), num_cases=9)))
+    assert said["3d_lowres"].startswith("left out: a 3d_fullres patch covers 15.2% of the median case, but")
+
+
+def test_residual_planners_say_so(make_fingerprint) -> None:
+    said = reasons(make_plan(make_fingerprint(num_cases=50), planner="resenc-l"))
+    assert said["network"].startswith("residual_unet: ")
+    assert "24 GB" in said["network"]
+    assert "5 %" not in said["3d_fullres batch"]
+    assert "network" not in reasons(make_plan(make_fingerprint()))

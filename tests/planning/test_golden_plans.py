@@ -82,7 +82,7 @@ def test_plans_equal_those_of_nnunet(entry: dict[str, Any]) -> None:
         assert ours.name == name
         assert ours.previous_stage == wanted.pop("previous_stage", None)
         wanted.pop("next_stage", None)
-        if len(wanted["strides"]) == 1:  # nnU-Net plans a network without a decoder, and cannot build it
+        if len(wanted["strides"]) == 1:  # nnU-Net plans a network without a decoder, and that network cannot run
             assert len(ours.network.strides) > 1
             assert all(p >= size for p, size in zip(ours.patch_size, wanted["patch_size"], strict=True))
             continue

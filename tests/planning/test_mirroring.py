@@ -43,3 +43,14 @@ def test_other_labels_leave_every_axis(make_fingerprint) -> None:
     plan = make_plan(make_fingerprint(labels={"background": 0, "lesion": 1}))
     assert plan.configurations["3d_fullres"].augmentation.mirror_axes == (0, 1, 2)
     assert not any(decision.what == "mirroring" for decision in plan.decisions)
+
+
+def test_lowres_and_the_cascade_are_not_mirrored_either(make_fingerprint) -> None:
+    labels = {"background": 0, "left_lung": 1, "right_lung": 2}
+    plan = make_plan(make_fingerprint(shape=(512, 512, 400), num_cases=3, labels=labels), planner="resenc-m")
+    assert {"3d_lowres", "3d_fullres", "3d_cascade_fullres"} <= set(plan.configurations)
+    assert plan.axis_order == (2, 1, 0)
+    for name, part in plan.configurations.items():
+        assert part.augmentation.mirror_axes == ((0,) if name == "2d" else (0, 1)), name
+        assert part.augmentation.rotation_degrees <= 30
+    assert plan.configurations["3d_cascade_fullres"].previous_stage == "3d_lowres"

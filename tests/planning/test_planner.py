@@ -8,8 +8,8 @@ import pytest
 
 from autoseg.core.errors import BadInput
 from autoseg.core.plan import read_plan
-from autoseg.planning.configurations import augmentation
 from autoseg.planning.planner import axis_order_of, make_plan
+from autoseg.planning.planners import PLANNERS
 
 
 @pytest.mark.parametrize(
@@ -57,35 +57,51 @@ def test_single_slices_have_no_3d_configuration(make_fingerprint) -> None:
     assert plan.recommended == "2d"
 
 
-def test_batch_dice_where_a_patch_lacks_context(make_fingerprint) -> None:
+def test_large_images_have_lowres_and_a_cascade(make_fingerprint) -> None:
+    """nnU-Net's figures for a liver data set: patch, batch, and spacing of 3d_lowres."""
     large = make_fingerprint(shape=(512, 512, 432), spacing_mm=(0.767578125, 0.767578125, 1), num_cases=131)
-    assert make_plan(large).configurations["3d_fullres"].batch_dice
-    assert not make_plan(make_fingerprint()).configurations["3d_fullres"].batch_dice
-    assert make_plan(make_fingerprint()).configurations["2d"].batch_dice
+    plan = make_plan(large)
+    parts = plan.configurations
+    assert list(parts) == ["2d", "3d_lowres", "3d_fullres", "3d_cascade_fullres"]
+    assert parts["3d_lowres"].spacing_mm == pytest.approx((2.4273, 1.8631, 1.8631), abs=1e-4)
+    assert not parts["3d_lowres"].batch_dice
+    assert parts["3d_fullres"].batch_dice
+    fullres = parts["3d_fullres"].model_dump() | {"name": "3d_cascade_fullres", "previous_stage": "3d_lowres"}
+    assert parts["3d_cascade_fullres"].model_dump() == fullres
+    assert [part.previous_stage for part in parts.values()] == [None, None, None, "3d_lowres"]
+    assert plan.recommended == "3d_fullres"
+    assert read_plan(plan.model_dump_json(), "plan.json") == plan
 
 
-def test_memory_scales_patch_and_batch(make_fingerprint) -> None:
-    fingerprint = make_fingerprint(shape=(138, 169, 138), num_cases=484)
-    plans = [make_plan(fingerprint, memory_gb=gb).configurations for gb in (2, 8, 24)]
-    volumes = [math.prod(plan["3d_fullres"].patch_size) for plan in plans]
-    assert volumes == sorted(set(volumes))
-    assert make_plan(fingerprint).configurations == plans[1]
+def test_batch_dice_where_a_patch_lacks_context(make_fingerprint) -> None:
+    plan = make_plan(make_fingerprint())
+    assert not plan.configurations["3d_fullres"].batch_dice
+    assert plan.configurations["2d"].batch_dice
 
 
 @pytest.mark.parametrize(
-    ("patch", "degrees", "dummy_2d"),
-    [
-        ((64, 64), 180, False),
-        ((64, 40), 15, False),
-        ((96, 64), 180, False),
-        ((64, 64, 64), 30, False),
-        ((16, 64, 64), 180, True),
-        ((20, 60, 60), 30, False),
-    ],
+    ("planner", "patch", "batch"),
+    [("resenc-m", (40, 56, 40), 58), ("resenc-l", (40, 56, 40), 178), ("resenc-xl", (40, 56, 40), 183)],
 )
-def test_augmentation_follows_the_patch(patch, degrees, dummy_2d) -> None:
-    spec = augmentation(patch)
-    assert (spec.rotation_degrees, spec.dummy_2d, spec.mirror_axes) == (degrees, dummy_2d, tuple(range(len(patch))))
+def test_residual_planners(make_fingerprint, planner, patch, batch) -> None:
+    """nnU-Net's figures for the hippocampus; full_volume has the network of the planner."""
+    plan = make_plan(make_fingerprint(shape=(35, 50, 36), num_cases=260, labels={"a": 1, "b": 2}), planner=planner)
+    fullres = plan.configurations["3d_fullres"]
+    assert plan.planner == planner
+    assert (fullres.patch_size, fullres.batch_size) == (patch, batch)
+    assert {part.network.name for part in plan.configurations.values()} == {"residual_unet"}
+    assert plan.configurations["full_volume"].network.blocks_per_stage == (1, 3, 4, 6)
+
+
+@pytest.mark.parametrize("planner", sorted(PLANNERS))
+def test_memory_scales_patch_and_batch(make_fingerprint, planner) -> None:
+    fingerprint, usual = make_fingerprint(shape=(138, 169, 138), num_cases=484), PLANNERS[planner].memory_gb
+    sizes = []
+    for share in (0.2, 1, 3):
+        fullres = make_plan(fingerprint, planner, memory_gb=share * usual).configurations["3d_fullres"]
+        sizes.append((math.prod(fullres.patch_size), fullres.batch_size))
+    assert sizes == sorted(set(sizes))
+    assert make_plan(fingerprint, planner) == make_plan(fingerprint, planner, memory_gb=usual)
 
 
 def test_bad_input(make_fingerprint) -> None:
