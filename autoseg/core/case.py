@@ -63,10 +63,12 @@ class Case:
     """A prepared case in working axes.
 
     ``image`` is ``(C, *shape)`` float32; ``labels`` is ``(*shape)`` int16 or None, with -1 outside
-    the nonzero region where normalisation was restricted to that region.
+    the nonzero region where normalisation was restricted to that region. ``previous`` is the label map of the
+    previous stage of a cascade, ``(*shape)`` too; all labels are indices (``core.labels``).
     """
 
     name: str
     image: npt.NDArray[np.float32]
     labels: npt.NDArray[np.int16] | None
     trace: SpatialTrace
+    previous: npt.NDArray[np.int16] | None = None

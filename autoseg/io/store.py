@@ -1,7 +1,8 @@
 """Prepared cases on disk: two Blosc2 files a case, of which any box can be read without the rest.
 
 ``NAME.b2nd`` holds the image ``(C, *shape)`` float32, the key of the settings that made it and the trace;
-``NAME_labels.b2nd`` holds the labels ``(*shape)`` int16 and where the foreground is. The labels are put in
+``NAME_labels.b2nd`` holds the labels ``(*shape)`` int16 (in a cascade ``(2, *shape)``: behind them the previous
+stage's label map) and where the foreground is. The labels are put in
 place first, so an image file implies a complete pair.
 """
 
@@ -54,11 +55,14 @@ class StoredCase:
     def read(self, box: Box) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int16]]:
         """Image ``(C, *box)`` and labels ``(*box)``; beyond the case the image is 0 and the labels are -1.
 
+        With a previous stage the labels are ``(2, *box)``, its label map behind those of the case.
+
         The files are opened anew (0.3 ms each): threads may read one case at once, as they share nothing,
         and memory does not grow with the number of cases.
         """
         image = _read_box(_open(_image_path(self.folder, self.name)), ((0, self.num_channels), *box), 0)
-        return image, _read_box(_open(_labels_path(self.folder, self.name)), box, -1)
+        labels = _open(_labels_path(self.folder, self.name))
+        return image, _read_box(labels, _all_of_first(labels.shape, box), -1)
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,7 +87,8 @@ class DecodedCases:
             decoded = self._decoded[case] = case.read(tuple((0, size) for size in case.shape))
         image, labels = decoded
         image = np.require(_read_box(image, ((0, case.num_channels), *box), 0), requirements=["C", "O"])
-        return image, np.require(_read_box(labels, box, -1), requirements=["C", "O"])
+        labels = _read_box(labels, _all_of_first(labels.shape, box), -1)
+        return image, np.require(labels, requirements=["C", "O"])
 
     def _take(self, case: StoredCase) -> bool:
         """Whether the caller is to decode the case and keep it; another thread may be at it already."""
@@ -115,7 +120,8 @@ def save_case(folder: Path, case: Case, key: str, slices: bool = False, ignored:
     # A stale image must not be taken for the partner of new labels.
     image_path.unlink(missing_ok=True)
     with atomic(labels_path) as temporary:
-        temporary.write_bytes(_frame(case.labels.astype(np.int16, copy=False), labels_notes, slices))
+        stored = case.labels if case.previous is None else np.stack((case.labels, case.previous))
+        temporary.write_bytes(_frame(stored.astype(np.int16, copy=False), labels_notes, slices))
     with atomic(image_path) as temporary:
         notes = {"key": key, "trace": trace}
         temporary.write_bytes(_frame(case.image.astype(np.float32, copy=False), notes, slices))
@@ -141,7 +147,7 @@ def open_case(folder: Path, name: str) -> StoredCase:
     ends = np.cumsum(notes["counts"], dtype=np.int64)[:-1]
     foreground = dict(zip(notes["labels"], np.split(indices, ends), strict=True)) if notes["labels"] else {}
     trace = _TRACE.validate_json(image.schunk.vlmeta[_NOTES]["trace"])
-    return StoredCase(name, tuple(labels.shape), int(image.shape[0]), foreground, trace, folder)
+    return StoredCase(name, tuple(image.shape[1:]), int(image.shape[0]), foreground, trace, folder)
 
 
 def _image_path(folder: Path, name: str) -> Path:
@@ -228,6 +234,11 @@ def _open(path: Path) -> Any:
         return blosc2.open(os.fspath(path), mode="r", dparams=blosc2.DParams(nthreads=1))
     except (RuntimeError, ValueError, OSError):
         raise BadInput(f"{path}: the prepared case is damaged; delete it and run `autoseg preprocess` again.") from None
+
+
+def _all_of_first(shape: Sequence[int], box: Box) -> Box:
+    """``box`` in an array that may have one axis more, in front."""
+    return tuple((0, size) for size in shape[: len(shape) - len(box)]) + tuple(box)
 
 
 def _read_box(stored: Any, box: Box, fill: int) -> npt.NDArray[Any]:

@@ -31,15 +31,20 @@ PREPARATION_VERSION = 1  # raise it when apply gives other arrays for the same i
 
 
 def apply(
-    name: str, image: Image, labels: npt.NDArray[np.integer] | None, plan: Plan, configuration: Configuration
+    name: str,
+    image: Image,
+    labels: npt.NDArray[np.integer] | None,
+    plan: Plan,
+    configuration: Configuration,
+    previous: npt.NDArray[np.integer] | None = None,
 ) -> Case:
     """Prepare a case: ``image`` ``(C, X, Y, Z)`` and ``labels`` ``(X, Y, Z)`` or None, both as stored;
-    those of the case are indices (``core.labels``).
+    those of the case are indices (``core.labels``). ``previous`` is the label map of a previous stage, as stored.
 
     The result is in working axes at ``configuration.spacing_mm``; in 2D, axis 0 keeps its spacing and size.
     BadInput if the channels or shapes are not those of the plan.
     """
-    _check(name, image, labels, configuration)
+    _check(name, image, labels, previous, configuration)
     reorientation = working_axes(image.affine, plan.axis_order)
     voxels = reorientation.apply(image.voxels)
     spacing = tuple(image.spacing_mm[axis] for axis in reorientation.axes)
@@ -65,7 +70,12 @@ def apply(
         scheme, statistics = configuration.normalization[number], plan.intensities[number]
         normalized = normalize(channel[box_slices(box)], scheme, statistics, mask)
         prepared[number] = resample_image(normalized[None], shape, separate_axis=separate)[0]
-    return Case(name, prepared, None if cropped is None else resample_labels(cropped, shape, separate), trace)
+
+    def on_grid(indices: npt.NDArray[np.int16] | None) -> npt.NDArray[np.int16] | None:
+        return None if indices is None else resample_labels(indices, shape, separate)
+
+    before = None if previous is None else _encoded(name, reorientation.apply(previous)[box_slices(box)], plan.labels)
+    return Case(name, prepared, on_grid(cropped), trace, on_grid(before))
 
 
 def undo(logits: npt.NDArray[np.float32], trace: SpatialTrace, labels: Labels) -> npt.NDArray[np.integer]:
@@ -118,18 +128,25 @@ def _encoded(name: str, stored: npt.NDArray[Any], labels: Labels) -> npt.NDArray
         raise BadInput(f"{name}: the label map {error}; correct it, or name the value in dataset.json.") from None
 
 
-def _check(name: str, image: Image, labels: npt.NDArray[np.integer] | None, configuration: Configuration) -> None:
+def _check(
+    name: str,
+    image: Image,
+    labels: npt.NDArray[np.integer] | None,
+    previous: npt.NDArray[np.integer] | None,
+    configuration: Configuration,
+) -> None:
     schemes = configuration.normalization
     if len(image.voxels) != len(schemes):
         raise BadInput(
             f"{name}: the image has {len(image.voxels)} channel(s) and the plan needs {len(schemes)}; "
             "give one file for each channel of the plan."
         )
-    if labels is not None and labels.shape != image.shape:
-        raise BadInput(
-            f"{name}: the labels have the shape {labels.shape} and the image {image.shape}; "
-            "resample the labels to the grid of the image."
-        )
+    for what, label_map in (("labels have", labels), ("labels of the previous stage have", previous)):
+        if label_map is not None and label_map.shape != image.shape:
+            raise BadInput(
+                f"{name}: the {what} the shape {label_map.shape} and the image {image.shape}; "
+                "resample the labels to the grid of the image."
+            )
     for channel, scheme in zip(image.voxels, schemes, strict=True):
         if scheme == "rgb_0_1" and (channel.min() < 0 or channel.max() > 255):
             raise BadInput(

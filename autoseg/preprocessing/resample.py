@@ -110,10 +110,10 @@ def resample_logits_to_labels(
 ) -> npt.NDArray[np.uint8 | np.uint16]:
     """Linear interpolation of ``(K, *shape)`` logits to ``shape_out``, then the class with the largest.
 
-    A tie goes to the lowest class. Where the outputs are regions, ``written`` is the (different) index that each
-    of them writes where its logit is positive, later ones over earlier ones. Where one class wins at all voxels
-    around a point it wins there too, as the weights are never negative; so only points between classes are
-    interpolated, a chunk at a time, and the memory needed does not depend on K: two label maps and a mask.
+    A tie goes to the lowest class. Of regions, ``written`` is the (different) index that each writes where its
+    logit is positive, later ones over earlier ones. Where one class wins at all voxels around a point it wins there
+    too, as no weight is negative; so only points between classes are interpolated, a chunk at a time, and the
+    memory needed does not depend on K: two label maps and a mask.
     """
     shape_in, shape_out = logits.shape[1:], tuple(int(size) for size in shape_out)
     winners = _classes(logits, written)
@@ -275,8 +275,8 @@ def _vote(corners: Sequence[Corner], nearest: npt.NDArray[np.int16]) -> npt.NDAr
 
 def _classes(logits: npt.NDArray[np.float32], written: Sequence[int]) -> npt.NDArray[np.uint8 | np.uint16]:
     """The decision at each voxel, plane by plane: ``np.argmax`` would copy the whole array."""
-    highest = max(written, default=len(logits) - 1)
-    winners: npt.NDArray[np.uint8 | np.uint16] = np.zeros(logits.shape[1:], np.uint8 if highest <= 255 else np.uint16)
+    kind = np.uint8 if max(written, default=len(logits) - 1) <= 255 else np.uint16
+    winners: npt.NDArray[np.uint8 | np.uint16] = np.zeros(logits.shape[1:], kind)
     for number, winner in enumerate(winners):
         best = np.full(winner.shape, -np.inf, np.float32)
         for candidate in range(len(logits)):
@@ -293,8 +293,7 @@ def _decide(
 ) -> None:
     """In place, outputs in ascending order: a class where its score exceeds the best, a region where it is positive."""
     if written:
-        best_class[score > 0] = written[number]
-        return
+        return np.copyto(best_class, written[number], where=score > 0)
     # Ten times faster than np.copyto(where=): the numbers come in ascending order, so the larger one is the newer.
     better = score > best
     np.maximum(best, score, out=best)

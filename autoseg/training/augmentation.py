@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from autoseg.core.plan import AugmentationSpec, Configuration
-from autoseg.training import transforms
+from autoseg.training import previous_stage, transforms
 from autoseg.training.spatial import Floats, Labels, Matrix, resample
 
 SMALLEST_SCALE = 0.7
@@ -55,6 +55,7 @@ class Drawn:
     inverted_gamma: PerChannel | None
     gamma: PerChannel | None
     mirrored: tuple[int, ...]  # axes of the patch
+    previous: previous_stage.PreviousDrawn | None = None  # of a cascade
 
 
 def initial_patch_size(patch_size: Sequence[int], augmentation: AugmentationSpec) -> tuple[int, ...]:
@@ -75,8 +76,8 @@ def initial_patch_size(patch_size: Sequence[int], augmentation: AugmentationSpec
     return (patch_size[0], *enlarged) if augmentation.dummy_2d else enlarged
 
 
-def draw(configuration: Configuration, num_channels: int, random: np.random.Generator) -> Drawn:
-    """All choices for one sample."""
+def draw(configuration: Configuration, num_channels: int, random: np.random.Generator, num_previous: int = 0) -> Drawn:
+    """All choices for one sample; ``num_previous`` labels come from a previous stage."""
     spec, dimensions = configuration.augmentation, len(configuration.patch_size)
 
     def happens(probability: float) -> bool:
@@ -105,6 +106,7 @@ def draw(configuration: Configuration, num_channels: int, random: np.random.Gene
         inverted_gamma=factors(P_INVERTED_GAMMA, GAMMAS),
         gamma=factors(P_GAMMA, GAMMAS),
         mirrored=tuple(axis for axis in spec.mirror_axes if happens(P_MIRROR)),
+        previous=previous_stage.draw(num_previous, random) if num_previous else None,
     )
 
 
@@ -112,6 +114,8 @@ def apply(
     drawn: Drawn, configuration: Configuration, image: Floats, labels: Labels, centre: Sequence[float]
 ) -> tuple[Floats, Labels]:
     """Image ``(C, *box)``, which is overwritten, and labels ``(*box)`` of a window -> the same at patch size.
+
+    In a cascade labels are ``(2, *box)``, with the previous stage's behind.
 
     ``centre`` is that of the window (``autoseg.training.spatial.window``), used where a rotation or scaling was drawn.
     """
@@ -122,14 +126,16 @@ def apply(
     for number, channel in enumerate(image):
         _change_intensities(drawn, number, channel)
     if drawn.mirrored:
-        labels = np.flip(labels, drawn.mirrored)
-        image = np.flip(image, tuple(axis + 1 for axis in drawn.mirrored))
+        axes = tuple(axis - len(configuration.patch_size) for axis in drawn.mirrored)
+        image, labels = np.flip(image, axes), np.flip(labels, axes)
     if any(configuration.mask_normalization):
         # Such a channel is 0 outside its mask, where the labels are -1.
-        outside = labels < 0
+        outside = (labels if drawn.previous is None else labels[0]) < 0
         for channel, masked in zip(image, configuration.mask_normalization, strict=True):
             if masked:
                 np.copyto(channel, 0, where=outside)
+    if drawn.previous is not None:
+        labels = np.stack((labels[0], previous_stage.apply(drawn.previous, labels[1])))
     return np.ascontiguousarray(image), np.ascontiguousarray(labels)
 
 

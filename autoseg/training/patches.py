@@ -21,6 +21,7 @@ from autoseg.core.geometry import Box
 from autoseg.core.labels import Labels
 from autoseg.core.plan import Configuration
 from autoseg.io.store import KNOWN, DecodedCases, StoredCase
+from autoseg.preprocessing.previous_stage import num_previous_channels, one_hot_channels
 from autoseg.runtime.devices import core_pool
 from autoseg.training import augmentation
 from autoseg.training.spatial import window
@@ -62,7 +63,10 @@ class PatchSource:
         foreground = is_foreground_sample(self.configuration, index, random)
         centre = draw_centre(case, self.labels, foreground, random)
         around = draw_box(case, self.configuration, self._placed_size, centre, random)
-        drawn = augmentation.draw(self.configuration, case.num_channels, random) if self.augmented else None
+        num_previous = num_previous_channels(self.labels) if self.configuration.previous_stage else 0
+        drawn = (
+            augmentation.draw(self.configuration, case.num_channels, random, num_previous) if self.augmented else None
+        )
         matrix = drawn.matrix if drawn else None
         needed = window(matrix, patch_size, around[flat:], case.shape[flat:])
         image, labels = self.decoded.read(case, (*around[:flat], *needed.box))
@@ -70,6 +74,9 @@ class PatchSource:
             image, labels = image[:, 0], labels[0]
         if drawn:
             image, labels = augmentation.apply(drawn, self.configuration, image, labels, needed.centre)
+        if num_previous:
+            labels, previous = labels
+            image = np.concatenate((image, one_hot_channels(previous, self.labels)))
         return torch.from_numpy(image), torch.from_numpy(np.maximum(labels, 0).astype(np.int64))
 
     @cached_property

@@ -78,6 +78,8 @@ def resample(
 ) -> tuple[Floats, Labels]:
     """Image ``(C, *box)`` and labels ``(*box)`` of a window -> ``(C, *patch_size)`` and ``(*patch_size)``.
 
+    Labels may have an axis more in front, of several maps.
+
     The image is interpolated linearly; a label is the one with the largest linear weight, of equals the nearest.
     """
     dimensions = len(matrix)
@@ -94,7 +96,8 @@ def resample(
             moved[slab] = _linear(voxels, points).reshape(moved[slab].shape)
         for values, of_cells, moved_values in zip(flat_labels, cells, moved_labels, strict=True):
             moved_values[slab] = _largest_weight(values, of_cells, points).reshape(moved_values[slab].shape)
-    return moved_image.reshape(len(image), *patch_size), moved_labels.reshape(tuple(patch_size))
+    maps = labels.shape[: labels.ndim - len(patch_size)]
+    return moved_image.reshape(len(image), *patch_size), moved_labels.reshape(*maps, *patch_size)
 
 
 def _points(matrix: Matrix, centre: Sequence[float], size: Shape, slab: slice, box: Shape) -> _Points:

@@ -6,6 +6,7 @@ import json
 import pytest
 
 from autoseg.core.errors import BadInput
+from autoseg.core.labels import Labels
 from autoseg.io.workspace import Workspace, atomic, naming_full_disk, nearest_name, write_json, write_text
 
 
@@ -49,7 +50,7 @@ def test_a_json_document_with_nan_is_not_written(tmp_path):
 
 def test_a_dataset_is_read_with_the_files_of_each_case(tmp_path):
     read = dataset(tmp_path).read_dataset("Cord")
-    assert (read.channels, read.labels) == (("T2w", "T1w"), {"background": 0, "cord": 1})
+    assert (read.channels, read.labels) == (("T2w", "T1w"), Labels(values={"cord": 1}))
     (case,) = read.cases
     assert [path.name for path in case.channels] == ["a_0000.nii", "a_0001.nii"]
     assert (case.labels.name, case.domain, case.subject) == ("a.nii", "site-1", "site-1/sub-1")

@@ -32,11 +32,11 @@ def make_plan(spacing_mm=(1.0, 1.0, 1.0), axis_order=(0, 1, 2), schemes=("zscore
     network = NetworkSpec(
         name="unet",
         dimensions=dimensions,
-        features_per_stage=(4,),
-        kernel_sizes=((3,) * dimensions,),
-        strides=((1,) * dimensions,),
-        blocks_per_stage=(1,),
-        blocks_per_decoder_stage=(),
+        features_per_stage=(4, 4),
+        kernel_sizes=((3,) * dimensions,) * 2,
+        strides=((1,) * dimensions,) * 2,
+        blocks_per_stage=(1, 1),
+        blocks_per_decoder_stage=(1,),
     )
     configuration = Configuration(
         name="only",

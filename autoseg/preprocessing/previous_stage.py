@@ -1,0 +1,21 @@
+"""The label map of a previous stage as input of the next one (nnU-Net's cascade)."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from autoseg.core.labels import Labels
+
+
+def num_previous_channels(labels: Labels) -> int:
+    """One channel for each label index but background."""
+    return len(labels.stored_values) - 1
+
+
+def one_hot_channels(indices: npt.NDArray[np.integer], labels: Labels) -> npt.NDArray[np.float32]:
+    """Label indices ``(*shape)`` -> ``(L, *shape)``: 1 where the label is, 0 elsewhere."""
+    channels = np.empty((num_previous_channels(labels), *indices.shape), np.float32)
+    for index, channel in enumerate(channels, start=1):
+        np.equal(indices, index, out=channel, casting="unsafe")
+    return channels
