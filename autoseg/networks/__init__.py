@@ -10,7 +10,7 @@ from autoseg.core.plan import NetworkSpec
 if TYPE_CHECKING:
     from torch import nn
 
-NAMES = ("plain_unet",)
+NAMES = ("plain_unet", "residual_unet")
 
 
 def build(spec: NetworkSpec, in_channels: int, out_channels: int) -> nn.Module:
@@ -19,17 +19,10 @@ def build(spec: NetworkSpec, in_channels: int, out_channels: int) -> nn.Module:
     A forward pass maps ``(B, in_channels, *spatial)`` to logits ``(B, out_channels, *spatial)``; with
     ``network.deep_supervision = True`` it returns a list of logits, finest first.
     """
-    if spec.name not in NAMES:
-        raise BadInput(f"network {spec.name!r} is not in the catalogue; choose one of {', '.join(NAMES)}.")
-    from autoseg.networks.unet import PlainConvUNet
+    from autoseg.networks.residual_unet import residual_encoder_unet
+    from autoseg.networks.unet import plain_conv_unet
 
-    return PlainConvUNet(
-        in_channels,
-        out_channels,
-        spec.dimensions,
-        spec.features_per_stage,
-        spec.kernel_sizes,
-        spec.strides,
-        spec.blocks_per_stage,
-        spec.blocks_per_decoder_stage,
-    )
+    builders = dict(zip(NAMES, (plain_conv_unet, residual_encoder_unet), strict=True))
+    if spec.name not in builders:
+        raise BadInput(f"network {spec.name!r} is not in the catalogue; choose one of {', '.join(NAMES)}.")
+    return builders[spec.name](spec, in_channels, out_channels)

@@ -15,16 +15,27 @@ _TRANSPOSED: dict[int, type[nn.ConvTranspose2d] | type[nn.ConvTranspose3d]] = {
     2: nn.ConvTranspose2d,
     3: nn.ConvTranspose3d,
 }
+_AVERAGE_POOL: dict[int, type[nn.AvgPool2d] | type[nn.AvgPool3d]] = {2: nn.AvgPool2d, 3: nn.AvgPool3d}
 LEAKY_SLOPE = 0.01
 
 
 def convolution(
-    dimensions: int, in_channels: int, out_channels: int, kernel_size: Sequence[int], stride: Sequence[int] | int = 1
+    dimensions: int,
+    in_channels: int,
+    out_channels: int,
+    kernel_size: Sequence[int],
+    stride: Sequence[int] | int = 1,
+    bias: bool = True,
 ) -> nn.Module:
-    """A biased convolution whose padding keeps the size at stride 1 (odd kernels only)."""
+    """A convolution whose padding keeps the size at stride 1 (odd kernels only)."""
     padding = tuple((k - 1) // 2 for k in kernel_size)
     stride = stride if isinstance(stride, int) else tuple(stride)
-    return _CONVOLUTION[dimensions](in_channels, out_channels, tuple(kernel_size), stride, padding)  # type: ignore[arg-type]
+    return _CONVOLUTION[dimensions](in_channels, out_channels, tuple(kernel_size), stride, padding, bias=bias)  # type: ignore[arg-type]
+
+
+def average_pool(dimensions: int, stride: Sequence[int]) -> nn.Module:
+    """Means over boxes of ``stride`` voxels, side by side."""
+    return _AVERAGE_POOL[dimensions](tuple(stride), tuple(stride))  # type: ignore[arg-type]
 
 
 def transposed_convolution(dimensions: int, in_channels: int, out_channels: int, stride: Sequence[int]) -> nn.Module:
@@ -32,7 +43,7 @@ def transposed_convolution(dimensions: int, in_channels: int, out_channels: int,
     return _TRANSPOSED[dimensions](in_channels, out_channels, tuple(stride), tuple(stride))  # type: ignore[arg-type]
 
 
-def instance_norm(channels: int) -> nn.Module:
+def instance_norm(channels: int) -> nn.GroupNorm:
     """Instance normalisation with learned scale and shift, written as a group norm of one channel a group.
 
     Same result and parameters as ``nn.InstanceNorm``, which copies channels-last tensors there and
@@ -60,6 +71,22 @@ class ConvNormAct(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """``(B, in_channels, *spatial)`` -> ``(B, out_channels, *spatial / stride)``."""
         y: torch.Tensor = self.act(self.norm(self.conv(x)))
+        return y
+
+
+class ConvNorm(nn.Module):
+    """Convolution of stride 1, instance normalisation."""
+
+    def __init__(
+        self, dimensions: int, in_channels: int, out_channels: int, kernel_size: Sequence[int], bias: bool = True
+    ) -> None:
+        super().__init__()
+        self.conv = convolution(dimensions, in_channels, out_channels, kernel_size, bias=bias)
+        self.norm = instance_norm(out_channels)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """``(B, in_channels, *spatial)`` -> ``(B, out_channels, *spatial)``."""
+        y: torch.Tensor = self.norm(self.conv(x))
         return y
 
 

@@ -1,7 +1,6 @@
-"""The plain convolutional U-Net of nnU-Net (Isensee et al., Nature Methods 2021), 2D and 3D.
+"""The U-Net of nnU-Net (Isensee et al., Nature Methods 2021), 2D and 3D: around any encoder, and the plain one.
 
-Encoder stages of ``blocks_per_stage`` convolutions, downsampling by strided convolution; decoder of
-transposed convolutions and concatenated skips; one 1x1 segmentation head per decoder stage.
+The plain encoder has stages of ``blocks_per_stage`` convolutions and downsamples by strided convolution.
 """
 
 from __future__ import annotations
@@ -11,40 +10,31 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
+from autoseg.core.plan import NetworkSpec
 from autoseg.networks.blocks import ConvStack, initialise_he_normal
 from autoseg.networks.decoder import Decoder
 
 
-class PlainConvUNet(nn.Module):
+class UNet(nn.Module):
     """``(B, in_channels, *spatial)`` -> logits ``(B, out_channels, *spatial)``.
 
-    Every spatial size must be a multiple of the product of the strides on its axis.
+    ``encoder`` has one module for each stage of ``spec``: ``features_per_stage`` channels, smaller by the
+    stage's stride. Every spatial size must be a multiple of the product of the strides on its axis.
     With ``deep_supervision`` the forward pass returns a list of logits, finest first, one for each
     stage but the bottleneck; else only the finest, and the other heads are not evaluated.
     """
 
-    def __init__(
-        self,
-        in_channels: int,
-        out_channels: int,
-        dimensions: int,
-        features_per_stage: Sequence[int],
-        kernel_sizes: Sequence[Sequence[int]],
-        strides: Sequence[Sequence[int]],
-        blocks_per_stage: Sequence[int],
-        blocks_per_decoder_stage: Sequence[int],
-    ) -> None:
+    def __init__(self, encoder: Sequence[nn.Module], spec: NetworkSpec, out_channels: int) -> None:
         super().__init__()
         self.deep_supervision = False
-        encoder, channels = [], in_channels
-        for width, kernel, convs, stride in zip(
-            features_per_stage, kernel_sizes, blocks_per_stage, strides, strict=True
-        ):
-            encoder.append(ConvStack(dimensions, channels, width, kernel, convs, stride))
-            channels = width
         self.encoder = nn.ModuleList(encoder)
         self.decoder = Decoder(
-            out_channels, dimensions, features_per_stage, kernel_sizes, strides, blocks_per_decoder_stage
+            out_channels,
+            spec.dimensions,
+            spec.features_per_stage,
+            spec.kernel_sizes,
+            spec.strides,
+            spec.blocks_per_decoder_stage,
         )
         initialise_he_normal(self)
 
@@ -56,3 +46,14 @@ class PlainConvUNet(nn.Module):
             skips.append(x)
         logits: torch.Tensor | list[torch.Tensor] = self.decoder(skips, self.deep_supervision)
         return logits
+
+
+def plain_conv_unet(spec: NetworkSpec, in_channels: int, out_channels: int) -> UNet:
+    """PlainConvUNet: each encoder stage is a stack of convolutions."""
+    encoder, channels = [], in_channels
+    for width, kernel, convs, stride in zip(
+        spec.features_per_stage, spec.kernel_sizes, spec.blocks_per_stage, spec.strides, strict=True
+    ):
+        encoder.append(ConvStack(spec.dimensions, channels, width, kernel, convs, stride))
+        channels = width
+    return UNet(encoder, spec, out_channels)
