@@ -10,12 +10,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from types import EllipsisType
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
 Shape = tuple[int, ...]
 Box = tuple[tuple[int, int], ...]  # half-open (start, stop) per axis
+Orientation = Literal["canonical", "stored"]
 
 
 @dataclass(frozen=True)
@@ -68,14 +70,18 @@ def canonical_axes(affine: npt.NDArray[np.float64]) -> Reorientation:
     return Reorientation((axes[0], axes[1], axes[2]), (flips[0], flips[1], flips[2]))
 
 
-def working_axes(affine: npt.NDArray[np.float64], axis_order: Sequence[int]) -> Reorientation:
+def working_axes(
+    affine: npt.NDArray[np.float64], axis_order: Sequence[int], orientation: Orientation = "canonical"
+) -> Reorientation:
     """Stored axes -> canonical axes -> permuted by the plan's ``axis_order``.
 
     ``axis_order[i]`` is the canonical axis (0 = left-right, 1 = back-front, 2 = down-up) that
-    becomes working axis ``i``.
+    becomes working axis ``i``. With ``stored`` it is the stored axis, and nothing is flipped.
     """
-    canonical = canonical_axes(affine)
     a, b, c = axis_order
+    if orientation == "stored":
+        return Reorientation((a, b, c), (False, False, False))
+    canonical = canonical_axes(affine)
     return Reorientation(
         (canonical.axes[a], canonical.axes[b], canonical.axes[c]),
         (canonical.flips[a], canonical.flips[b], canonical.flips[c]),

@@ -1,7 +1,8 @@
 """Every decision about a dataset, in one JSON document.
 
 Spatial entries are in *working* axes: working axis ``i`` is canonical axis ``axis_order[i]``
-(0 = left-right, 1 = back-front, 2 = down-up). A 2D configuration cuts slices across working axis 0.
+(0 = left-right, 1 = back-front, 2 = down-up), or with the orientation ``stored`` axis ``axis_order[i]`` of
+the file, never flipped. A 2D configuration cuts slices across working axis 0.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from autoseg.core import plan_inheritance
 from autoseg.core.document import Frozen
 from autoseg.core.errors import BadInput
 from autoseg.core.fingerprint import IntensityStatistics
+from autoseg.core.geometry import Orientation
 from autoseg.core.labels import Labels
 
 SCHEMA_VERSION = 1
@@ -135,6 +137,7 @@ class Plan(Frozen):
     channels: tuple[str, ...]
     labels: Labels
     file_ending: str
+    orientation: Orientation = "canonical"
     axis_order: tuple[int, int, int]
     intensities: tuple[IntensityStatistics, ...]
     configurations: dict[str, Configuration]

@@ -147,6 +147,7 @@ def _preparation(plan: Plan, configuration: Configuration) -> tuple[object, ...]
     return (
         plan.channels,
         plan.labels,
+        plan.orientation,
         plan.axis_order,
         configuration.spacing_mm,
         configuration.patch_size,

@@ -45,7 +45,7 @@ def apply(
     BadInput if the channels or shapes are not those of the plan.
     """
     _check(name, image, labels, previous, configuration)
-    reorientation = working_axes(image.affine, plan.axis_order)
+    reorientation = working_axes(image.affine, plan.axis_order, plan.orientation)
     voxels = reorientation.apply(image.voxels)
     spacing = tuple(image.spacing_mm[axis] for axis in reorientation.axes)
     target = (*spacing[: 3 - len(configuration.spacing_mm)], *configuration.spacing_mm)
@@ -106,6 +106,7 @@ def settings_key(plan: Plan, configuration: Configuration, sources: Sequence[str
     """
     document = {
         "version": PREPARATION_VERSION,
+        "orientation": plan.orientation,
         "axis_order": plan.axis_order,
         "label_values": [*plan.labels.stored_values, plan.labels.ignore],
         "spacing_mm": configuration.spacing_mm,

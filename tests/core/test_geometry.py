@@ -59,6 +59,14 @@ def test_working_axes_are_canonical_axes_in_the_order_of_the_plan(order):
     np.testing.assert_array_equal(working.undo(working.apply(voxels)), voxels)
 
 
+@pytest.mark.parametrize("order", list(itertools.permutations(range(3))))
+def test_working_axes_as_stored_are_only_permuted(order):
+    voxels = np.arange(2 * 3 * 4 * 5).reshape(2, 3, 4, 5)
+    working = working_axes(oblique_affine("PSL"), order, "stored")
+    np.testing.assert_array_equal(working.apply(voxels), voxels.transpose(0, *(1 + axis for axis in order)))
+    np.testing.assert_array_equal(working.undo(working.apply(voxels)), voxels)
+
+
 def test_spacing_is_the_length_of_a_voxel_step():
     assert spacing_mm(oblique_affine("LPS")) == pytest.approx((0.5, 1.0, 2.5))
 

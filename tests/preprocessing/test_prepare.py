@@ -132,6 +132,23 @@ def test_working_axes_do_not_depend_on_how_the_file_is_stored():
         np.testing.assert_allclose(case.image, canonical.image, atol=1e-6)
 
 
+@pytest.mark.parametrize("axis_order", [(2, 1, 0), (1, 2, 0)])
+def test_a_plan_that_works_on_stored_axes_never_looks_at_the_directions(axis_order):
+    voxels, labels = synthetic(3)
+    spacing = np.array([1.0, 1.25, 1.5])
+    plan = make_plan(tuple(spacing[list(axis_order)]), axis_order).model_copy(update={"orientation": "stored"})
+    expected = apply(Image(voxels, np.diag([*spacing, 1])), labels, plan)
+    nonzero = [(line.min(), line.max() + 1) for line in np.nonzero((voxels != 0).any(0))]
+    cropped = labels[tuple(slice(*ends) for ends in nonzero)]
+    np.testing.assert_array_equal(expected.labels, cropped.transpose(axis_order))
+    for directions in all_orientations():
+        affine = np.diag([*spacing, 1])
+        affine[:3, :3] = directions * spacing
+        case = apply(Image(voxels, affine), labels, plan)
+        np.testing.assert_array_equal(case.image, expected.image)
+        np.testing.assert_array_equal(prepare.undo(one_hot(case.labels), case.trace), labels)
+
+
 def nnunet_oracle(voxels, labels, spacing, target, masked):
     """Crop, normalise and resample in float64; no separate axis."""
     nonzero = binary_fill_holes((voxels != 0).any(0))
@@ -251,6 +268,7 @@ def test_settings_key_changes_with_what_matters_and_with_nothing_else():
     other = [
         key(make_plan((1.0, 1.0, 1.1))),
         key(make_plan(axis_order=(1, 0, 2))),
+        key(plan.model_copy(update={"orientation": "stored"})),
         key(ct),
         key(other_statistics(ct)),
         key(make_plan(masked=True)),
