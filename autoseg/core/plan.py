@@ -96,9 +96,9 @@ class Configuration(Frozen):
     median_shape_voxels: tuple[Length, ...]
     patch_size: tuple[Count, ...]
     batch_size: int = Field(ge=1)
-    previous_stage: str | None = None  # the configuration whose label map is a further input, one channel a label
     whole_case: bool = False  # the patch holds any case: one forward pass, no tiles
     batch_dice: bool
+    previous_stage: str | None = None  # the configuration whose label map the network sees as well
     normalization: tuple[Normalization, ...]
     mask_normalization: tuple[bool, ...]  # statistics over nonzero voxels, zeros outside
     network: NetworkSpec

@@ -44,23 +44,23 @@ class ResidualBlock(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """``(B, in_channels, *spatial)`` -> ``(B, out_channels, *spatial / stride)``."""
-        y: torch.Tensor = self.act(self.conv2(self.conv1(x)) + self.projection(self.pool(x)))
+        y: torch.Tensor = self.act(self.conv2(self.conv1(x)).add_(self.projection(self.pool(x))))
         return y
 
 
 def residual_encoder_unet(spec: NetworkSpec, in_channels: int, out_channels: int) -> UNet:
     """ResidualEncoderUNet: ``blocks_per_stage`` residual blocks; the last norm of each starts at zero."""
-    widths = (spec.features_per_stage[0], *spec.features_per_stage)
-    encoder = []
-    for stage, blocks in enumerate(spec.blocks_per_stage):
-        modules: list[nn.Module] = []
-        if stage == 0:
-            modules.append(ConvStack(spec.dimensions, in_channels, widths[0], spec.kernel_sizes[0], 1))
+    encoder, channels = [], spec.features_per_stage[0]
+    for stage, (width, kernel, blocks, stride) in enumerate(
+        zip(spec.features_per_stage, spec.kernel_sizes, spec.blocks_per_stage, spec.strides, strict=True)
+    ):
+        stem = [ConvStack(spec.dimensions, in_channels, channels, kernel, 1)] if stage == 0 else []
+        residual = []
         for block in range(blocks):
-            before = widths[stage] if block == 0 else widths[stage + 1]
-            stride = spec.strides[stage] if block == 0 else (1,) * spec.dimensions
-            modules.append(ResidualBlock(spec.dimensions, before, widths[stage + 1], spec.kernel_sizes[stage], stride))
-        encoder.append(nn.Sequential(*modules))
+            step = stride if block == 0 else (1,) * spec.dimensions
+            residual.append(ResidualBlock(spec.dimensions, channels, width, kernel, step))
+            channels = width
+        encoder.append(nn.Sequential(*stem, *residual))
     network = UNet(encoder, spec, out_channels)
     for module in network.modules():
         if isinstance(module, ResidualBlock):  # so that a block passes its input on at first

@@ -1,0 +1,105 @@
+"""Our plan and weights -> the documents and the checkpoint of an nnU-Net model folder."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from autoseg.core.errors import BadInput
+from autoseg.core.fingerprint import IntensityStatistics
+from autoseg.core.plan import Configuration, Plan
+from autoseg.interop.nnunet_architecture import architecture_of
+from autoseg.interop.nnunet_plans import PLANNERS, SCHEMES, resampling
+
+_READERS_BY_ENDING = {
+    "canonical": {
+        (".nii.gz", ".nii"): "NibabelIOWithReorient",
+        (".nrrd", ".mha", ".gipl"): "SimpleITKIOWithReorient",
+    },
+    "stored": {
+        (".nii.gz", ".nrrd", ".mha", ".gipl"): "SimpleITKIO",
+        (".nii",): "NibabelIO",
+        (".png", ".bmp", ".tif"): "NaturalImage2DIO",
+        (".tiff",): "Tiff3DIO",
+    },
+}
+
+
+def plans_document(plan: Plan, dataset_name: str) -> dict[str, Any]:
+    """plans.json for all configurations of ``plan``; ``dataset_name`` is nnU-Net's (``DatasetNNN_NAME``).
+
+    BadInput for what nnU-Net has not.
+    """
+    planner, plans_name = PLANNERS.get(plan.planner, PLANNERS["default"])
+    forward = [2 - axis for axis in plan.axis_order]
+    largest = max(plan.configurations.values(), key=lambda one: (one.network.dimensions, one.median_shape_voxels))
+    missing = 3 - largest.network.dimensions
+    configurations = {
+        name: _their_configuration(plan, configuration, plans_name)
+        for name, configuration in plan.configurations.items()
+    }
+    return {
+        "dataset_name": dataset_name,
+        "plans_name": plans_name,
+        "original_median_spacing_after_transp": [*(largest.spacing_mm[:1] * missing), *largest.spacing_mm],
+        "original_median_shape_after_transp": [1] * missing + [round(size) for size in largest.median_shape_voxels],
+        "image_reader_writer": _reader(plan),
+        "transpose_forward": forward,
+        "transpose_backward": [forward.index(axis) for axis in range(3)],
+        "configurations": configurations,
+        "experiment_planner_used": planner,
+        "label_manager": "LabelManager",
+        "foreground_intensity_properties_per_channel": {
+            str(number): their_statistics(statistics) for number, statistics in enumerate(plan.intensities)
+        },
+    }
+
+
+def dataset_document(plan: Plan, num_training: int) -> dict[str, Any]:
+    """dataset.json of the plan's dataset."""
+    values = sorted(plan.labels.values())
+    if values != list(range(len(values))):
+        raise BadInput(f"{plan.dataset}: nnU-Net needs labels 1, 2, 3 without a gap, and these are {values[1:]}.")
+    return {
+        "channel_names": {str(number): name for number, name in enumerate(plan.channels)},
+        "labels": dict(plan.labels),
+        "numTraining": num_training,
+        "file_ending": plan.file_ending,
+    }
+
+
+def their_statistics(ours: IntensityStatistics) -> dict[str, float]:
+    """nnU-Net's ``foreground_intensity_properties_per_channel`` of one channel."""
+    renamed = {"minimum": "min", "maximum": "max"}
+    return {renamed.get(name, name): value for name, value in ours.model_dump().items()}
+
+
+def _reader(plan: Plan) -> str:
+    for endings, reader in _READERS_BY_ENDING[plan.orientation].items():
+        if plan.file_ending.lower() in endings:
+            return reader
+    raise BadInput(
+        f"{plan.dataset}: nnU-Net has no reader for {plan.file_ending} files that are turned to one orientation; "
+        "convert the images to .nii.gz and train again to export."
+    )
+
+
+def _their_configuration(plan: Plan, ours: Configuration, plans_name: str) -> dict[str, Any]:
+    if ours.whole_case:
+        raise BadInput(
+            f"{plan.dataset}: {ours.name} predicts whole images, which nnU-Net does not; export another configuration."
+        )
+    schemes = {ours_name: theirs for theirs, ours_name in SCHEMES.items()}
+    return {
+        "data_identifier": f"{plans_name}_{ours.name}",
+        "preprocessor_name": "DefaultPreprocessor",
+        "batch_size": ours.batch_size,
+        "patch_size": list(ours.patch_size),
+        "median_image_size_in_voxels": list(ours.median_shape_voxels),
+        "spacing": list(ours.spacing_mm),
+        "normalization_schemes": [schemes[scheme] for scheme in ours.normalization],
+        "use_mask_for_norm": list(ours.mask_normalization),
+        **resampling(),
+        "batch_dice": ours.batch_dice,
+        **({"previous_stage": ours.previous_stage} if ours.previous_stage else {}),
+        "architecture": architecture_of(ours.network),
+    }
