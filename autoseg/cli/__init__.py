@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from autoseg.cli import data, models, whole
+from autoseg.cli import data, models, nnunet, whole
 from autoseg.cli.terminal import choose_workspace, run_guarded
 
 app = typer.Typer(
@@ -42,6 +42,8 @@ VERBS: dict[str, Callable[..., Any]] = {
     "evaluate": models.evaluate,
     "run": whole.run,
     "demo": whole.demo,
+    "import-nnunet": nnunet.import_nnunet,
+    "export-nnunet": nnunet.export_nnunet,
 }
 for verb, function in VERBS.items():
     app.command(verb)(function)

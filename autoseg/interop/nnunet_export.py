@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Any
+import struct
+import zlib
+from collections.abc import Mapping
+from io import BytesIO
+from typing import TYPE_CHECKING, Any
 
 from autoseg.core.errors import BadInput
-from autoseg.core.fingerprint import IntensityStatistics
+from autoseg.core.fingerprint import Fingerprint, IntensityStatistics
 from autoseg.core.plan import Configuration, Plan
 from autoseg.interop.nnunet_architecture import architecture_of
 from autoseg.interop.nnunet_plans import PLANNERS, SCHEMES, resampling
+from autoseg.interop.nnunet_weights import their_weights
 
+if TYPE_CHECKING:
+    import torch
+
+TRAINER = "nnUNetTrainer"
 _READERS_BY_ENDING = {
     "canonical": {
         (".nii.gz", ".nii"): "NibabelIOWithReorient",
@@ -71,6 +80,78 @@ def their_statistics(ours: IntensityStatistics) -> dict[str, float]:
     """nnU-Net's ``foreground_intensity_properties_per_channel`` of one channel."""
     renamed = {"minimum": "min", "maximum": "max"}
     return {renamed.get(name, name): value for name, value in ours.model_dump().items()}
+
+
+def model_folder_name(plan: Plan, configuration: Configuration) -> str:
+    """``TRAINER__PLANS__CONFIGURATION``."""
+    _, plans_name = PLANNERS.get(plan.planner, PLANNERS["default"])
+    return f"{TRAINER}__{plans_name}__{configuration.name}"
+
+
+def fold_folder_name(fold: str) -> str:
+    """``fold0`` -> ``fold_0``, ``all`` -> ``fold_all``."""
+    return f"fold_{fold.removeprefix('fold')}"
+
+
+def fingerprint_document(plan: Plan, fingerprint: Fingerprint | None) -> dict[str, Any]:
+    """dataset_fingerprint.json; without a fingerprint (an imported model) only the intensities are known."""
+    cases = fingerprint.cases if fingerprint else ()
+    return {
+        "spacings": [list(case.spacing_mm[::-1]) for case in cases],
+        "shapes_after_crop": [list(case.shape_after_crop[::-1]) for case in cases],
+        "median_relative_size_after_cropping": fingerprint.median_relative_size_after_crop if fingerprint else 1.0,
+        "foreground_intensity_properties_per_channel": {
+            str(number): their_statistics(statistics) for number, statistics in enumerate(plan.intensities)
+        },
+    }
+
+
+def checkpoint(
+    plan: Plan,
+    configuration: Configuration,
+    weights: Mapping[str, torch.Tensor],
+    fold: str,
+    documents: tuple[Mapping[str, Any], Mapping[str, Any]],
+) -> bytes:
+    """checkpoint_final.pth with ``weights`` by our names; ``documents`` are plans.json and dataset.json."""
+    import torch
+
+    plans, dataset = documents
+    content = {
+        "network_weights": their_weights(weights, configuration.network),
+        "optimizer_state": {},
+        "grad_scaler_state": None,
+        "logging": {},
+        "_best_ema": None,
+        "current_epoch": configuration.training.epochs,
+        "init_args": {
+            "plans": dict(plans),
+            "configuration": configuration.name,
+            "fold": fold if fold == "all" else int(fold.removeprefix("fold")),
+            "dataset_json": dict(dataset),
+        },
+        "trainer_name": TRAINER,
+        "inference_allowed_mirroring_axes": tuple(configuration.augmentation.mirror_axes) or None,
+    }
+    file = BytesIO()
+    torch.save(content, file)
+    return file.getvalue()
+
+
+def summary_document(mean_dice: float | None) -> dict[str, Any]:
+    """validation/summary.json with what is known; nnU-Net's export of a zip asks for the file."""
+    return {"foreground_mean": {} if mean_dice is None else {"Dice": mean_dice}, "mean": {}, "metric_per_case": []}
+
+
+def empty_picture() -> bytes:
+    """A PNG of one white pixel: nnU-Net's export of a zip asks for a progress.png."""
+
+    def chunk(kind: bytes, content: bytes) -> bytes:
+        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+    header = struct.pack(">IIBBBBB", 1, 1, 8, 0, 0, 0, 0)
+    pixel = zlib.compress(b"\x00\xff")
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", pixel) + chunk(b"IEND", b"")
 
 
 def _reader(plan: Plan) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,6 +19,9 @@ from autoseg.runtime.progress import counted, progress, say
 
 if TYPE_CHECKING:
     from autoseg.inference.predictor import Labels, Predictor
+
+
+BEST_FIRST = ("3d_fullres", "3d_lowres", "2d")
 
 
 @dataclass(frozen=True)
@@ -92,6 +95,13 @@ def refuse_to_write_over(cases: Sequence[CaseFiles], output: Path) -> None:
             raise BadInput(f"{output}: holds the input {case.channels[0].name}; give another folder for the output.")
 
 
+def _recommended(workspace: Workspace, dataset: str, trained: Mapping[str, Sequence[str]]) -> str | None:
+    """What the plan of the dataset recommends; for imported models, which have none, the usual best."""
+    if (workspace.dataset_folder(dataset) / "dataset.json").is_file():
+        return read_or_make_plan(workspace, dataset).recommended
+    return next((name for name in BEST_FIRST if name in trained), None)
+
+
 def predict(
     workspace: Workspace,
     inputs: Sequence[Path],
@@ -108,12 +118,12 @@ def predict(
     """Segment the inputs with the trained folds of a configuration (default: the recommended one, if trained)."""
     from autoseg.inference.predictor import load_predictor
 
-    workspace.require_dataset(dataset)
     trained = workspace.trained_configurations(dataset)
     if not trained:
+        workspace.require_dataset(dataset)
         raise BadInput(f"{dataset}: nothing is trained yet; run `autoseg train {dataset} CONFIGURATION fold0` first.")
     if configuration is None:
-        recommended = read_or_make_plan(workspace, dataset).recommended
+        recommended = _recommended(workspace, dataset, trained)
         configuration = recommended if recommended in trained else next(iter(trained))
     if configuration not in trained:
         raise BadInput(f"{dataset}: {configuration} is not trained ({nearest_name(configuration, trained)}).")

@@ -2,9 +2,9 @@
 
 import pytest
 import torch
-from autoseg.interop.nnunet_weights import our_weights
 
 from autoseg.interop.nnunet_architecture import network_of
+from autoseg.interop.nnunet_weights import our_weights
 from autoseg.networks import build
 from autoseg.networks.residual_unet import ResidualBlock
 from tests.networks import peer_networks
