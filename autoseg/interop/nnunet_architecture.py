@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import BaseModel, Field
 
 from autoseg.core.errors import BadInput
 from autoseg.core.plan import NetworkSpec
-from autoseg.interop.nnunet_documents import Document, Numbers, Positive, Sizes, Text, check
+from autoseg.interop.nnunet_documents import FOREIGN, Numbers, Positive, Sizes, Text, check
 
 _PACKAGE = "dynamic_network_architectures.architectures"
 CLASSES = {"plain_unet": f"{_PACKAGE}.unet.PlainConvUNet", "residual_unet": f"{_PACKAGE}.unet.ResidualEncoderUNet"}
@@ -25,14 +25,16 @@ _IMPORTED = ("conv_op", "norm_op", "dropout_op", "nonlin")
 _LEAKY = ("torch.nn.LeakyReLU", "torch.nn.modules.activation.LeakyReLU")
 
 
-class _Architecture(Document):
+class _Architecture(BaseModel):
+    model_config = FOREIGN
     network_class_name: Text
     arch_kwargs: dict[str, Any]
 
 
-class _Topology(Document):
+class _Topology(BaseModel):
     """The numbers in ``arch_kwargs``; one number for all stages may stand for a list."""
 
+    model_config = FOREIGN
     n_stages: Annotated[int, Field(ge=2, le=16)]
     features_per_stage: Annotated[list[Annotated[int, Field(ge=1, le=8192)]], Field(max_length=16)]
     kernel_sizes: Sizes

@@ -23,15 +23,14 @@ Numbers = Annotated[list[Positive], Field(max_length=64)]
 Sizes = Annotated[list[Annotated[list[Positive], Field(min_length=2, max_length=3)]], Field(max_length=64)]
 
 
-class Document(BaseModel):
-    """Numbers are not read from text; keys that do not concern us are passed over."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore", strict=True)
+# Numbers are not read from text; keys that do not concern us are passed over.
+FOREIGN = ConfigDict(frozen=True, extra="ignore", strict=True)
 
 
-class Statistics(Document):
+class Statistics(BaseModel):
     """Intensities of the foreground in one channel."""
 
+    model_config = FOREIGN
     mean: Finite
     median: Finite
     std: Finite
@@ -41,9 +40,10 @@ class Statistics(Document):
     percentile_99_5: Finite
 
 
-class PeerConfiguration(Document):
+class PeerConfiguration(BaseModel):
     """One configuration, inheritance resolved and its architecture in the present form."""
 
+    model_config = FOREIGN
     preprocessor_name: Text
     batch_size: Positive
     patch_size: Annotated[list[Positive], Field(min_length=2, max_length=3)]
@@ -62,9 +62,10 @@ class PeerConfiguration(Document):
     architecture: dict[str, Any]
 
 
-class PeerPlans(Document):
+class PeerPlans(BaseModel):
     """What all configurations share; the configurations are read one by one."""
 
+    model_config = FOREIGN
     dataset_name: Text
     plans_name: Text = "nnUNetPlans"
     image_reader_writer: Text
@@ -75,16 +76,17 @@ class PeerPlans(Document):
     foreground_intensity_properties_per_channel: dict[str, Statistics]
 
 
-class PeerDataset(Document):
+class PeerDataset(BaseModel):
     """dataset.json as far as a model needs it."""
 
+    model_config = FOREIGN
     channel_names: Annotated[dict[str, Text], Field(min_length=1)]
     labels: Annotated[dict[str, Whole | list[Whole]], Field(min_length=2)]
     regions_class_order: list[Whole] | None = None
     file_ending: Annotated[str, Field(pattern=r"^\.[A-Za-z0-9]+(\.[A-Za-z0-9]+)?$", max_length=20)]
 
 
-D = TypeVar("D", bound=Document)
+D = TypeVar("D", bound=BaseModel)
 
 
 def parse(text: str | bytes, source: str) -> dict[str, Any]:
@@ -152,9 +154,10 @@ def read_configuration(plans: PeerPlans, name: str, source: str) -> PeerConfigur
     return check(PeerConfiguration, document, source, path)
 
 
-class _OldArchitecture(Document):
+class _OldArchitecture(BaseModel):
     """What v2.0 wrote instead of ``architecture``."""
 
+    model_config = FOREIGN
     UNet_class_name: Text
     UNet_base_num_features: Positive
     unet_max_num_features: Positive

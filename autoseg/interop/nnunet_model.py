@@ -12,11 +12,11 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
-from pydantic import Field
+from pydantic import BaseModel, Field
 
 from autoseg.core.errors import BadInput
 from autoseg.core.plan import AugmentationSpec, Configuration, Plan
-from autoseg.interop.nnunet_documents import Document, Text, check, parse
+from autoseg.interop.nnunet_documents import FOREIGN, Text, check, parse
 from autoseg.interop.nnunet_files import ModelFiles
 from autoseg.interop.nnunet_plans import num_inputs, plan_of
 from autoseg.interop.nnunet_weights import our_weights
@@ -41,13 +41,15 @@ class PeerModel:
         return self.plan.configurations[self.plan.recommended]
 
 
-class _InitialArguments(Document):
+class _InitialArguments(BaseModel):
+    model_config = FOREIGN
     configuration: Text
 
 
-class _Checkpoint(Document):
+class _Checkpoint(BaseModel):
     """What a prediction needs; without axes nothing is mirrored."""
 
+    model_config = FOREIGN
     network_weights: dict[str, Any]
     trainer_name: Text
     init_args: _InitialArguments
