@@ -7,6 +7,7 @@ dynamic_network_architectures, ``simple_conv_blocks.py``, ``residual.py``, ``une
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -47,15 +48,6 @@ def _residual_name(stage: int, place: int, rest: list[str], network: NetworkSpec
     return ".".join(("encoder", "stages", str(stage), "blocks", str(block), *rest))
 
 
-def expected_shapes(network: NetworkSpec, in_channels: int, out_channels: int) -> dict[str, tuple[int, ...]]:
-    """The shape of each weight by our name; no memory is taken for the weights."""
-    import torch
-
-    with torch.device("meta"):
-        empty = build(network, in_channels, out_channels)
-    return {name: tuple(tensor.shape) for name, tensor in empty.state_dict().items()}
-
-
 def our_weights(
     theirs: Mapping[str, Any], network: NetworkSpec, in_channels: int, out_channels: int, source: str
 ) -> dict[str, torch.Tensor]:
@@ -63,8 +55,12 @@ def our_weights(
 
     BadInput names the weights that are missing, not of this network, of another shape, or unlike their aliases.
     """
+    _require_enough(theirs, network, source)
     left, found, missing = dict(theirs), {}, []
-    for name, shape in expected_shapes(network, in_channels, out_channels).items():
+    shapes = {
+        name: tuple(tensor.shape) for name, tensor in build(network, in_channels, out_channels).state_dict().items()
+    }
+    for name, shape in shapes.items():
         aliases = their_names(name, network)
         present = {alias: left.pop(alias) for alias in aliases if alias in left}
         if not present:
@@ -85,6 +81,30 @@ def their_weights(ours: Mapping[str, torch.Tensor], network: NetworkSpec) -> dic
     """nnU-Net's state dict: every alias, sharing memory with its weight."""
     plain = {name: tensor.detach().cpu().contiguous() for name, tensor in ours.items()}
     return {alias: tensor for name, tensor in plain.items() for alias in their_names(name, network)}
+
+
+def _require_enough(theirs: Mapping[str, Any], network: NetworkSpec, source: str) -> None:
+    """Refuse a network far larger than its weights before it is built: plans.json may claim anything."""
+    import torch
+
+    least, before = 0, 1
+    for width, kernel, blocks in zip(
+        network.features_per_stage, network.kernel_sizes, network.blocks_per_stage, strict=True
+    ):
+        least += (before + (blocks - 1) * width) * width * math.prod(kernel)
+        before = width
+    for depth, convs in enumerate(network.blocks_per_decoder_stage):
+        stage = len(network.features_per_stage) - 2 - depth
+        width, below = network.features_per_stage[stage : stage + 2]
+        least += (convs + 1) * width * width * math.prod(network.kernel_sizes[stage])
+        least += below * width * math.prod(network.strides[stage + 1])
+    tensors = [one for one in theirs.values() if isinstance(one, torch.Tensor) and one.layout == torch.strided]
+    stored = sum(tensor.untyped_storage().nbytes() // tensor.element_size() for tensor in tensors)
+    if least > 2 * stored:  # where only a few are missing, they are named
+        raise BadInput(
+            f"{source}: holds {stored} numbers, and the network of plans.json has at least {least} weights; "
+            "give the plans that it was trained with."
+        )
 
 
 def _checked(present: Mapping[str, Any], shape: tuple[int, ...], source: str) -> torch.Tensor:

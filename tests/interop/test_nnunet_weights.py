@@ -49,7 +49,8 @@ ALIAS = "decoder.encoder.stages.0.0.convs.0.all_modules.0.weight"
         (lambda w: w.update({FIRST: torch.ones(1).expand(w[FIRST].shape)}), "fewer numbers than it claims"),
         (lambda w: w.update({FIRST: w[FIRST] * torch.nan}), "is not finite"),
         (lambda w: w.update({ALIAS: w[FIRST] + 1}), f"{FIRST} and {ALIAS} must be equal"),
-        (lambda w: w.clear(), r"lacks encoder\.stages.*and \d+ more"),
+        (lambda w: [w.pop(key) for key in list(w) if "transp" in key], r"lacks decoder\.transpconvs\..*and 1 more"),
+        (lambda w: w.clear(), r"holds 0 numbers"),
     ],
 )
 def test_what_does_not_fit_is_named(change, sentence):
@@ -58,3 +59,11 @@ def test_what_does_not_fit_is_named(change, sentence):
     change(weights)
     with pytest.raises(BadInput, match=rf"checkpoint\.pth: .*{sentence}"):
         our_weights(weights, network, 2, 3, "checkpoint.pth")
+
+
+def test_a_network_far_larger_than_the_file_is_never_built(monkeypatch):
+    golden, network = read("residual_3d")
+    huge = network.model_copy(update={"features_per_stage": (8192,) * 3})
+    monkeypatch.setattr("autoseg.interop.nnunet_weights.build", lambda *_: pytest.fail("was built"))
+    with pytest.raises(BadInput, match=r"holds \d+ numbers, and the network of plans\.json has at least \d+ weights"):
+        our_weights(golden["weights"], huge, 2, 3, "checkpoint.pth")
