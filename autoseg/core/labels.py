@@ -33,9 +33,12 @@ class Labels(Frozen):
 
     @field_validator("values")
     @classmethod
-    def _background_comes_first(cls, values: Mapping[str, int | tuple[int, ...]]) -> dict[str, int | tuple[int, ...]]:
-        """Added where it is not named: it is always there."""
-        return dict(values) if 0 in values.values() or (0,) in values.values() else {"background": 0, **values}
+    def _plain_where_possible(cls, values: Mapping[str, int | tuple[int, ...]]) -> dict[str, int | tuple[int, ...]]:
+        """Background first where it is not named; no tuples of one value where none has several."""
+        known = dict(values) if {0, (0,)} & set(values.values()) else {"background": 0, **values}
+        if any(len(_tuple(members)) > 1 for members in known.values()):
+            return known
+        return {name: _tuple(members)[0] if _tuple(members) else members for name, members in known.items()}
 
     @model_validator(mode="after")
     def _are_consistent(self) -> Labels:
@@ -82,7 +85,7 @@ class Labels(Frozen):
     @property
     def has_regions(self) -> bool:
         """Whether the outputs of a network may overlap."""
-        return any(not isinstance(values, int) and values != (0,) for values in self.values.values())
+        return any(not isinstance(values, int) and len(values) > 1 for values in self.values.values())
 
     @cached_property
     def stored_values(self) -> tuple[int, ...]:

@@ -65,12 +65,12 @@ def plans_document(plan: Plan, dataset_name: str) -> dict[str, Any]:
 
 def dataset_document(plan: Plan, num_training: int) -> dict[str, Any]:
     """dataset.json of the plan's dataset."""
-    values = sorted(plan.labels.values())
+    values = [*plan.labels.stored_values, *([] if plan.labels.ignore is None else [plan.labels.ignore])]
     if values != list(range(len(values))):
         raise BadInput(f"{plan.dataset}: nnU-Net needs labels 1, 2, 3 without a gap, and these are {values[1:]}.")
     return {
         "channel_names": {str(number): name for number, name in enumerate(plan.channels)},
-        "labels": dict(plan.labels),
+        **plan.labels.document(),
         "numTraining": num_training,
         "file_ending": plan.file_ending,
     }

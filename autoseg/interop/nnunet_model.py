@@ -126,7 +126,7 @@ def read_fold(files: ModelFiles, model: PeerModel, fold: str) -> tuple[Plan, dic
     axes = tuple(sorted(set(checkpoint.inference_allowed_mirroring_axes or ())))
     if any(axis >= configuration.network.dimensions for axis in axes):
         raise BadInput(f"{source}: inference_allowed_mirroring_axes {list(axes)} has an axis that the network has not.")
-    inputs, outputs = num_inputs(model.plan, configuration), model.plan.num_classes
+    inputs, outputs = num_inputs(model.plan, configuration), model.plan.labels.num_outputs
     weights = our_weights(checkpoint.network_weights, configuration.network, inputs, outputs, source)
     augmentation = configuration.augmentation.model_copy(update={"mirror_axes": axes})
     own = configuration.model_copy(update={"augmentation": augmentation})

@@ -7,11 +7,13 @@ axis ``2 - transpose_forward[i]`` of the file, or of the file turned to RAS by o
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from autoseg.core.errors import BadInput
 from autoseg.core.fingerprint import IntensityStatistics
 from autoseg.core.geometry import Orientation
+from autoseg.core.labels import Labels
 from autoseg.core.plan import AugmentationSpec, Configuration, Decision, Normalization, Plan
 from autoseg.interop.nnunet_architecture import network_of
 from autoseg.interop.nnunet_documents import (
@@ -23,6 +25,8 @@ from autoseg.interop.nnunet_documents import (
     read_dataset,
     read_plans,
 )
+from autoseg.io.workspace import parse_labels
+from autoseg.preprocessing.previous_stage import num_previous_channels
 
 PLANNERS = {
     "default": ("ExperimentPlanner", "nnUNetPlans"),
@@ -58,7 +62,7 @@ def plan_of(
     source: str,
     names: Sequence[str] = (),
 ) -> Plan:
-    """Our plan named ``dataset_name`` with the configurations ``names`` (all if empty).
+    """Our plan named ``dataset_name`` with the configurations ``names`` (all if empty) and their previous stages.
 
     ``augmentation`` gives the augmentation for a patch size, which nnU-Net does not write down; ``source`` is the
     folder of both documents. BadInput names the file and field of what is wrong or cannot be honoured.
@@ -76,6 +80,8 @@ def plan_of(
     channels = _channels(dataset, source)
     chosen = names or tuple(plans.configurations)
     configurations = {name: _configuration(plans, name, len(channels), augmentation, file) for name in chosen}
+    for previous in {one.previous_stage for one in configurations.values()} - {None, *configurations}:
+        configurations[str(previous)] = _configuration(plans, str(previous), len(channels), augmentation, file)
     if not configurations:
         raise BadInput(f"{file}: configurations is empty; plan the dataset with nnU-Net again.")
     planner = {theirs: ours for ours, theirs in PLANNERS.items()}
@@ -96,18 +102,10 @@ def plan_of(
     )
 
 
-def _labels(dataset: PeerDataset, source: str) -> dict[str, int]:
+def _labels(dataset: PeerDataset, source: str) -> Labels:
     """The labels of dataset.json."""
-    single = {
-        name: value[0] if isinstance(value, list) and len(value) == 1 else value
-        for name, value in dataset.labels.items()
-    }
-    values = {name: value for name, value in single.items() if isinstance(value, int)}
-    if len(values) < len(single) or "ignore" in values:
-        raise BadInput(f"{source}/dataset.json: labels has regions or an ignore label; they cannot be imported yet.")
-    if sorted(values.values()) != list(range(len(values))) or values.get("background") != 0:
-        raise BadInput(f"{source}/dataset.json: labels must be background 0 and then 1, 2, 3 without a gap.")
-    return values
+    order = tuple(dataset.regions_class_order or ())
+    return parse_labels({"labels": dataset.labels, "regions_class_order": order}, Path(source) / "dataset.json")
 
 
 def _channels(dataset: PeerDataset, source: str) -> tuple[str, ...]:
@@ -212,4 +210,4 @@ def resampling() -> dict[str, Any]:
 
 def num_inputs(plan: Plan, configuration: Configuration) -> int:
     """Channels that the network sees: those of the image, and a label map of an earlier stage one-hot."""
-    return len(plan.channels) + (plan.num_classes - 1 if configuration.previous_stage else 0)
+    return len(plan.channels) + (num_previous_channels(plan.labels) if configuration.previous_stage else 0)

@@ -77,10 +77,15 @@ def nearest_name(name: str, known: Iterable[str]) -> str:
 
 
 def parse_labels(document: Mapping[str, Any], source: Path) -> Labels:
-    """The labels of a ``dataset.json``; BadInput with everything that is wrong about them."""
+    """The labels of a ``dataset.json``; BadInput with everything that is wrong about them.
+
+    As in nnU-Net the order of regions is passed over where none consists of several values.
+    """
     try:
-        return Labels(values=document["labels"], region_order=tuple(document.get("regions_class_order") or ()))
-    except KeyError:
+        values = document["labels"]
+        overlap = any(isinstance(members, list | tuple) and len(members) > 1 for members in values.values())
+        return Labels(values=values, region_order=tuple(document.get("regions_class_order") or ()) if overlap else ())
+    except (KeyError, AttributeError, TypeError):
         raise BadInput(f"{source}: has no labels; add them as name and value, background 0.") from None
     except ValidationError as error:
         problems = "; ".join(item["msg"].removeprefix("Value error, ") for item in error.errors())

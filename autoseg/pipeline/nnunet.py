@@ -27,7 +27,7 @@ from autoseg.interop.nnunet_export import (
 from autoseg.interop.nnunet_files import open_model
 from autoseg.interop.nnunet_model import PeerModel, read_fold, read_models
 from autoseg.io.workspace import Workspace, nearest_name, write_bytes, write_json, write_text
-from autoseg.planning.planner import augmentation
+from autoseg.planning.configurations import augmentation
 from autoseg.runtime.progress import progress, say
 
 FIRST_NUMBER = 501  # nnU-Net's own datasets are below

@@ -16,6 +16,11 @@ def test_background_is_always_there_and_first():
     assert list(Labels(values={"air": 0, "a": 1}).values) == ["air", "a"]
 
 
+def test_a_region_of_one_value_is_a_label_where_none_has_several():
+    assert Labels(values={"a": (1,), "b": 2}) == Labels(values={"a": 1, "b": 2})
+    assert Labels(values={"a": (1, 2), "b": (2,)}, region_order=(1, 2)).values["b"] == (2,)
+
+
 def test_single_labels_become_classes_in_the_order_of_their_values():
     labels = Labels(values={"background": 0, "liver": 30, "spleen": 7})
     assert (labels.has_regions, labels.ignore, labels.num_outputs) == (False, None, 3)
@@ -72,7 +77,7 @@ def test_a_value_without_a_name_is_refused():
         ({"a": 2, "ignore": 1}, (), "highest value"),
         ({"a": 1, "ignore": (1, 2)}, (), "highest value"),
         ({"a": (0, 1)}, (1,), "cannot contain background"),
-        ({"a": ()}, (1,), "at least one value"),
+        ({"a": ()}, (), "at least one value"),
         ({"a": (1, 2)}, (), "another one of the label values"),
         ({"a": (1, 2), "b": (2,)}, (1, 1), "another one of the label values"),
         ({"a": (1, 2), "b": (2,)}, (1, 3), "another one of the label values"),

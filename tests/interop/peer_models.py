@@ -56,6 +56,7 @@ def plans(name: str = "plain_3d") -> dict:
         "configurations": {
             "3d_fullres": configuration,
             "3d_fullres_bs4": {"inherits_from": "3d_fullres", "batch_size": 4},
+            "3d_lowres": {"inherits_from": "3d_fullres"},
             "3d_cascade_fullres": {"inherits_from": "3d_fullres_bs4", "previous_stage": "3d_lowres"},
         },
         "experiment_planner_used": "ExperimentPlanner",

@@ -10,10 +10,11 @@ import torch
 
 from autoseg.core.errors import BadInput
 from autoseg.core.fingerprint import CaseMeasurement, Fingerprint
+from autoseg.core.labels import Labels
 from autoseg.interop import nnunet_export as export
 from autoseg.interop.nnunet_plans import plan_of
 from autoseg.interop.nnunet_weights import our_weights
-from autoseg.planning.planner import augmentation
+from autoseg.planning.configurations import augmentation
 from tests.interop import peer_models
 
 
@@ -56,7 +57,7 @@ def test_what_nnunet_has_not_is_refused_with_the_reason(imported, tiny_plan):
     with pytest.raises(BadInput, match=r"no reader for \.dcm files"):
         export.plans_document(imported.model_copy(update={"file_ending": ".dcm"}), "Dataset501_Tiny")
     with pytest.raises(BadInput, match="without a gap"):
-        export.dataset_document(imported.model_copy(update={"labels": {"background": 0, "x": 4}}), 1)
+        export.dataset_document(imported.model_copy(update={"labels": Labels(values={"x": 4})}), 1)
 
 
 def test_a_checkpoint_has_what_the_peer_reads(imported):

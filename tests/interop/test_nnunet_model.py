@@ -11,7 +11,7 @@ from autoseg.core.errors import BadInput
 from autoseg.interop.nnunet_files import open_model
 from autoseg.interop.nnunet_model import read_fold, read_models
 from autoseg.networks import build
-from autoseg.planning.planner import augmentation
+from autoseg.planning.configurations import augmentation
 from tests.interop import peer_models
 from tests.networks import peer_networks
 

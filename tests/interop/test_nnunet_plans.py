@@ -5,7 +5,7 @@ import pytest
 from autoseg.core.errors import BadInput
 from autoseg.interop.nnunet_architecture import network_of
 from autoseg.interop.nnunet_plans import num_inputs, plan_of
-from autoseg.planning.planner import augmentation
+from autoseg.planning.configurations import augmentation
 from tests.interop import peer_models
 from tests.networks import peer_networks
 
@@ -26,7 +26,7 @@ def test_every_decision_is_taken_over():
     assert (ours.orientation, ours.axis_order, ours.file_ending) == ("stored", (2, 0, 1), ".nii.gz")
     assert ours.num_classes == 3
     assert [statistics.std for statistics in ours.intensities] == [2, 3]
-    assert list(ours.configurations) == ["3d_fullres", "3d_fullres_bs4", "3d_cascade_fullres"]
+    assert list(ours.configurations) == ["3d_fullres", "3d_fullres_bs4", "3d_lowres", "3d_cascade_fullres"]
     one = ours.configurations["3d_fullres"]
     assert (one.patch_size, one.batch_size, one.spacing_mm) == ((8, 16, 16), 2, (1.2, 1.0, 1.0))
     assert (one.normalization, one.mask_normalization) == (("zscore", "ct"), (True, False))
@@ -92,8 +92,8 @@ def test_what_we_cannot_honour_is_refused_by_its_field(field, value):
 @pytest.mark.parametrize(
     ("changes", "field"),
     [
-        ({"labels": {"background": 0, "core": 2}}, "labels"),
-        ({"labels": {"other": 0, "core": 1}}, "labels"),
+        ({"labels": {"background": 0, "shell": 1, "core": 1}}, "the labels"),
+        ({"labels": {"background": 0, "all": [1, 2], "core": 2}}, "the labels"),
         ({"channel_names": {"0": "T1w", "2": "T2w"}}, "channel_names"),
     ],
 )
