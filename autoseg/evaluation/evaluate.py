@@ -91,13 +91,15 @@ def _group_summary(results: Sequence[CaseResult]) -> dict[str, Any]:
         for name, metrics in result.labels.items():
             by_label.setdefault(name, []).append(metrics)
     labels = {name: _label_summary(metrics) for name, metrics in by_label.items()}
-    mean: dict[str, float | int | None] = {key: _mean(label[key] for label in labels.values()) for key in SCORES}
+    mean: dict[str, float | int | None] = {
+        key: mean_of_defined(label[key] for label in labels.values()) for key in SCORES
+    }
     return {"mean": {**mean, "num_cases": len(results)}, "labels": labels}
 
 
 def _label_summary(metrics: Sequence[LabelMetrics]) -> dict[str, float | int | None]:
     return {
-        **{key: _mean(getattr(item, key) for item in metrics) for key in SCORES},
+        **{key: mean_of_defined(getattr(item, key) for item in metrics) for key in SCORES},
         "num_cases": len(metrics),
         "num_missed": sum(item.missed for item in metrics),
         "num_spurious": sum(item.spurious for item in metrics),
@@ -105,6 +107,7 @@ def _label_summary(metrics: Sequence[LabelMetrics]) -> dict[str, float | int | N
     }
 
 
-def _mean(numbers: Iterable[float | None]) -> float | None:
+def mean_of_defined(numbers: Iterable[float | None]) -> float | None:
+    """The mean of what is not None; None if nothing is left."""
     defined = [number for number in numbers if number is not None]
     return sum(defined) / len(defined) if defined else None
