@@ -91,7 +91,9 @@ def resample_labels(
     shape_out = tuple(int(size) for size in shape_out)
     if labels.shape == shape_out:
         return labels.copy()
-    taps = [_taps(n, m, axis == separate_axis) for axis, (n, m) in enumerate(zip(labels.shape, shape_out, strict=True))]
+    taps = [
+        taps_of(n, m, axis == separate_axis) for axis, (n, m) in enumerate(zip(labels.shape, shape_out, strict=True))
+    ]
     nearest = [_nearest(n, m) for n, m in zip(labels.shape, shape_out, strict=True)]
     result = _first_tap(labels, taps)
     flat = np.ascontiguousarray(labels).reshape(-1)
@@ -119,7 +121,7 @@ def resample_logits_to_labels(
     winners = _classes(logits, written)
     if shape_in == shape_out:
         return winners
-    taps = [_taps(n, m, axis == separate_axis) for axis, (n, m) in enumerate(zip(shape_in, shape_out, strict=True))]
+    taps = [taps_of(n, m, axis == separate_axis) for axis, (n, m) in enumerate(zip(shape_in, shape_out, strict=True))]
     result = _first_tap(winners, taps)
     flat = np.ascontiguousarray(logits).reshape(len(logits), -1)
     for where in _mixed_voxels(winners, taps):
@@ -196,7 +198,7 @@ def _nearest(size_in: int, size_out: int) -> npt.NDArray[np.intp]:
     return np.floor(_coordinates(size_in, size_out) + 0.5).astype(np.intp).clip(0, size_in - 1)
 
 
-def _taps(size_in: int, size_out: int, take_nearest: bool) -> tuple[Tap, ...]:
+def taps_of(size_in: int, size_out: int, take_nearest: bool) -> tuple[Tap, ...]:
     """One tap where nothing is interpolated, else two; the index of the first is never the larger."""
     if take_nearest or size_in == size_out:
         return (Tap(_nearest(size_in, size_out), np.ones(size_out)),)

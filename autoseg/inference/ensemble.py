@@ -1,0 +1,121 @@
+"""Several configurations as one: the mean of their class probabilities on the stored grid.
+
+Each configuration prepares the case in its own way and gives logits on its own grid. These are resampled to
+the crop, made probabilities and averaged some planes at a time, so that probabilities of the whole case
+exist only where they are asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+import numpy.typing as npt
+
+from autoseg.core.case import Case, Image, SpatialTrace
+from autoseg.core.errors import BadInput
+from autoseg.core.geometry import box_shape
+from autoseg.inference.predictor import WAITING_LOGITS_BYTES, Labels, Predictor
+from autoseg.preprocessing import prepare
+from autoseg.preprocessing.resample import separate_axis
+from autoseg.preprocessing.resample_slabs import resample_logits_slab, slabs
+from autoseg.runtime.jobs import map_threads
+
+PROBABILITY_ONE = 65535  # stored as whole numbers of 16 bits
+
+Logits = npt.NDArray[np.float32]
+Group = tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Ensemble:
+    """Predictors of one dataset, such as those of ``2d`` and ``3d_fullres``; one alone is allowed."""
+
+    members: Sequence[Predictor]
+
+    def __post_init__(self) -> None:
+        first, *others = (member.plan for member in self.members)
+        for plan in others:
+            if (plan.channels, plan.labels, plan.axis_order) != (first.channels, first.labels, first.axis_order):
+                raise BadInput(
+                    f"{first.dataset}: {' and '.join(member.configuration.name for member in self.members)} were "
+                    "trained with other channels, labels or axes; train them anew with one plan to average them."
+                )
+
+    def describe(self) -> str:
+        """What computes each member."""
+        return " and ".join(dict.fromkeys(member.describe() for member in self.members))
+
+    def prepare(self, name: str, image: Image) -> tuple[Case, ...]:
+        """What the networks of each member see of ``image``."""
+        return tuple(member.prepare(name, image) for member in self.members)
+
+    def logits(self, cases: Sequence[Case]) -> list[Logits]:
+        """The logits of each member, ``(K, *resampled_shape)`` each."""
+        return [member.logits(case.image) for member, case in zip(self.members, cases, strict=True)]
+
+    def segment(self, cases: Sequence[Case]) -> Callable[[], Labels]:
+        """As ``Predictor.segment``: run the networks; what is returned gives the labels on the stored grid, once."""
+        logits, traces = self.logits(cases), [case.trace for case in cases]
+        average = partial(average_labels, logits, traces, (tuple(range(len(logits))),))
+        if sum(one.nbytes for one in logits) > WAITING_LOGITS_BYTES:
+            finished = average()
+            return lambda: finished[0]
+        return lambda: average()[0]
+
+    def segment_with_probabilities(self, cases: Sequence[Case]) -> tuple[Labels, npt.NDArray[np.uint16]]:
+        """Labels ``(X, Y, Z)`` and probabilities ``(K, X, Y, Z)`` in units of 1 / ``PROBABILITY_ONE``, as stored.
+
+        Outside the crop the background is certain.
+        """
+        trace = cases[0].trace
+        logits = self.logits(cases)
+        kept = np.empty((len(logits[0]), *box_shape(trace.box)), np.uint16)
+        (labels,) = average_labels(logits, [case.trace for case in cases], (tuple(range(len(logits))),), kept)
+        probabilities = np.stack([prepare.undo_labels(one, trace) for one in kept])
+        inside = prepare.undo_labels(np.ones(box_shape(trace.box), bool), trace)
+        probabilities[0][~inside] = PROBABILITY_ONE
+        return labels, probabilities
+
+
+def average_labels(
+    logits: Sequence[Logits],
+    traces: Sequence[SpatialTrace],
+    groups: Sequence[Group],
+    probabilities: npt.NDArray[np.uint16] | None = None,
+) -> list[Labels]:
+    """Label maps ``(X, Y, Z)`` as stored, one for each of ``groups``: members whose probabilities are averaged.
+
+    ``logits`` are ``(K, *resampled_shape)`` of its trace for each member. The first group's means are written to
+    ``probabilities`` ``(K, *box)`` where that is given. A tie goes to the lowest class.
+    """
+    shape = box_shape(traces[0].box)
+    if any(trace.box != traces[0].box for trace in traces):
+        raise ValueError("the members crop the case differently")
+    separate = [separate_axis(trace.resampled_spacing_mm, trace.spacing_mm) for trace in traces]
+    num_classes = len(logits[0])
+    labels = [np.empty(shape, np.uint8 if num_classes <= 256 else np.uint16) for _ in groups]
+
+    def average(planes: slice) -> None:
+        members = [
+            softmax(resample_logits_slab(one, shape, planes, axis)) for one, axis in zip(logits, separate, strict=True)
+        ]
+        for number, (group, target) in enumerate(zip(groups, labels, strict=True)):
+            total = sum((members[member] for member in group[1:]), start=members[group[0]])
+            target[planes] = total.argmax(axis=0)
+            if number == 0 and probabilities is not None:
+                probabilities[:, planes] = np.rint(total * np.float32(PROBABILITY_ONE / len(group)))
+
+    for _ in map_threads(average, slabs(shape, num_classes)):
+        pass
+    return [prepare.undo_labels(one, traces[0]) for one in labels]
+
+
+def softmax(logits: Logits) -> Logits:
+    """Probabilities over the first axis; ``logits`` are not changed."""
+    exponential: Logits = logits - logits.max(axis=0)
+    np.exp(exponential, out=exponential)
+    exponential /= exponential.sum(axis=0)
+    return exponential

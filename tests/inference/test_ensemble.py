@@ -1,0 +1,104 @@
+"""Averaging probabilities, against float64 on whole arrays."""
+
+import numpy as np
+import pytest
+from skimage.transform import resize
+
+from autoseg.core.case import Image
+from autoseg.core.errors import BadInput
+from autoseg.inference.ensemble import PROBABILITY_ONE, Ensemble, average_labels, softmax
+from autoseg.inference.predictor import load_predictor
+from autoseg.preprocessing import prepare
+from tests.inference.test_predictor import save_fold
+
+SPACINGS = ((1.2, 1.0, 1.0), (2.0, 1.0, 0.8))
+
+
+@pytest.fixture
+def image():
+    """20 x 24 x 16 voxels in a border of zeros, which is cropped."""
+    voxels = 100 + np.random.default_rng(0).normal(size=(1, 20, 24, 16)).astype(np.float32)
+    return Image(np.pad(voxels, ((0, 0), (2, 3), (4, 0), (0, 5))), np.diag([-1.0, 1.0, 1.2, 1.0]))
+
+
+@pytest.fixture
+def ensemble(tmp_path, tiny_plan):
+    """Two configurations of random weights; the second resamples."""
+    members = []
+    for seed, spacing in enumerate(SPACINGS):
+        configuration = tiny_plan.configurations["3d_fullres"].model_copy(update={"spacing_mm": spacing})
+        plan = tiny_plan.model_copy(update={"configurations": {"3d_fullres": configuration}})
+        folder = save_fold(tmp_path / f"{seed}/fold0", plan, seed)
+        members.append(load_predictor([folder], "3d_fullres", "cpu", mirror=False))
+    return Ensemble(members)
+
+
+def float64_probabilities(logits, shape):
+    """Resampled, then softmax, in float64."""
+    logits = np.stack([resize(one.astype(np.float64), shape, order=1, mode="edge") for one in logits])
+    exponential = np.exp(logits - logits.max(axis=0))
+    return exponential / exponential.sum(axis=0)
+
+
+def oracle(ensemble, image):
+    """The mean probabilities on the stored grid, the background certain outside the crop."""
+    cases = ensemble.prepare("case", image)
+    trace = cases[0].trace
+    box = tuple(slice(start, stop) for start, stop in trace.box)
+    shape = [stop - start for start, stop in trace.box]
+    mean = np.mean([float64_probabilities(one, shape) for one in ensemble.logits(cases)], axis=0)
+    stored = np.zeros((len(mean), *(image.shape[axis] for axis in trace.reorientation.axes)))
+    stored[0] = 1
+    stored[:, *box] = mean
+    return trace.reorientation.undo(stored)
+
+
+def test_labels_and_probabilities_are_those_of_float64(ensemble, image):
+    expected = oracle(ensemble, image)
+    cases = ensemble.prepare("case", image)
+    assert cases[0].trace.resampled_shape != cases[1].trace.resampled_shape
+    labels, probabilities = ensemble.segment_with_probabilities(cases)
+    assert probabilities.shape == (3, *image.shape)
+    np.testing.assert_allclose(probabilities / PROBABILITY_ONE, expected, atol=2e-5)
+    first, second = np.sort(expected, axis=0)[:-3:-1]
+    clear = first - second > 1e-5
+    assert clear.mean() > 0.99
+    np.testing.assert_array_equal(labels[clear], expected.argmax(axis=0)[clear])
+    assert len(np.unique(labels)) > 1
+
+
+@pytest.mark.parametrize("waiting_bytes", [0, 2**27])
+def test_labels_do_not_depend_on_when_they_are_made(ensemble, image, monkeypatch, waiting_bytes):
+    cases = ensemble.prepare("case", image)
+    monkeypatch.setattr("autoseg.inference.ensemble.WAITING_LOGITS_BYTES", waiting_bytes)
+    np.testing.assert_array_equal(ensemble.segment(cases)(), ensemble.segment_with_probabilities(cases)[0])
+
+
+def test_one_member_gives_the_labels_of_its_predictor(ensemble, image):
+    for member in ensemble.members:
+        alone = Ensemble([member])
+        np.testing.assert_array_equal(alone.segment(alone.prepare("case", image))(), member.predict("case", image))
+
+
+def test_groups_share_the_members(ensemble, image):
+    cases = ensemble.prepare("case", image)
+    logits, traces = ensemble.logits(cases), [case.trace for case in cases]
+    both, first, second = average_labels(logits, traces, ((0, 1), (0,), (1,)))
+    np.testing.assert_array_equal(both, ensemble.segment(cases)())
+    for labels, one, trace in zip((first, second), logits, traces, strict=True):
+        np.testing.assert_array_equal(labels, prepare.undo(one, trace))
+    assert (first != second).any()
+
+
+def test_softmax_neither_overflows_nor_changes_its_input():
+    logits = np.array([[1000.0, -1000.0], [999.0, 0.0]], np.float32)
+    before = logits.copy()
+    np.testing.assert_allclose(softmax(logits), [[1 / (1 + np.exp(-1)), 0], [1 / (1 + np.exp(1)), 1]], atol=1e-6)
+    np.testing.assert_array_equal(logits, before)
+
+
+def test_models_of_other_labels_are_not_averaged(tmp_path, tiny_plan):
+    other = tiny_plan.model_copy(update={"labels": {"background": 0, "core": 1, "shell": 2}})
+    folders = [save_fold(tmp_path / "a", tiny_plan), save_fold(tmp_path / "b", other)]
+    with pytest.raises(BadInput, match="other channels, labels or axes"):
+        Ensemble([load_predictor([folder], "3d_fullres", "cpu") for folder in folders])
