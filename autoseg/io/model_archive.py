@@ -1,0 +1,124 @@
+"""A trained model in one file, ``NAME.autoseg.zip``: written the same for the same model, checked before it is read.
+
+Members: ``manifest.json`` (SHA-256 of every other one), ``plan.json`` of the dataset, ``selection.json`` if there
+is one, and ``CONFIGURATION/FOLD/plan.json`` and ``final.safetensors``. All are stored as they are: weights do not
+shrink, and a file of n bytes can then hold no more than n.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import shutil
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import IO, Literal
+
+from pydantic import ValidationError
+
+from autoseg.core.errors import BadInput
+from autoseg.core.fingerprint import Frozen
+from autoseg.io.workspace import atomic
+
+ENDING = ".autoseg.zip"
+MANIFEST, PLAN, SELECTION, WEIGHTS = "manifest.json", "plan.json", "selection.json", "final.safetensors"
+MAX_MEMBERS = 1000
+MAX_DOCUMENT_BYTES = 2**24
+_MEMBER = re.compile(
+    r"manifest\.json|plan\.json|selection\.json|[A-Za-z0-9_-]+/(fold[0-9]+|all)/(plan\.json|final\.safetensors)"
+)
+_COPY_BYTES = 2**20
+
+
+class Manifest(Frozen):
+    """What the archive holds: member name -> SHA-256 (hex)."""
+
+    format: Literal["autoseg model"] = "autoseg model"
+    version: Literal[1] = 1
+    dataset: str
+    sha256: dict[str, str]
+
+
+def write_archive(path: Path, dataset: str, members: Mapping[str, Path | str]) -> None:
+    """Write ``members`` (name -> a file, or text) and their manifest; atomic."""
+    hashes = {}
+    with atomic(path) as temporary, zipfile.ZipFile(temporary, "w", zipfile.ZIP_STORED) as archive:
+        for name, content in sorted(members.items()):
+            if isinstance(content, str):
+                hashes[name] = hashlib.sha256(content.encode()).hexdigest()
+                archive.writestr(zipfile.ZipInfo(name), content.encode())
+                continue
+            info = zipfile.ZipInfo(name)  # of 1980: the time of writing is no part of a model
+            info.file_size = content.stat().st_size
+            with content.open("rb") as source, archive.open(info, "w") as target:
+                shutil.copyfileobj(source, target, _COPY_BYTES)
+            with content.open("rb") as source:
+                hashes[name] = _sha256(source)
+        manifest = Manifest(dataset=dataset, sha256=hashes)
+        archive.writestr(zipfile.ZipInfo(MANIFEST), manifest.model_dump_json(indent=1) + "\n")
+
+
+def open_archive(path: Path) -> tuple[zipfile.Path, Manifest]:
+    """The root of a checked archive, to be used like a folder, and its manifest.
+
+    BadInput: missing, truncated, altered, or holding anything that ``write_archive`` does not write.
+    """
+    if not path.is_file():
+        raise BadInput(f"{path}: there is no such file; give the file that `autoseg export` wrote.")
+    try:
+        archive = zipfile.ZipFile(path)
+        problem = _problem(archive, path.stat().st_size)
+        if problem is None:
+            manifest = Manifest.model_validate_json(archive.read(MANIFEST))
+            problem = _difference(archive, manifest)
+    except (zipfile.BadZipFile, ValidationError, OSError, EOFError, ValueError, RuntimeError) as error:
+        problem = "is truncated, or no model that `autoseg export` wrote"
+        if isinstance(error, ValidationError):
+            problem = "has a manifest of another kind or version"
+    if problem is not None:
+        raise BadInput(f"{path}: {problem}; fetch or export the model again.")
+    return zipfile.Path(archive), manifest
+
+
+def _problem(archive: zipfile.ZipFile, file_bytes: int) -> str | None:
+    """What is wrong with the table of contents; nothing has been read then."""
+    members = archive.infolist()
+    names = [member.filename for member in members]
+    if len(names) > MAX_MEMBERS or sum(member.file_size for member in members) > file_bytes:
+        return "claims to hold more than it can"
+    if len(set(names)) < len(names):
+        return "holds two members of one name"
+    for member in members:
+        if not _MEMBER.fullmatch(member.filename):
+            return f"holds {member.filename[:80]!r}, which is no part of a model"
+        if member.compress_type != zipfile.ZIP_STORED or member.flag_bits & 1:
+            return f"holds {member.filename} compressed or encrypted, which no model does"
+        if member.filename.endswith(".json") and member.file_size > MAX_DOCUMENT_BYTES:
+            return f"holds {member.filename} of {member.file_size} bytes, which is too large for a document"
+    if MANIFEST not in names or PLAN not in names:
+        return f"lacks {MANIFEST if MANIFEST not in names else PLAN}"
+    folds = {name.rpartition("/")[0] for name in names if "/" in name}
+    missing = [f"{fold}/{part}" for fold in sorted(folds) for part in (PLAN, WEIGHTS) if f"{fold}/{part}" not in names]
+    if missing or not folds:
+        return f"lacks {missing[0] if missing else 'the weights'}"
+    return None
+
+
+def _difference(archive: zipfile.ZipFile, manifest: Manifest) -> str | None:
+    """What is not as the manifest says; reads every member once."""
+    names = set(archive.namelist()) - {MANIFEST}
+    if names != manifest.sha256.keys():
+        return f"does not hold what its manifest lists ({', '.join(sorted(names ^ manifest.sha256.keys())[:3])})"
+    for name, expected in manifest.sha256.items():
+        with archive.open(name) as content:
+            if _sha256(content) != expected:
+                return f"{name} was altered"
+    return None
+
+
+def _sha256(content: IO[bytes]) -> str:
+    digest = hashlib.sha256()
+    while part := content.read(_COPY_BYTES):
+        digest.update(part)
+    return digest.hexdigest()
