@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from importlib.resources.abc import Traversable
 from math import prod
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -96,7 +96,7 @@ class Predictor:
 
 
 def load_predictor(
-    folders: Sequence[Path],
+    folders: Sequence[Traversable],
     configuration_name: str,
     device: str | None,
     mirror: bool = True,
@@ -104,7 +104,7 @@ def load_predictor(
     engine: str | None = None,
     num_cases: int = 1,
 ) -> Predictor:
-    """The final weights of the folds in ``folders`` (models/NAME/CONFIGURATION/foldK each).
+    """The final weights of the folds in ``folders``: models/NAME/CONFIGURATION/foldK each, or such in an archive.
 
     Folds may differ in the width of their networks (each keeps its own plan), not in how a case is prepared.
     ``engine`` is ``torch``, ``openvino`` or None for a choice that depends on ``num_cases``, how many will come.
@@ -132,12 +132,11 @@ def load_predictor(
 
 
 def _load_engine(
-    folder: Path, plan: Plan, configuration: Configuration, name: EngineName, execution: Execution
+    folder: Traversable, plan: Plan, configuration: Configuration, name: EngineName, execution: Execution
 ) -> Engine:
     network = build(configuration.network, len(plan.channels), plan.labels.num_outputs).eval()
     weights = folder / "final.safetensors"
-    tensors, _ = model_file.read(weights)
-    model_file.load_weights(network, tensors, weights)
+    model_file.load_weights(network, model_file.read_weights(weights), weights)
     if name == "openvino":
         return openvino_engine(network, execution, len(plan.channels), configuration.network.size_multiple)
     return torch_engine(execution.place_network(network, configuration.network.dimensions), execution)

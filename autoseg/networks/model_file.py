@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +39,17 @@ def read(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
         raise BadInput(f"{path}: is damaged or no safetensors file ({error}); restore or retrain it.") from None
 
 
-def load_weights(network: nn.Module, tensors: Mapping[str, torch.Tensor], source: Path) -> None:
+def read_weights(path: Traversable) -> dict[str, torch.Tensor]:
+    """Tensors by name, of a file or of a member of an archive, which is held in memory meanwhile."""
+    if isinstance(path, Path):
+        return read(path)[0]
+    try:
+        return safetensors.torch.load(path.read_bytes())
+    except (safetensors.SafetensorError, ValueError, OSError) as error:
+        raise BadInput(f"{path}: is damaged or no safetensors file ({error}); fetch the model again.") from None
+
+
+def load_weights(network: nn.Module, tensors: Mapping[str, torch.Tensor], source: Traversable) -> None:
     """Fill ``network``; names and shapes must agree exactly."""
     try:
         network.load_state_dict(dict(tensors))
