@@ -19,6 +19,7 @@ from autoseg.cli.terminal import (
     seconds,
     workspace_root,
 )
+from autoseg.core.errors import BadInput
 
 
 def train(
@@ -64,13 +65,17 @@ def train(
 def predict(
     inputs: Annotated[list[Path], typer.Argument(metavar="INPUT...", help="Images, folders or BIDS datasets.")],
     output: Annotated[Path, typer.Option("-o", "--output", help="Folder for the segmentations.")],
-    dataset: Annotated[str, typer.Option(help="Dataset whose trained models are used.")],
+    dataset: Annotated[str | None, typer.Option(help="Dataset whose trained models are used.")] = None,
+    model: Annotated[Path | None, typer.Option(help="File of `autoseg export`, instead of --dataset.")] = None,
     configuration: Annotated[
-        str | None, typer.Option(help="Which one, if several are trained.", show_default="the recommended one")
+        str | None, typer.Option(help="This one alone.", show_default="what `select` chose, else the recommended one")
     ] = None,
     folds: Annotated[
         str | None, typer.Option(help="Folds to average, such as fold0,fold1.", show_default="all trained ones")
     ] = None,
+    save_probabilities: Annotated[
+        bool, typer.Option("--save-probabilities", help="Also write OUT/probabilities/NAME.nii.gz, a volume a class.")
+    ] = False,
     mirroring: Annotated[bool, typer.Option(help="Average over mirrored copies of the image.")] = True,
     step: Annotated[float, typer.Option(min=0.1, max=1.0, help="Distance of tiles in patch sizes.")] = 0.5,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Predict finished files again.")] = False,
@@ -82,26 +87,21 @@ def predict(
 ) -> None:
     """Segment images. Each output has the name, grid and file type of its input.
 
+    Does what `autoseg select` chose: one configuration or the mean of two, and the postprocessing.
+
     Example: autoseg predict new-site/ -o segmentations --dataset Cord
     """
     from autoseg.io.workspace import Workspace
+    from autoseg.pipeline.models import archived_models, workspace_models
+    from autoseg.pipeline.prediction import PredictionOptions
     from autoseg.pipeline.prediction import predict as predict_inputs
     from autoseg.runtime.progress import counted
 
-    workspace = Workspace(workspace_root())
-    result = predict_inputs(
-        workspace,
-        inputs,
-        output,
-        dataset,
-        configuration,
-        comma_separated(folds) or (),
-        device,
-        mirroring,
-        step,
-        overwrite,
-        engine,
-    )
+    if (dataset is None) == (model is None):
+        raise BadInput("predict: give either --dataset NAME or --model FILE.")
+    models = archived_models(model) if model else workspace_models(Workspace(workspace_root()), str(dataset))
+    options = PredictionOptions(device, mirroring, step, engine, overwrite, save_probabilities)
+    result = predict_inputs(models, inputs, output, configuration, comma_separated(folds) or (), options)
     if as_json:
         print_json({"written": result.written, "skipped": result.skipped, "problems": result.problems})
     else:

@@ -17,6 +17,7 @@ import numpy.typing as npt
 from autoseg.core.case import Case, Image, SpatialTrace
 from autoseg.core.errors import BadInput
 from autoseg.core.geometry import box_shape
+from autoseg.core.plan import Plan
 from autoseg.inference.predictor import WAITING_LOGITS_BYTES, Labels, Predictor
 from autoseg.preprocessing import prepare
 from autoseg.preprocessing.resample import separate_axis
@@ -43,6 +44,11 @@ class Ensemble:
                     f"{first.dataset}: {' and '.join(member.configuration.name for member in self.members)} were "
                     "trained with other channels, labels or axes; train them anew with one plan to average them."
                 )
+
+    @property
+    def plan(self) -> Plan:
+        """The plan of the first member; what it says of channels, labels and axes holds for all."""
+        return self.members[0].plan
 
     def describe(self) -> str:
         """What computes each member."""

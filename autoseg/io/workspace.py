@@ -123,6 +123,10 @@ class Workspace:
         """Weights, progress and validation of one fold."""
         return self.root / "models" / dataset / configuration / fold
 
+    def selection_file(self, dataset: str) -> Path:
+        """What ``select`` decided."""
+        return self.root / "models" / dataset / "selection.json"
+
     def trained_configurations(self, dataset: str) -> dict[str, list[str]]:
         """Configuration -> folds that finished training."""
         found: dict[str, list[str]] = {}

@@ -2,26 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
-from autoseg.core.case import Case, CaseFiles
+from autoseg.core.case import CaseFiles, Image
 from autoseg.core.errors import BadInput
-from autoseg.core.plan import read_plan
+from autoseg.core.labels import Labels
+from autoseg.core.plan import Plan, read_plan
+from autoseg.core.selection import Postprocessing
+from autoseg.inference.postprocess import postprocess
 from autoseg.interop.prediction_inputs import find_inputs
 from autoseg.io import images
-from autoseg.io.workspace import LABELS_FILE, Workspace, nearest_name, write_json, write_text
-from autoseg.pipeline.preparation import read_or_make_plan
+from autoseg.io.probabilities import ENDING, write_probabilities
+from autoseg.io.workspace import LABELS_FILE, write_json, write_text
+from autoseg.pipeline.models import Choice, TrainedModels, choose
 from autoseg.runtime.jobs import map_threads
 from autoseg.runtime.progress import counted, progress, say
 
 if TYPE_CHECKING:
+    from autoseg.inference.ensemble import Ensemble
     from autoseg.inference.predictor import Labels, Predictor
 
+PROBABILITIES_FOLDER = "probabilities"
+UNCHANGED = Postprocessing()
 
-BEST_FIRST = ("3d_fullres", "3d_lowres", "2d")
+
+class Segmenter(Protocol):
+    """A ``Predictor`` or an ``Ensemble``: prepares an image, then segments what it has prepared."""
+
+    @property
+    def plan(self) -> Plan:
+        """What holds for all networks."""
+
+    def prepare(self, name: str, image: Image) -> Any:
+        """What the networks see of ``image``."""
+
+    def segment(self, case: Any) -> Callable[[], Labels]:
+        """Run the networks; what is returned gives the labels, once."""
 
 
 @dataclass(frozen=True)
@@ -34,27 +53,33 @@ class Predicted:
 
 
 def predict_cases(
-    predictor: Predictor,
+    predictor: Segmenter,
     cases: Sequence[CaseFiles],
     output: Path,
     overwrite: bool,
     output_name: Callable[[CaseFiles], str] = lambda case: images.label_file_name(case.channels[0]),
+    postprocessing: Postprocessing = UNCHANGED,
+    probabilities: Path | None = None,
 ) -> Predicted:
     """Segment each case onto its own grid; finished files are kept unless ``overwrite``.
 
+    The class probabilities, before ``postprocessing``, go to the folder ``probabilities``; that needs an ensemble.
     A case that cannot be used is reported and the others go on. While the networks see a case, the next one
     is read and prepared and the one before is written, each in a thread of its own.
     """
     output.mkdir(parents=True, exist_ok=True)
-    names = predictor.plan.labels
-    rows = "".join(f"{value}\t{name}\n" for value, name in names.written_names.items())
-    write_text(output / "dseg.tsv", "index\tname\n" + rows)
-    if names.has_regions:
-        write_json(output / LABELS_FILE, names.document())
-    todo = [case for case in cases if overwrite or not (output / output_name(case)).is_file()]
+    write_label_table(output, predictor.plan.labels)
+
+    def probabilities_file(case: CaseFiles) -> Path | None:
+        return probabilities and probabilities / (images.file_stem(Path(output_name(case))) + ENDING)
+
+    def finished(case: CaseFiles) -> bool:
+        return all(path.is_file() for path in (output / output_name(case), probabilities_file(case)) if path)
+
+    todo = [case for case in cases if overwrite or not finished(case)]
     written, problems = [], []
 
-    def prepared(case: CaseFiles) -> tuple[CaseFiles, Case | BadInput]:
+    def prepared(case: CaseFiles) -> tuple[CaseFiles, Any]:
         try:
             return case, predictor.prepare(case.name, images.read_channels(case.channels))
         except BadInput as error:
@@ -62,7 +87,8 @@ def predict_cases(
 
     def segmented() -> Iterator[tuple[CaseFiles, Callable[[], Labels] | BadInput]]:
         for case, ready in map_threads(prepared, todo, workers=1):
-            yield case, ready if isinstance(ready, BadInput) else predictor.segment(ready)
+            failed = isinstance(ready, BadInput)
+            yield case, ready if failed else segment(predictor, ready, case, probabilities_file(case))
             del ready
 
     def write(found: tuple[CaseFiles, Callable[[], Labels] | BadInput]) -> tuple[CaseFiles, Path | BadInput]:
@@ -71,7 +97,7 @@ def predict_cases(
         try:
             if isinstance(labels, BadInput):
                 return case, labels
-            images.write_labels(path, labels(), like=case.channels[0])
+            images.write_labels(path, postprocess(labels(), postprocessing), like=case.channels[0])
             return case, path
         except BadInput as error:
             return case, error
@@ -88,6 +114,31 @@ def predict_cases(
     return Predicted(tuple(written), tuple(skipped), tuple(problems))
 
 
+def write_label_table(output: Path, labels: Labels) -> None:
+    """``dseg.tsv``: the values and names, in the way of BIDS; with regions also what they consist of."""
+    rows = "".join(f"{value}\t{name}\n" for value, name in labels.written_names.items())
+    write_text(output / "dseg.tsv", "index\tname\n" + rows)
+    if labels.has_regions:
+        write_json(output / LABELS_FILE, labels.document())
+
+
+def segment(
+    predictor: Segmenter, prepared: Any, case: CaseFiles, probabilities_file: Path | None
+) -> Callable[[], Labels]:
+    """What gives the labels, and writes the probabilities where that is asked for."""
+    if probabilities_file is None:
+        return predictor.segment(prepared)
+    from autoseg.inference.ensemble import PROBABILITY_ONE
+
+    labels, probabilities = cast("Ensemble", predictor).segment_with_probabilities(prepared)
+
+    def write_then_give() -> Labels:
+        write_probabilities(probabilities_file, probabilities, PROBABILITY_ONE, case.channels[0])
+        return labels
+
+    return write_then_give
+
+
 def refuse_to_write_over(cases: Sequence[CaseFiles], output: Path) -> None:
     """Outputs have the names of the inputs: they must lie elsewhere."""
     for case in cases:
@@ -95,51 +146,70 @@ def refuse_to_write_over(cases: Sequence[CaseFiles], output: Path) -> None:
             raise BadInput(f"{output}: holds the input {case.channels[0].name}; give another folder for the output.")
 
 
-def _recommended(workspace: Workspace, dataset: str, trained: Mapping[str, Sequence[str]]) -> str | None:
-    """What the plan of the dataset recommends; for imported models, which have none, the usual best."""
-    if (workspace.dataset_folder(dataset) / "dataset.json").is_file():
-        return read_or_make_plan(workspace, dataset).recommended
-    return next((name for name in BEST_FIRST if name in trained), None)
+@dataclass(frozen=True)
+class PredictionOptions:
+    """What a user may say about a prediction."""
+
+    device: str | None = None
+    mirror: bool = True
+    step: float = 0.5
+    engine: str | None = None
+    overwrite: bool = False
+    save_probabilities: bool = False
 
 
 def predict(
-    workspace: Workspace,
+    models: TrainedModels,
     inputs: Sequence[Path],
     output: Path,
-    dataset: str,
     configuration: str | None = None,
     fold_names: Sequence[str] = (),
-    device: str | None = None,
-    mirror: bool = True,
-    step: float = 0.5,
-    overwrite: bool = False,
-    engine: str | None = None,
+    options: PredictionOptions = PredictionOptions(),
 ) -> Predicted:
-    """Segment the inputs with the trained folds of a configuration (default: the recommended one, if trained)."""
-    from autoseg.inference.predictor import load_predictor
-
-    trained = workspace.trained_configurations(dataset)
-    if not trained:
-        workspace.require_dataset(dataset)
-        raise BadInput(f"{dataset}: nothing is trained yet; run `autoseg train {dataset} CONFIGURATION fold0` first.")
-    if configuration is None:
-        recommended = _recommended(workspace, dataset, trained)
-        configuration = recommended if recommended in trained else next(iter(trained))
-    if configuration not in trained:
-        raise BadInput(f"{dataset}: {configuration} is not trained ({nearest_name(configuration, trained)}).")
-    for fold in fold_names:
-        if fold not in trained[configuration]:
-            raise BadInput(
-                f"{dataset} {configuration}: {fold} is not trained ({nearest_name(fold, trained[configuration])})."
-            )
-    chosen = fold_names or trained[configuration]
-    models = [workspace.model_folder(dataset, configuration, fold) for fold in chosen]
-    channels = read_plan((models[0] / "plan.json").read_text(encoding="utf-8"), str(models[0])).channels
+    """Segment the inputs: as the selection says, or with one configuration (``models.choose``)."""
+    chosen = choose(models, configuration, fold_names)
+    folder = models.folds[chosen.configurations[0]][chosen.folds[0]]
+    channels = read_plan((folder / "plan.json").read_text(encoding="utf-8"), str(folder)).channels
     cases, problems = find_inputs(inputs, channels)
     for problem in problems:
         say(f"left out: {problem}", style="red")
-    predictor = load_predictor(models, configuration, device, mirror, step, engine, len(cases))
-    say(f"{dataset} {configuration} {', '.join(chosen)} on {predictor.describe()}")
+    predictor = load(models, chosen, options, len(cases))
+    say(f"{models.dataset} {chosen.title} on {predictor.describe()}")
+    for values in chosen.postprocessing.keep_largest:
+        say(f"then only the largest component of {label_names(predictor.plan, values)}")
     refuse_to_write_over(cases, output)
-    predicted = predict_cases(predictor, cases, output, overwrite)
+    probabilities = output / PROBABILITIES_FOLDER if options.save_probabilities else None
+    predicted = predict_cases(
+        predictor,
+        cases,
+        output,
+        options.overwrite,
+        postprocessing=chosen.postprocessing,
+        probabilities=probabilities,
+    )
     return Predicted(predicted.written, predicted.skipped, (*problems, *predicted.problems))
+
+
+def load(models: TrainedModels, chosen: Choice, options: PredictionOptions, num_cases: int) -> Predictor | Ensemble:
+    """The predictor of one configuration; of several, or if probabilities are wanted, an ensemble."""
+    from autoseg.inference.ensemble import Ensemble
+    from autoseg.inference.predictor import load_predictor
+
+    members = [
+        load_predictor(
+            [models.folds[name][fold] for fold in chosen.folds],
+            name,
+            options.device,
+            options.mirror,
+            options.step,
+            options.engine,
+            num_cases,
+        )
+        for name in chosen.configurations
+    ]
+    return members[0] if len(members) == 1 and not options.save_probabilities else Ensemble(members)
+
+
+def label_names(plan: Plan, values: Sequence[int]) -> str:
+    """Such as ``liver and tumour``."""
+    return " and ".join(name for name, value in plan.labels.items() if value in values)

@@ -3,6 +3,7 @@
 import re
 import shutil
 import threading
+from dataclasses import replace
 
 import nibabel
 import numpy as np
@@ -12,8 +13,11 @@ from autoseg.core.errors import BadInput
 from autoseg.inference.predictor import load_predictor
 from autoseg.interop.prediction_inputs import find_inputs
 from autoseg.io import images
-from autoseg.pipeline.prediction import predict, predict_cases
+from autoseg.pipeline.models import workspace_models
+from autoseg.pipeline.prediction import PredictionOptions, predict, predict_cases
 from autoseg.pipeline.training import TrainingOptions, train
+
+CPU = PredictionOptions(device="cpu")
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +33,7 @@ def trained(converted, tmp_path_factory):
 
 
 def test_a_bids_dataset_is_segmented_file_by_file_on_the_same_grids(trained, tiny_bids, tmp_path):
-    result = predict(trained, [tiny_bids], tmp_path, "Tiny", device="cpu")
+    result = predict(workspace_models(trained, "Tiny"), [tiny_bids], tmp_path, options=CPU)
     assert len(result.written) == 6
     for path in result.written:
         image = nibabel.load(next(tiny_bids.glob(f"sub-*/anat/{path.name}")))
@@ -41,13 +45,19 @@ def test_a_bids_dataset_is_segmented_file_by_file_on_the_same_grids(trained, tin
 
 
 def test_finished_files_are_kept_unless_asked(trained, tiny_bids, tmp_path):
-    first = predict(trained, [tiny_bids], tmp_path, "Tiny", fold_names=["fold0"], device="cpu")
+    first = predict(workspace_models(trained, "Tiny"), [tiny_bids], tmp_path, fold_names=["fold0"], options=CPU)
     stamp = first.written[0].stat().st_mtime_ns
     first.written[1].unlink()
-    again = predict(trained, [tiny_bids], tmp_path, "Tiny", fold_names=["fold0"], device="cpu")
+    again = predict(workspace_models(trained, "Tiny"), [tiny_bids], tmp_path, fold_names=["fold0"], options=CPU)
     assert (len(again.written), len(again.skipped)) == (1, 5)
     assert first.written[0].stat().st_mtime_ns == stamp
-    every = predict(trained, [tiny_bids], tmp_path, "Tiny", fold_names=["fold0"], device="cpu", overwrite=True)
+    every = predict(
+        workspace_models(trained, "Tiny"),
+        [tiny_bids],
+        tmp_path,
+        fold_names=["fold0"],
+        options=replace(CPU, overwrite=True),
+    )
     assert len(every.written) == 6
 
 
@@ -57,7 +67,7 @@ def test_a_bad_image_is_reported_and_the_others_go_on(trained, tiny_bids, tmp_pa
     sources = sorted(tiny_bids.glob("sub-*/anat/*_T1w.nii.gz"))
     (folder / "broken.nii.gz").write_bytes(sources[0].read_bytes()[:500])
     shutil.copy(sources[1], folder / "good.nii.gz")
-    result = predict(trained, [folder], tmp_path / "out", "Tiny", device="cpu")
+    result = predict(workspace_models(trained, "Tiny"), [folder], tmp_path / "out", options=CPU)
     assert [path.name for path in result.written] == ["good.nii.gz"]
     assert len(result.problems) == 1
     assert "broken.nii.gz" in result.problems[0]
@@ -69,17 +79,17 @@ def test_an_input_is_never_written_over(trained, tiny_bids, tmp_path):
     shutil.copy(tiny_bids / "sub-00/anat/sub-00_T1w.nii.gz", copy)
     before = copy.read_bytes()
     with pytest.raises(BadInput, match="give another folder"):
-        predict(trained, [tmp_path], tmp_path, "Tiny", device="cpu", overwrite=True)
+        predict(workspace_models(trained, "Tiny"), [tmp_path], tmp_path, options=replace(CPU, overwrite=True))
     assert copy.read_bytes() == before
 
 
 def test_what_is_not_trained_is_named(trained, workspace, tiny_bids, tmp_path):
     with pytest.raises(BadInput, match="nothing is trained yet"):
-        predict(workspace, [tiny_bids], tmp_path, "Tiny")
+        predict(workspace_models(workspace, "Tiny"), [tiny_bids], tmp_path)
     with pytest.raises(BadInput, match=r"2d is not trained"):
-        predict(trained, [tiny_bids], tmp_path, "Tiny", configuration="2d")
+        predict(workspace_models(trained, "Tiny"), [tiny_bids], tmp_path, configuration="2d")
     with pytest.raises(BadInput, match=r"fold4 is not trained \(did you mean fold"):
-        predict(trained, [tiny_bids], tmp_path, "Tiny", fold_names=["fold4"])
+        predict(workspace_models(trained, "Tiny"), [tiny_bids], tmp_path, fold_names=["fold4"])
 
 
 def test_the_next_case_is_prepared_and_the_last_written_while_the_networks_run(
@@ -117,7 +127,7 @@ def test_a_case_that_cannot_be_written_is_reported_and_the_others_go_on(trained,
         write_labels(path, labels, like)
 
     monkeypatch.setattr(images, "write_labels", refuses_one)
-    result = predict(trained, [tiny_bids], tmp_path, "Tiny", device="cpu")
+    result = predict(workspace_models(trained, "Tiny"), [tiny_bids], tmp_path, options=CPU)
     assert len(result.written) == 5
     assert len(result.problems) == 1
     assert "sub-01" in result.problems[0]
@@ -125,6 +135,6 @@ def test_a_case_that_cannot_be_written_is_reported_and_the_others_go_on(trained,
 
 def test_the_engine_can_be_chosen(trained, tiny_bids, tmp_path, capsys):
     with pytest.raises(BadInput, match="unknown engine"):
-        predict(trained, [tiny_bids], tmp_path, "Tiny", device="cpu", engine="abacus")
-    predict(trained, [tiny_bids], tmp_path, "Tiny", device="cpu", engine="torch")
+        predict(workspace_models(trained, "Tiny"), [tiny_bids], tmp_path, options=replace(CPU, engine="abacus"))
+    predict(workspace_models(trained, "Tiny"), [tiny_bids], tmp_path, options=replace(CPU, engine="torch"))
     assert re.search(r"fold0, fold1 on cpu \(\d+ threads\), .*, torch\n", capsys.readouterr().err)

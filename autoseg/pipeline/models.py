@@ -1,0 +1,116 @@
+"""What there is to predict with: the trained folds of a dataset, or a model file; and the export of one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib.resources.abc import Traversable
+from pathlib import Path
+
+from autoseg.core.errors import BadInput
+from autoseg.core.plan import read_plan
+from autoseg.core.selection import Postprocessing, Selection, read_selection
+from autoseg.io.model_archive import ENDING, PLAN, SELECTION, WEIGHTS, open_archive, write_archive
+from autoseg.io.workspace import Workspace, nearest_name
+from autoseg.pipeline.preparation import read_or_make_plan
+
+
+@dataclass(frozen=True)
+class TrainedModels:
+    """``folds`` maps configuration -> fold -> the folder of its plan and weights; ``selection`` if there is one."""
+
+    dataset: str
+    folds: Mapping[str, Mapping[str, Traversable]]
+    recommended: str
+    selection: Selection | None
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Configurations whose probabilities are averaged, the folds of each, and what follows."""
+
+    configurations: tuple[str, ...]
+    folds: tuple[str, ...]
+    postprocessing: Postprocessing
+
+    @property
+    def title(self) -> str:
+        """Such as ``2d + 3d_fullres fold0, fold1``."""
+        return f"{' + '.join(self.configurations)} {', '.join(self.folds)}"
+
+
+def workspace_models(workspace: Workspace, dataset: str) -> TrainedModels:
+    """What is trained for a dataset of the workspace; BadInput if nothing is."""
+    workspace.require_dataset(dataset)
+    trained = workspace.trained_configurations(dataset)
+    if not trained:
+        raise BadInput(f"{dataset}: nothing is trained yet; run `autoseg train {dataset} CONFIGURATION fold0` first.")
+    folders = {
+        configuration: {fold: workspace.model_folder(dataset, configuration, fold) for fold in folds}
+        for configuration, folds in trained.items()
+    }
+    path = workspace.selection_file(dataset)
+    selection = read_selection(path.read_text(encoding="utf-8"), str(path)) if path.is_file() else None
+    return TrainedModels(dataset, folders, read_or_make_plan(workspace, dataset).recommended, selection)
+
+
+def archived_models(path: Path) -> TrainedModels:
+    """What a file of ``export`` holds; BadInput if it is damaged or anything else."""
+    root, manifest = open_archive(path)
+    plan = read_plan((root / PLAN).read_text(encoding="utf-8"), f"{path}/{PLAN}")
+    chosen = root / SELECTION
+    selection = read_selection(chosen.read_text(encoding="utf-8"), str(chosen)) if chosen.is_file() else None
+    folders = {
+        configuration.name: {fold.name: fold for fold in configuration.iterdir()}
+        for configuration in root.iterdir()
+        if configuration.is_dir()
+    }
+    return TrainedModels(manifest.dataset, folders, plan.recommended, selection)
+
+
+def choose(models: TrainedModels, configuration: str | None, fold_names: Sequence[str] = ()) -> Choice:
+    """What is asked for; without a configuration what the selection says, else the recommended one, if trained.
+
+    A configuration that is asked for has the postprocessing of the selection only if it was selected alone.
+    """
+    selection = models.selection
+    if configuration is None and selection is not None:
+        configurations, folds = selection.configurations, tuple(fold_names) or selection.folds
+    else:
+        if configuration is None:
+            configuration = models.recommended if models.recommended in models.folds else next(iter(models.folds))
+        configurations = (configuration,)
+        folds = tuple(fold_names) or tuple(models.folds.get(configuration, ()))
+    for name in configurations:
+        if name not in models.folds:
+            raise BadInput(f"{models.dataset}: {name} is not trained ({nearest_name(name, models.folds)}).")
+        for fold in folds:
+            if fold not in models.folds[name]:
+                raise BadInput(
+                    f"{models.dataset} {name}: {fold} is not trained ({nearest_name(fold, models.folds[name])})."
+                )
+    selected = selection is not None and selection.configurations == configurations
+    return Choice(configurations, folds, selection.postprocessing if selection and selected else Postprocessing())
+
+
+def export(workspace: Workspace, dataset: str, output: Path, configuration: str | None = None) -> list[str]:
+    """Write what ``predict`` needs to one file: of a configuration, else of the selection, else of all trained ones.
+
+    Returns the names of the members. The selection goes with it if all that it names does.
+    """
+    if not output.name.endswith(ENDING):
+        raise BadInput(f"{output}: give a name that ends with {ENDING}, such as {dataset}{ENDING}.")
+    models = workspace_models(workspace, dataset)
+    whole_choice = configuration is not None or models.selection is not None
+    names = choose(models, configuration).configurations if whole_choice else tuple(models.folds)
+    members: dict[str, Path | str] = {PLAN: read_or_make_plan(workspace, dataset).model_dump_json(indent=1) + "\n"}
+    for name in names:
+        selected = models.selection is not None and name in models.selection.configurations
+        folds = models.selection.folds if models.selection and selected else tuple(models.folds[name])
+        for fold in folds:
+            folder = workspace.model_folder(dataset, name, fold)
+            members |= {f"{name}/{fold}/{part}": folder / part for part in (PLAN, WEIGHTS)}
+    if models.selection is not None and set(models.selection.configurations) <= set(names):
+        members[SELECTION] = models.selection.model_dump_json(indent=1) + "\n"
+    write_archive(output, dataset, members)
+    return sorted(members)
