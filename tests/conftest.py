@@ -105,6 +105,26 @@ def tiny_plan(tiny_configuration: Configuration) -> Plan:
 
 
 @pytest.fixture(scope="session")
+def tiny_pair_plan(tiny_plan: Plan) -> Plan:
+    """The plan with a second configuration, ``2d`` on slices of 16 x 16."""
+    fullres = tiny_plan.configurations["3d_fullres"]
+    network = NetworkSpec(
+        name="plain_unet",
+        dimensions=2,
+        features_per_stage=(4, 8),
+        kernel_sizes=((3, 3),) * 2,
+        strides=((1, 1), (2, 2)),
+        blocks_per_stage=(1, 1),
+        blocks_per_decoder_stage=(1,),
+    )
+    changes = {"name": "2d", "spacing_mm": (0.9, 1.1), "patch_size": (16, 16), "batch_size": 8, "network": network}
+    slices = fullres.model_copy(
+        update={**changes, "augmentation": AugmentationSpec(rotation_degrees=30, dummy_2d=False, mirror_axes=(0, 1))}
+    )
+    return tiny_plan.model_copy(update={"configurations": {"2d": slices, "3d_fullres": fullres}})
+
+
+@pytest.fixture(scope="session")
 def tiny_cases(tmp_path_factory: pytest.TempPathFactory, tiny_bids: Path, tiny_plan: Plan) -> list[StoredCase]:
     """The subjects of ``tiny_bids``, prepared and stored."""
     folder = tmp_path_factory.mktemp("prepared")

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from autoseg.cli import data, models, nnunet, whole
+from autoseg.cli import data, delivery, models, nnunet, whole
 from autoseg.cli.terminal import choose_workspace, run_guarded
 
 app = typer.Typer(
@@ -40,6 +40,8 @@ VERBS: dict[str, Callable[..., Any]] = {
     "train": models.train,
     "predict": models.predict,
     "evaluate": models.evaluate,
+    "select": delivery.select,
+    "export": delivery.export,
     "run": whole.run,
     "demo": whole.demo,
     "import-nnunet": nnunet.import_nnunet,

@@ -127,6 +127,10 @@ class Workspace:
         """What ``select`` decided."""
         return self.root / "models" / dataset / "selection.json"
 
+    def ensemble_folder(self, dataset: str, members: str) -> Path:
+        """Held-out cases as a pair of configurations segments them."""
+        return self.root / "models" / dataset / "ensembles" / members
+
     def trained_configurations(self, dataset: str) -> dict[str, list[str]]:
         """Configuration -> folds that finished training."""
         found: dict[str, list[str]] = {}

@@ -101,16 +101,19 @@ def export(workspace: Workspace, dataset: str, output: Path, configuration: str 
     if not output.name.endswith(ENDING):
         raise BadInput(f"{output}: give a name that ends with {ENDING}, such as {dataset}{ENDING}.")
     models = workspace_models(workspace, dataset)
-    whole_choice = configuration is not None or models.selection is not None
-    names = choose(models, configuration).configurations if whole_choice else tuple(models.folds)
+    folds = {name: tuple(of_name) for name, of_name in models.folds.items()}
+    if configuration is not None or models.selection is not None:
+        chosen = choose(models, configuration)
+        folds = dict.fromkeys(chosen.configurations, chosen.folds)
     members: dict[str, Path | str] = {PLAN: read_or_make_plan(workspace, dataset).model_dump_json(indent=1) + "\n"}
-    for name in names:
-        selected = models.selection is not None and name in models.selection.configurations
-        folds = models.selection.folds if models.selection and selected else tuple(models.folds[name])
-        for fold in folds:
+    for name in folds:
+        for fold in folds[name]:
             folder = workspace.model_folder(dataset, name, fold)
             members |= {f"{name}/{fold}/{part}": folder / part for part in (PLAN, WEIGHTS)}
-    if models.selection is not None and set(models.selection.configurations) <= set(names):
-        members[SELECTION] = models.selection.model_dump_json(indent=1) + "\n"
+    selection = models.selection
+    if selection is not None and all(
+        set(selection.folds) <= set(folds.get(name, ())) for name in selection.configurations
+    ):
+        members[SELECTION] = selection.model_dump_json(indent=1) + "\n"
     write_archive(output, dataset, members)
     return sorted(members)
