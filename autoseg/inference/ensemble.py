@@ -91,26 +91,31 @@ def average_labels(
     traces: Sequence[SpatialTrace],
     groups: Sequence[Group],
     probabilities: npt.NDArray[np.uint16] | None = None,
+    region_order: Sequence[int] = (),
 ) -> list[Labels]:
     """Label maps ``(X, Y, Z)`` as stored, one for each of ``groups``: members whose probabilities are averaged.
 
     ``logits`` are ``(K, *resampled_shape)`` of its trace for each member. The first group's means are written to
-    ``probabilities`` ``(K, *box)`` where that is given. A tie goes to the lowest class.
+    ``probabilities`` ``(K, *box)`` where that is given. The largest wins, a tie goes to the lowest class; with
+    regions, each more probable than one half is painted over those before it with its value of ``region_order``.
     """
     shape = box_shape(traces[0].box)
     if any(trace.box != traces[0].box for trace in traces):
         raise ValueError("the members crop the case differently")
     separate = [separate_axis(trace.resampled_spacing_mm, trace.spacing_mm) for trace in traces]
     num_classes = len(logits[0])
-    labels = [np.empty(shape, np.uint8 if num_classes <= 256 else np.uint16) for _ in groups]
+    dtype = np.uint8 if max((num_classes - 1, *region_order)) <= 255 else np.uint16
+    labels = [np.empty(shape, dtype) for _ in groups]
+    nonlinearity = sigmoid if region_order else softmax
 
     def average(planes: slice) -> None:
         members = [
-            softmax(resample_logits_slab(one, shape, planes, axis)) for one, axis in zip(logits, separate, strict=True)
+            nonlinearity(resample_logits_slab(one, shape, planes, axis))
+            for one, axis in zip(logits, separate, strict=True)
         ]
         for number, (group, target) in enumerate(zip(groups, labels, strict=True)):
             total = sum((members[member] for member in group[1:]), start=members[group[0]])
-            target[planes] = total.argmax(axis=0)
+            target[planes] = painted(total, len(group) / 2, region_order) if region_order else total.argmax(axis=0)
             if number == 0 and probabilities is not None:
                 probabilities[:, planes] = np.rint(total * np.float32(PROBABILITY_ONE / len(group)))
 
@@ -125,3 +130,21 @@ def softmax(logits: Logits) -> Logits:
     np.exp(exponential, out=exponential)
     exponential /= exponential.sum(axis=0)
     return exponential
+
+
+def sigmoid(logits: Logits) -> Logits:
+    """The probability of each region on its own; ``logits`` are not changed."""
+    # By tanh, which does not overflow.
+    half: Logits = logits * np.float32(0.5)
+    np.tanh(half, out=half)
+    half += 1
+    half *= np.float32(0.5)
+    return half
+
+
+def painted(values: Logits, threshold: float, region_order: Sequence[int]) -> npt.NDArray[np.uint16]:
+    """``(K, *shape)`` -> where a region exceeds ``threshold`` its value, later regions over earlier ones; else 0."""
+    result = np.zeros(values.shape[1:], np.uint16)
+    for region, value in zip(values, region_order, strict=True):
+        result[region > threshold] = value
+    return result

@@ -5,6 +5,7 @@ import shutil
 
 import nibabel
 import numpy as np
+import pytest
 
 
 def test_hippocampus_from_two_sites_to_a_third(autoseg, capsys, real_data, tmp_path):
@@ -51,6 +52,48 @@ def test_hippocampus_from_two_sites_to_a_third(autoseg, capsys, real_data, tmp_p
     summary = json.loads(capsys.readouterr().out)
     assert set(summary["domains"]) == {"hippocampus-c"}
     assert len(summary["cases"]) == 2
+
+
+@pytest.mark.slow
+def test_the_best_of_two_configurations_goes_to_another_machine(autoseg, capsys, real_data, tmp_path):
+    """Two folds of a few cases each; the networks learn enough to be compared."""
+    sites = [real_data / "hippocampus-a", real_data / "hippocampus-b"]
+    assert autoseg("convert-bids", *sites, "--dataset", "Hippocampus", "--json") == 0
+    assert autoseg("plan", "Hippocampus", "--json") == 0
+    dataset = tmp_path / "workspace/datasets/Hippocampus"
+    plan = json.loads((dataset / "plan.json").read_text())
+    for name, batch in (("2d", 8), ("3d_fullres", 2)):
+        configuration = plan["configurations"][name]
+        configuration["batch_size"] = batch
+        configuration["network"]["features_per_stage"] = [
+            width // 4 for width in configuration["network"]["features_per_stage"]
+        ]
+        configuration["training"] |= {"steps_per_epoch": 30, "initial_learning_rate": 0.1, "momentum": 0.9}
+    (dataset / "plan.json").write_text(json.dumps(plan))
+    names = sorted(path.name.removesuffix(".nii.gz") for path in (dataset / "labelsTr").iterdir())[::4]
+    splits = [{"train": names[8:], "val": names[:8]}, {"train": names[:-8], "val": names[-8:]}]
+    (dataset / "splits.json").write_text(json.dumps(splits))
+    for name in ("2d", "3d_fullres"):
+        assert autoseg("train", "Hippocampus", name, "cv", "--epochs", "2", "--device", "cpu") == 0
+    capsys.readouterr()
+    assert autoseg("select", "Hippocampus", "--device", "cpu", "--json") == 0
+    selection = json.loads(capsys.readouterr().out)
+    scores = {" + ".join(one["configurations"]): one["mean_dice"] for one in selection["candidates"]}
+    assert list(scores) == ["2d", "3d_fullres", "2d + 3d_fullres"]
+    assert min(scores.values()) > 0.3
+    assert scores[" + ".join(selection["configurations"])] == max(scores.values())
+    assert selection["mean_dice"] >= max(scores.values())
+
+    file = tmp_path / "Hippocampus.autoseg.zip"
+    assert autoseg("export", "Hippocampus", "-o", file) == 0
+    shutil.rmtree(tmp_path / "workspace")
+    predict = ("predict", real_data / "hippocampus-c", "-o", tmp_path / "out", "--model", file, "--device", "cpu")
+    assert autoseg(*predict) == 0
+    capsys.readouterr()
+    assert autoseg("evaluate", tmp_path / "out", real_data / "hippocampus-c", "--json") == 0
+    summary = json.loads(capsys.readouterr().out)
+    assert len(summary["cases"]) == 12
+    assert summary["mean"]["dice"] > 0.3
 
 
 def test_anisotropic_spinal_cord_is_planned_in_2d(autoseg, capsys, real_data):

@@ -6,7 +6,7 @@ from skimage.transform import resize
 
 from autoseg.core.case import Image
 from autoseg.core.errors import BadInput
-from autoseg.inference.ensemble import PROBABILITY_ONE, Ensemble, average_labels, softmax
+from autoseg.inference.ensemble import PROBABILITY_ONE, Ensemble, average_labels, sigmoid, softmax
 from autoseg.inference.predictor import load_predictor
 from autoseg.preprocessing import prepare
 from tests.inference.test_predictor import save_fold
@@ -95,6 +95,34 @@ def test_softmax_neither_overflows_nor_changes_its_input():
     before = logits.copy()
     np.testing.assert_allclose(softmax(logits), [[1 / (1 + np.exp(-1)), 0], [1 / (1 + np.exp(1)), 1]], atol=1e-6)
     np.testing.assert_array_equal(logits, before)
+
+
+def test_regions_are_painted_in_their_order_where_their_mean_exceeds_one_half(ensemble, image):
+    cases = ensemble.prepare("case", image)
+    trace = cases[0].trace
+    shape = tuple(stop - start for start, stop in trace.box)
+    rng = np.random.default_rng(0)
+    logits = [rng.normal(size=(3, *case.trace.resampled_shape)).astype(np.float32) for case in cases]
+    order = (1, 300, 2)
+    kept = np.empty((3, *shape), np.uint16)
+    both, second = average_labels(logits, [case.trace for case in cases], ((0, 1), (1,)), kept, order)
+    resampled = [np.stack([resize(one.astype(np.float64), shape, order=1, mode="edge") for one in of]) for of in logits]
+    single = [1 / (1 + np.exp(-one)) for one in resampled]
+    mean = np.mean(single, axis=0)
+    np.testing.assert_allclose(kept / PROBABILITY_ONE, mean, atol=2e-5)
+    for labels, probability in ((both, mean), (second, single[1])):
+        expected = np.zeros(shape, np.uint16)
+        for region, value in zip(probability, order, strict=True):
+            expected[region > 0.5] = value
+        clear = (np.abs(probability - 0.5) > 1e-5).all(axis=0)
+        assert clear.mean() > 0.99
+        box = tuple(slice(start, stop) for start, stop in trace.box)
+        np.testing.assert_array_equal(trace.reorientation.apply(labels)[box][clear], expected[clear])
+        assert set(np.unique(labels)) == {0, 1, 2, 300}
+
+
+def test_sigmoid_does_not_overflow():
+    np.testing.assert_allclose(sigmoid(np.array([-1e4, -2, 0, 2, 1e4], np.float32)), [0, 0.1192029, 0.5, 0.8807971, 1])
 
 
 def test_models_of_other_labels_are_not_averaged(tmp_path, tiny_plan):
