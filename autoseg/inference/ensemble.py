@@ -80,7 +80,9 @@ class Ensemble:
         logits = self.logits(cases)
         kept = np.empty((len(logits[0]), *box_shape(trace.box)), np.uint16)
         (labels,) = average_labels(logits, [case.trace for case in cases], (tuple(range(len(logits))),), kept)
-        probabilities = np.stack([prepare.undo_labels(one, trace) for one in kept])
+        probabilities = np.empty((len(kept), *labels.shape), np.uint16)
+        for target, one in zip(probabilities, kept, strict=True):
+            target[...] = prepare.undo_labels(one, trace)
         inside = prepare.undo_labels(np.ones(box_shape(trace.box), bool), trace)
         probabilities[0][~inside] = PROBABILITY_ONE
         return labels, probabilities

@@ -111,6 +111,11 @@ def load_predictor(
     """
     device = choose_device(device)
     plans = [read_plan((folder / "plan.json").read_text(encoding="utf-8"), str(folder)) for folder in folders]
+    for folder, plan in zip(folders, plans, strict=True):
+        if configuration_name not in plan.configurations:
+            raise BadInput(
+                f"{folder}: its plan has no configuration {configuration_name}; restore or retrain the fold."
+            )
     first = plans[0].configurations[configuration_name]
     copies = len(mirror_combinations(first.augmentation.mirror_axes)) if mirror and not first.whole_case else 1
     chosen = choose_engine(engine, device, num_cases * copies * prod(first.median_shape_voxels))

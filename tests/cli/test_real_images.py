@@ -68,13 +68,14 @@ def test_the_best_of_two_configurations_goes_to_another_machine(autoseg, capsys,
         configuration["network"]["features_per_stage"] = [
             width // 4 for width in configuration["network"]["features_per_stage"]
         ]
-        configuration["training"] |= {"steps_per_epoch": 30, "initial_learning_rate": 0.1, "momentum": 0.9}
+        spec = {"steps_per_epoch": 40, "validation_steps": 2, "initial_learning_rate": 0.1, "momentum": 0.9}
+        configuration["training"] |= spec
     (dataset / "plan.json").write_text(json.dumps(plan))
-    names = sorted(path.name.removesuffix(".nii.gz") for path in (dataset / "labelsTr").iterdir())[::4]
-    splits = [{"train": names[8:], "val": names[:8]}, {"train": names[:-8], "val": names[-8:]}]
+    names = sorted(path.name.removesuffix(".nii.gz") for path in (dataset / "labelsTr").iterdir())[::7]
+    splits = [{"train": names[5:], "val": names[:5]}, {"train": names[:-5], "val": names[-5:]}]
     (dataset / "splits.json").write_text(json.dumps(splits))
     for name in ("2d", "3d_fullres"):
-        assert autoseg("train", "Hippocampus", name, "cv", "--epochs", "2", "--device", "cpu") == 0
+        assert autoseg("train", "Hippocampus", name, "cv", "--epochs", "1", "--device", "cpu") == 0
     capsys.readouterr()
     assert autoseg("select", "Hippocampus", "--device", "cpu", "--json") == 0
     selection = json.loads(capsys.readouterr().out)

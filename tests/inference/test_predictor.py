@@ -70,6 +70,11 @@ def test_folds_prepared_differently_are_not_mixed(tmp_path, tiny_plan):
         load_predictor(folders, "3d_fullres", "cpu")
 
 
+def test_a_plan_of_another_configuration_is_a_sentence(tmp_path, tiny_plan):
+    with pytest.raises(BadInput, match="fold0: its plan has no configuration 2d"):
+        load_predictor([save_fold(tmp_path / "fold0", tiny_plan)], "2d", "cpu")
+
+
 def test_labels_without_resampling_are_those_of_the_logits(tmp_path, tiny_plan, image):
     """They are decided slab by slab, without the logits of the whole image."""
     predictor = load_predictor([save_fold(tmp_path / "fold0", tiny_plan)], "3d_fullres", "cpu")
