@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pydantic import Field, ValidationError
 
+from autoseg.core.document import Frozen
 from autoseg.core.errors import BadInput
-from autoseg.core.fingerprint import Frozen
 
 SCHEMA_VERSION = 1
 

@@ -17,8 +17,10 @@ import numpy.typing as npt
 from autoseg.core.case import Case, Image, SpatialTrace
 from autoseg.core.errors import BadInput
 from autoseg.core.geometry import box_shape
+from autoseg.core.labels import Labels
 from autoseg.core.plan import Plan
-from autoseg.inference.predictor import WAITING_LOGITS_BYTES, Labels, Predictor
+from autoseg.inference.predictor import WAITING_LOGITS_BYTES, Predictor
+from autoseg.inference.predictor import Labels as LabelMap
 from autoseg.preprocessing import prepare
 from autoseg.preprocessing.resample import separate_axis
 from autoseg.preprocessing.resample_slabs import resample_logits_slab, slabs
@@ -62,68 +64,69 @@ class Ensemble:
         """The logits of each member, ``(K, *resampled_shape)`` each."""
         return [member.logits(case.image) for member, case in zip(self.members, cases, strict=True)]
 
-    def segment(self, cases: Sequence[Case]) -> Callable[[], Labels]:
+    def segment(self, cases: Sequence[Case]) -> Callable[[], LabelMap]:
         """As ``Predictor.segment``: run the networks; what is returned gives the labels on the stored grid, once."""
         logits, traces = self.logits(cases), [case.trace for case in cases]
-        average = partial(average_labels, logits, traces, (tuple(range(len(logits))),))
+        average = partial(average_labels, logits, traces, self.plan.labels, (tuple(range(len(logits))),))
         if sum(one.nbytes for one in logits) > WAITING_LOGITS_BYTES:
             finished = average()
             return lambda: finished[0]
         return lambda: average()[0]
 
-    def segment_with_probabilities(self, cases: Sequence[Case]) -> tuple[Labels, npt.NDArray[np.uint16]]:
+    def segment_with_probabilities(self, cases: Sequence[Case]) -> tuple[LabelMap, npt.NDArray[np.uint16]]:
         """Labels ``(X, Y, Z)`` and probabilities ``(K, X, Y, Z)`` in units of 1 / ``PROBABILITY_ONE``, as stored.
 
-        Outside the crop the background is certain.
+        Outside the crop the background is certain, and no region is there.
         """
         trace = cases[0].trace
         logits = self.logits(cases)
         kept = np.empty((len(logits[0]), *box_shape(trace.box)), np.uint16)
-        (labels,) = average_labels(logits, [case.trace for case in cases], (tuple(range(len(logits))),), kept)
+        group = tuple(range(len(logits)))
+        (labels,) = average_labels(logits, [case.trace for case in cases], self.plan.labels, (group,), kept)
         probabilities = np.empty((len(kept), *labels.shape), np.uint16)
         for target, one in zip(probabilities, kept, strict=True):
-            target[...] = prepare.undo_labels(one, trace)
-        inside = prepare.undo_labels(np.ones(box_shape(trace.box), bool), trace)
-        probabilities[0][~inside] = PROBABILITY_ONE
+            target[...] = prepare.undo_box(one, trace)
+        if not self.plan.labels.has_regions:
+            probabilities[0][~prepare.undo_box(np.ones(box_shape(trace.box), bool), trace)] = PROBABILITY_ONE
         return labels, probabilities
 
 
 def average_labels(
     logits: Sequence[Logits],
     traces: Sequence[SpatialTrace],
+    labels: Labels,
     groups: Sequence[Group],
     probabilities: npt.NDArray[np.uint16] | None = None,
-    region_order: Sequence[int] = (),
-) -> list[Labels]:
-    """Label maps ``(X, Y, Z)`` as stored, one for each of ``groups``: members whose probabilities are averaged.
+) -> list[LabelMap]:
+    """Values ``(X, Y, Z)`` as stored, a map for each of ``groups``: members whose probabilities are averaged.
 
     ``logits`` are ``(K, *resampled_shape)`` of its trace for each member. The first group's means are written to
     ``probabilities`` ``(K, *box)`` where that is given. The largest wins, a tie goes to the lowest class; with
-    regions, each more probable than one half is painted over those before it with its value of ``region_order``.
+    regions, each more probable than one half is painted over those before it.
     """
     shape = box_shape(traces[0].box)
     if any(trace.box != traces[0].box for trace in traces):
         raise ValueError("the members crop the case differently")
     separate = [separate_axis(trace.resampled_spacing_mm, trace.spacing_mm) for trace in traces]
-    num_classes = len(logits[0])
-    dtype = np.uint8 if max((num_classes - 1, *region_order)) <= 255 else np.uint16
-    labels = [np.empty(shape, dtype) for _ in groups]
-    nonlinearity = sigmoid if region_order else softmax
+    written = labels.written_indices
+    kind = np.uint8 if len(labels.stored_values) <= 256 else np.uint16
+    indices = [np.empty(shape, kind) for _ in groups]
+    nonlinearity = sigmoid if written else softmax
 
     def average(planes: slice) -> None:
         members = [
             nonlinearity(resample_logits_slab(one, shape, planes, axis))
             for one, axis in zip(logits, separate, strict=True)
         ]
-        for number, (group, target) in enumerate(zip(groups, labels, strict=True)):
+        for number, (group, target) in enumerate(zip(groups, indices, strict=True)):
             total = sum((members[member] for member in group[1:]), start=members[group[0]])
-            target[planes] = painted(total, len(group) / 2, region_order) if region_order else total.argmax(axis=0)
+            target[planes] = painted(total, len(group) / 2, written) if written else total.argmax(axis=0)
             if number == 0 and probabilities is not None:
                 probabilities[:, planes] = np.rint(total * np.float32(PROBABILITY_ONE / len(group)))
 
-    for _ in map_threads(average, slabs(shape, num_classes)):
+    for _ in map_threads(average, slabs(shape, len(logits[0]))):
         pass
-    return [prepare.undo_labels(one, traces[0]) for one in labels]
+    return [prepare.undo_labels(one, traces[0], labels) for one in indices]
 
 
 def softmax(logits: Logits) -> Logits:
@@ -144,9 +147,9 @@ def sigmoid(logits: Logits) -> Logits:
     return half
 
 
-def painted(values: Logits, threshold: float, region_order: Sequence[int]) -> npt.NDArray[np.uint16]:
-    """``(K, *shape)`` -> where a region exceeds ``threshold`` its value, later regions over earlier ones; else 0."""
+def painted(values: Logits, threshold: float, written: Sequence[int]) -> npt.NDArray[np.uint16]:
+    """``(K, *shape)`` -> where a region exceeds ``threshold`` its index, later regions over earlier ones; else 0."""
     result = np.zeros(values.shape[1:], np.uint16)
-    for region, value in zip(values, region_order, strict=True):
-        result[region > threshold] = value
+    for region, index in zip(values, written, strict=True):
+        result[region > threshold] = index
     return result

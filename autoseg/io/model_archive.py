@@ -17,8 +17,8 @@ from typing import IO, Literal
 
 from pydantic import ValidationError
 
+from autoseg.core.document import Frozen
 from autoseg.core.errors import BadInput
-from autoseg.core.fingerprint import Frozen
 from autoseg.io.workspace import atomic
 
 ENDING = ".autoseg.zip"

@@ -23,7 +23,8 @@ from autoseg.runtime.progress import counted, progress, say
 
 if TYPE_CHECKING:
     from autoseg.inference.ensemble import Ensemble
-    from autoseg.inference.predictor import Labels, Predictor
+    from autoseg.inference.predictor import Labels as LabelMap
+    from autoseg.inference.predictor import Predictor
 
 PROBABILITIES_FOLDER = "probabilities"
 UNCHANGED = Postprocessing()
@@ -39,7 +40,7 @@ class Segmenter(Protocol):
     def prepare(self, name: str, image: Image) -> Any:
         """What the networks see of ``image``."""
 
-    def segment(self, case: Any) -> Callable[[], Labels]:
+    def segment(self, case: Any) -> Callable[[], LabelMap]:
         """Run the networks; what is returned gives the labels, once."""
 
 
@@ -85,13 +86,13 @@ def predict_cases(
         except BadInput as error:
             return case, error
 
-    def segmented() -> Iterator[tuple[CaseFiles, Callable[[], Labels] | BadInput]]:
+    def segmented() -> Iterator[tuple[CaseFiles, Callable[[], LabelMap] | BadInput]]:
         for case, ready in map_threads(prepared, todo, workers=1):
             failed = isinstance(ready, BadInput)
             yield case, ready if failed else segment(predictor, ready, case, probabilities_file(case))
             del ready
 
-    def write(found: tuple[CaseFiles, Callable[[], Labels] | BadInput]) -> tuple[CaseFiles, Path | BadInput]:
+    def write(found: tuple[CaseFiles, Callable[[], LabelMap] | BadInput]) -> tuple[CaseFiles, Path | BadInput]:
         case, labels = found
         path = output / output_name(case)
         try:
@@ -124,7 +125,7 @@ def write_label_table(output: Path, labels: Labels) -> None:
 
 def segment(
     predictor: Segmenter, prepared: Any, case: CaseFiles, probabilities_file: Path | None
-) -> Callable[[], Labels]:
+) -> Callable[[], LabelMap]:
     """What gives the labels, and writes the probabilities where that is asked for."""
     if probabilities_file is None:
         return predictor.segment(prepared)
@@ -132,7 +133,7 @@ def segment(
 
     labels, probabilities = cast("Ensemble", predictor).segment_with_probabilities(prepared)
 
-    def write_then_give() -> Labels:
+    def write_then_give() -> LabelMap:
         write_probabilities(probabilities_file, probabilities, PROBABILITY_ONE, case.channels[0])
         return labels
 
@@ -176,7 +177,7 @@ def predict(
     predictor = load(models, chosen, options, len(cases))
     say(f"{models.dataset} {chosen.title} on {predictor.describe()}")
     for values in chosen.postprocessing.keep_largest:
-        say(f"then only the largest component of {label_names(predictor.plan, values)}")
+        say(f"then only the largest component of {label_names(predictor.plan.labels, values)}")
     refuse_to_write_over(cases, output)
     probabilities = output / PROBABILITIES_FOLDER if options.save_probabilities else None
     predicted = predict_cases(
@@ -210,6 +211,6 @@ def load(models: TrainedModels, chosen: Choice, options: PredictionOptions, num_
     return members[0] if len(members) == 1 and not options.save_probabilities else Ensemble(members)
 
 
-def label_names(plan: Plan, values: Sequence[int]) -> str:
-    """Such as ``liver and tumour``."""
-    return " and ".join(name for name, value in plan.labels.items() if value in values)
+def label_names(labels: Labels, values: Sequence[int]) -> str:
+    """Such as ``liver and tumour``: what is predicted with one of ``values``."""
+    return " and ".join(name for value, name in labels.written_names.items() if value in values)

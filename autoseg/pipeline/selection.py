@@ -13,7 +13,7 @@ from autoseg.core.case import Case, CaseFiles
 from autoseg.core.errors import BadInput
 from autoseg.core.plan import Plan
 from autoseg.core.selection import Candidate, Selection, Step
-from autoseg.evaluation.selection import ComponentTable, Structures, best, component_table, decide_postprocessing, rate
+from autoseg.evaluation.selection import ComponentTable, best, component_table, decide_postprocessing, rate
 from autoseg.io import images
 from autoseg.io.workspace import RawDataset, Workspace, write_json, write_text
 from autoseg.pipeline.evaluation import Pair, read_both
@@ -60,12 +60,12 @@ def select(
     pairs: list[tuple[str, ...]] = list(combinations(validated.folders, 2)) if ensembles else []
     pair_folders = {pair: workspace.ensemble_folder(name, "+".join(pair)) for pair in pairs}
     predict_pairs(validated, pair_folders, device)
-    structures: Structures = {label: (value,) for label, value in dataset.labels.items() if value}
+    structures = dataset.labels.foreground
     candidates: list[Candidate] = []
     tables: list[ComponentTable] = []
     with progress(f"compare {counted(len(names) + len(pairs), 'candidate')}") as shown:
         for done, members in enumerate([*names, *pairs], start=1):
-            found = list(component_tables(validated, members, pair_folders.get(members), structures))
+            found = list(component_tables(validated, members, pair_folders.get(members)))
             candidates.append(rate(members, found, structures))
             if best(candidates) == len(candidates) - 1:
                 tables = found
@@ -133,18 +133,17 @@ def missing(dataset: RawDataset, folders: Mapping[str, Path], folds: Mapping[str
 
 
 def component_tables(
-    validated: CrossValidation, members: Sequence[str], pair_folder: Path | None, structures: Structures
+    validated: CrossValidation, members: Sequence[str], pair_folder: Path | None
 ) -> Iterator[ComponentTable]:
     """The table of every held-out case, as one configuration or a pair (in ``pair_folder``) segmented it."""
     labels = validated.dataset.labels
-    values = [value for value in labels.values() if value]
 
     def table(found: tuple[str, CaseFiles]) -> ComponentTable:
         fold, case = found
         folder = pair_folder or validated.folders[members[0]][fold] / "validation"
         prediction = folder / (case.name + validated.dataset.file_ending)
         one, other, _ = read_both(Pair(case.name, case.domain, prediction, require_labels(case)), labels)
-        return component_table(one, other, values)
+        return component_table(one, other, labels.stored_values[1:], labels.ignore)
 
     return map_threads(table, [(fold, case) for fold, cases in validated.folds.items() for case in cases])
 
@@ -195,7 +194,7 @@ def predict_fold(
         return case, ensemble.prepare(case.name, images.read_channels(case.channels))
 
     for case, ready in map_threads(prepared, cases, workers=1):
-        maps = average_labels(ensemble.logits(ready), [one.trace for one in ready], groups)
+        maps = average_labels(ensemble.logits(ready), [one.trace for one in ready], ensemble.plan.labels, groups)
         for folder, labels in zip(pair_folders.values(), maps, strict=True):
             images.write_labels(folder / (case.name + validated.dataset.file_ending), labels, like=case.channels[0])
         yield case.name

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -26,6 +26,8 @@ from autoseg.preprocessing.resample import (
     resample_logits_to_labels,
     separate_axis,
 )
+
+Voxel = TypeVar("Voxel", bound=np.generic)
 
 PREPARATION_VERSION = 1  # raise it when apply gives other arrays for the same input
 
@@ -93,7 +95,11 @@ def undo(logits: npt.NDArray[np.float32], trace: SpatialTrace, labels: Labels) -
 
 def undo_labels(indices: npt.NDArray[np.integer], trace: SpatialTrace, labels: Labels) -> npt.NDArray[np.integer]:
     """The part of ``undo`` that follows resampling: indices in the box -> values ``(X, Y, Z)`` as stored."""
-    cropped = labels.decode(indices)
+    return undo_box(labels.decode(indices), trace)
+
+
+def undo_box(cropped: npt.NDArray[Voxel], trace: SpatialTrace) -> npt.NDArray[Voxel]:
+    """Any values in the box, 0 around it, reoriented: ``(X, Y, Z)`` as stored."""
     whole = np.zeros(tuple(trace.stored_shape[axis] for axis in trace.reorientation.axes), cropped.dtype)
     whole[box_slices(trace.box)] = cropped
     return np.ascontiguousarray(trace.reorientation.undo(whole))

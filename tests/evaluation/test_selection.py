@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
+from autoseg.core.labels import Labels
 from autoseg.core.selection import Candidate
 from autoseg.evaluation.evaluate import CaseResult, summarize
 from autoseg.evaluation.metrics import case_metrics
@@ -17,7 +18,6 @@ from autoseg.evaluation.selection import (
 )
 from autoseg.inference.postprocess import keep_largest
 
-LABELS = {"background": 0, "front": 1, "back": 2, "rare": 7}
 STRUCTURES = {"front": (1,), "back": (2,), "rare": (7,)}
 REGIONS = {"inner": (7,), "whole": (1, 2, 7), "middle": (2, 7)}  # the small one first: it cuts the others apart
 VALUES = (1, 2, 7)
@@ -89,11 +89,19 @@ def tables_of(pairs, ignore=None):
     return [component_table(*pair, VALUES, ignore) for pair in pairs]
 
 
-def test_the_mean_dice_is_that_of_an_evaluation_to_the_last_digit():
-    pairs = cases()
-    candidate = rate(("2d",), tables_of(pairs), STRUCTURES)
+@pytest.mark.parametrize("ignore", [None, 8])
+@pytest.mark.parametrize("structures", [STRUCTURES, REGIONS], ids=["labels", "regions"])
+def test_the_mean_dice_is_that_of_an_evaluation_to_the_last_digit(structures, ignore):
+    pairs = [(prediction, np.where(reference == 4, 8, reference)) for prediction, reference in cases()]
+    if structures is STRUCTURES:
+        labels = Labels(values={"background": 0, "front": 1, "back": 2, "rare": 7} | ({"ignore": 8} if ignore else {}))
+    else:
+        values = {"background": 0, **REGIONS} | ({"ignore": 8} if ignore else {})
+        labels = Labels(values=values, region_order=(7, 1, 2))
+    assert labels.foreground == structures
+    candidate = rate(("2d",), tables_of(pairs, ignore), structures)
     results = [
-        CaseResult(str(number), "", case_metrics(*pair, (1.0, 1.0, 1.0), LABELS, surface=False))
+        CaseResult(str(number), "", case_metrics(*pair, (1.0, 1.0, 1.0), labels, surface=False))
         for number, pair in enumerate(pairs)
     ]
     summary = summarize(results)

@@ -1,11 +1,14 @@
 """Averaging probabilities, against float64 on whole arrays."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from skimage.transform import resize
 
 from autoseg.core.case import Image
 from autoseg.core.errors import BadInput
+from autoseg.core.labels import Labels
 from autoseg.inference.ensemble import PROBABILITY_ONE, Ensemble, average_labels, sigmoid, softmax
 from autoseg.inference.predictor import load_predictor
 from autoseg.preprocessing import prepare
@@ -83,10 +86,11 @@ def test_one_member_gives_the_labels_of_its_predictor(ensemble, image):
 def test_groups_share_the_members(ensemble, image):
     cases = ensemble.prepare("case", image)
     logits, traces = ensemble.logits(cases), [case.trace for case in cases]
-    both, first, second = average_labels(logits, traces, ((0, 1), (0,), (1,)))
+    labels = ensemble.plan.labels
+    both, first, second = average_labels(logits, traces, labels, ((0, 1), (0,), (1,)))
     np.testing.assert_array_equal(both, ensemble.segment(cases)())
-    for labels, one, trace in zip((first, second), logits, traces, strict=True):
-        np.testing.assert_array_equal(labels, prepare.undo(one, trace))
+    for found, one, trace in zip((first, second), logits, traces, strict=True):
+        np.testing.assert_array_equal(found, prepare.undo(one, trace, labels))
     assert (first != second).any()
 
 
@@ -104,8 +108,9 @@ def test_regions_are_painted_in_their_order_where_their_mean_exceeds_one_half(en
     rng = np.random.default_rng(0)
     logits = [rng.normal(size=(3, *case.trace.resampled_shape)).astype(np.float32) for case in cases]
     order = (1, 300, 2)
+    regions = Labels(values={"background": 0, "a": (1, 2, 300), "b": (2, 300), "c": (2,)}, region_order=order)
     kept = np.empty((3, *shape), np.uint16)
-    both, second = average_labels(logits, [case.trace for case in cases], ((0, 1), (1,)), kept, order)
+    both, second = average_labels(logits, [case.trace for case in cases], regions, ((0, 1), (1,)), kept)
     resampled = [np.stack([resize(one.astype(np.float64), shape, order=1, mode="edge") for one in of]) for of in logits]
     single = [1 / (1 + np.exp(-one)) for one in resampled]
     mean = np.mean(single, axis=0)
@@ -121,12 +126,26 @@ def test_regions_are_painted_in_their_order_where_their_mean_exceeds_one_half(en
         assert set(np.unique(labels)) == {0, 1, 2, 300}
 
 
+def test_values_with_gaps_are_restored_and_regions_are_nowhere_outside_the_crop(ensemble, image):
+    cases = ensemble.prepare("case", image)
+    plain = ensemble.segment(cases)()
+    gaps = Labels(values={"background": 0, "shell": 5, "core": 1000})
+    regions = Labels(values={"background": 0, "a": (5, 7, 1000), "b": (7,), "c": (1000,)}, region_order=(5, 7, 1000))
+    for labels in (gaps, regions):
+        members = [replace(one, plan=one.plan.model_copy(update={"labels": labels})) for one in ensemble.members]
+        found, probabilities = Ensemble(members).segment_with_probabilities(cases)
+        if labels is gaps:
+            np.testing.assert_array_equal(found, np.array([0, 5, 1000])[plain])
+        outside = probabilities[:, 0, 0, 0]
+        assert outside.tolist() == ([PROBABILITY_ONE, 0, 0] if labels is gaps else [0, 0, 0])
+
+
 def test_sigmoid_does_not_overflow():
     np.testing.assert_allclose(sigmoid(np.array([-1e4, -2, 0, 2, 1e4], np.float32)), [0, 0.1192029, 0.5, 0.8807971, 1])
 
 
 def test_models_of_other_labels_are_not_averaged(tmp_path, tiny_plan):
-    other = tiny_plan.model_copy(update={"labels": {"background": 0, "core": 1, "shell": 2}})
+    other = tiny_plan.model_copy(update={"labels": Labels(values={"background": 0, "core": 1, "shell": 2})})
     folders = [save_fold(tmp_path / "a", tiny_plan), save_fold(tmp_path / "b", other)]
     with pytest.raises(BadInput, match="other channels, labels or axes"):
         Ensemble([load_predictor([folder], "3d_fullres", "cpu") for folder in folders])
