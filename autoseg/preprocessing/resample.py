@@ -88,12 +88,10 @@ def resample_labels(
     nearest voxel's label if that is among the tied, else to the smallest. Only the labels of the up to
     eight voxels around a point can win, so the cost does not depend on the number of labels.
     """
-    shape_out = tuple(int(size) for size in shape_out)
-    if labels.shape == shape_out:
+    shape_in, shape_out = labels.shape, tuple(int(size) for size in shape_out)
+    if shape_in == shape_out:
         return labels.copy()
-    taps = [
-        taps_of(n, m, axis == separate_axis) for axis, (n, m) in enumerate(zip(labels.shape, shape_out, strict=True))
-    ]
+    taps = [taps_of(n, m, axis == separate_axis) for axis, (n, m) in enumerate(zip(shape_in, shape_out, strict=True))]
     nearest = [_nearest(n, m) for n, m in zip(labels.shape, shape_out, strict=True)]
     result = _first_tap(labels, taps)
     flat = np.ascontiguousarray(labels).reshape(-1)
