@@ -139,16 +139,18 @@ def preprocess(
     Example: autoseg preprocess Cord 2d 3d_fullres
     """
     from autoseg.io.workspace import Workspace
+    from autoseg.pipeline.cascade import available_label_maps
     from autoseg.pipeline.preparation import prepare_cases, read_or_make_plan, require_configuration
 
     workspace = Workspace(workspace_root())
     made = read_or_make_plan(workspace, dataset)
     chosen = [require_configuration(made, name) for name in configurations or made.configurations]
-    cases = workspace.read_dataset(dataset).cases
-    prepare_cases(workspace, made, chosen, cases)
-    folders = {c.name: str(workspace.preprocessed_folder(dataset, c.name)) for c in chosen}
+    raw = workspace.read_dataset(dataset)
+    previous = available_label_maps(workspace, raw, chosen, required=configurations is not None)
+    prepare_cases(workspace, made, [one for one in chosen if one.name in previous], raw.cases, previous)
+    folders = {name: str(workspace.preprocessed_folder(dataset, name)) for name in previous}
     if as_json:
-        print_json({"dataset": dataset, "num_cases": len(cases), "folders": folders})
+        print_json({"dataset": dataset, "num_cases": len(raw.cases), "folders": folders})
     else:
         for name, folder in folders.items():
-            print(f"{name}: {len(cases)} cases in {folder}")
+            print(f"{name}: {len(raw.cases)} cases in {folder}")

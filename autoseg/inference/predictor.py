@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from importlib.resources.abc import Traversable
 from math import prod
@@ -21,6 +21,7 @@ from autoseg.inference.lanes import Lanes, choose_lanes
 from autoseg.inference.sliding_window import mirror_combinations, sliding_window_logits, sliding_window_slabs
 from autoseg.networks import build, model_file
 from autoseg.preprocessing import prepare
+from autoseg.preprocessing.previous_stage import num_input_channels, one_hot_channels
 from autoseg.preprocessing.resample import resample_logits_to_labels
 from autoseg.runtime.devices import Execution, choose_device, native_precisions
 
@@ -28,11 +29,15 @@ from autoseg.runtime.devices import Execution, choose_device, native_precisions
 WAITING_LOGITS_BYTES = 2**27
 
 Labels = npt.NDArray[np.integer]
+PreviousStage = Callable[[str, Image], Labels]  # name and image of a case -> its label map, as stored
 
 
 @dataclass(frozen=True)
 class Predictor:
-    """The networks of one or more folds, ready on a device; they share one preparation."""
+    """The networks of one or more folds, ready on a device; they share one preparation.
+
+    In a cascade ``previous`` gives the label map of the previous stage.
+    """
 
     plan: Plan
     configuration: Configuration
@@ -42,6 +47,7 @@ class Predictor:
     lanes: Lanes
     mirror: bool = True
     step: float = 0.5
+    previous: PreviousStage | None = None
 
     def describe(self) -> str:
         """Such as ``cpu (2 threads), fp32, channels last, torch``."""
@@ -58,7 +64,12 @@ class Predictor:
                 f"{name}: has {image.voxels.shape[0]} channel(s), the model was trained with "
                 f"{len(self.plan.channels)} ({', '.join(self.plan.channels)}); give one file for each."
             )
-        return prepare.apply(name, image, None, self.plan, self.configuration)
+        if self.previous is None:
+            return prepare.apply(name, image, None, self.plan, self.configuration)
+        case = prepare.apply(name, image, None, self.plan, self.configuration, self.previous(name, image))
+        assert case.previous is not None
+        channels = one_hot_channels(case.previous, self.plan.labels)
+        return replace(case, image=np.concatenate((case.image, channels)), previous=None)
 
     def segment(self, case: Case) -> Callable[[], Labels]:
         """Run the networks; what is returned gives the labels ``(X, Y, Z)`` on the stored grid, once.
@@ -103,11 +114,13 @@ def load_predictor(
     step: float = 0.5,
     engine: str | None = None,
     num_cases: int = 1,
+    previous: PreviousStage | None = None,
 ) -> Predictor:
     """The final weights of the folds in ``folders``: models/NAME/CONFIGURATION/foldK each, or such in an archive.
 
     Folds may differ in the width of their networks (each keeps its own plan), not in how a case is prepared.
     ``engine`` is ``torch``, ``openvino`` or None for a choice that depends on ``num_cases``, how many will come.
+    A configuration with a previous stage needs ``previous``.
     """
     device = choose_device(device)
     plans = [read_plan((folder / "plan.json").read_text(encoding="utf-8"), str(folder)) for folder in folders]
@@ -117,6 +130,8 @@ def load_predictor(
                 f"{folder}: its plan has no configuration {configuration_name}; restore or retrain the fold."
             )
     first = plans[0].configurations[configuration_name]
+    if (previous is None) != (first.previous_stage is None):
+        raise ValueError(f"{configuration_name}: previous belongs to a configuration with a previous stage")
     copies = len(mirror_combinations(first.augmentation.mirror_axes)) if mirror and not first.whole_case else 1
     chosen = choose_engine(engine, device, num_cases * copies * prod(first.median_shape_voxels))
     # In channels-last a 3D pass on a CPU takes 0.85 of the time; 2D is the same either way.
@@ -133,17 +148,18 @@ def load_predictor(
         engines.append(_load_engine(folder, plan, configuration, chosen, execution))
     # Torch computes a small layer of a batch of one in a slow way on a single core.
     lanes = choose_lanes(device, first.patch_size, smallest_batch=2 if chosen == "torch" else 1)
-    return Predictor(plans[0], first, engines, chosen, execution, lanes, mirror, step)
+    return Predictor(plans[0], first, engines, chosen, execution, lanes, mirror, step, previous)
 
 
 def _load_engine(
     folder: Traversable, plan: Plan, configuration: Configuration, name: EngineName, execution: Execution
 ) -> Engine:
-    network = build(configuration.network, len(plan.channels), plan.labels.num_outputs).eval()
+    in_channels = num_input_channels(plan, configuration)
+    network = build(configuration.network, in_channels, plan.labels.num_outputs).eval()
     weights = folder / "final.safetensors"
     model_file.load_weights(network, model_file.read_weights(weights), weights)
     if name == "openvino":
-        return openvino_engine(network, execution, len(plan.channels), configuration.network.size_multiple)
+        return openvino_engine(network, execution, in_channels, configuration.network.size_multiple)
     return torch_engine(execution.place_network(network, configuration.network.dimensions), execution)
 
 

@@ -18,8 +18,9 @@ from autoseg.core.errors import BadInput
 from autoseg.core.plan import AugmentationSpec, Configuration, Plan
 from autoseg.interop.nnunet_documents import FOREIGN, Text, check, parse
 from autoseg.interop.nnunet_files import ModelFiles
-from autoseg.interop.nnunet_plans import num_inputs, plan_of
+from autoseg.interop.nnunet_plans import plan_of
 from autoseg.interop.nnunet_weights import our_weights
+from autoseg.preprocessing.previous_stage import num_input_channels
 
 if TYPE_CHECKING:
     import torch
@@ -126,7 +127,7 @@ def read_fold(files: ModelFiles, model: PeerModel, fold: str) -> tuple[Plan, dic
     axes = tuple(sorted(set(checkpoint.inference_allowed_mirroring_axes or ())))
     if any(axis >= configuration.network.dimensions for axis in axes):
         raise BadInput(f"{source}: inference_allowed_mirroring_axes {list(axes)} has an axis that the network has not.")
-    inputs, outputs = num_inputs(model.plan, configuration), model.plan.labels.num_outputs
+    inputs, outputs = num_input_channels(model.plan, configuration), model.plan.labels.num_outputs
     weights = our_weights(checkpoint.network_weights, configuration.network, inputs, outputs, source)
     augmentation = configuration.augmentation.model_copy(update={"mirror_axes": axes})
     own = configuration.model_copy(update={"augmentation": augmentation})

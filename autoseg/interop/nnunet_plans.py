@@ -26,7 +26,6 @@ from autoseg.interop.nnunet_documents import (
     read_plans,
 )
 from autoseg.io.workspace import parse_labels
-from autoseg.preprocessing.previous_stage import num_previous_channels
 
 PLANNERS = {
     "default": ("ExperimentPlanner", "nnUNetPlans"),
@@ -206,8 +205,3 @@ def resampling() -> dict[str, Any]:
             "force_separate_z": None,
         }
     return settings
-
-
-def num_inputs(plan: Plan, configuration: Configuration) -> int:
-    """Channels that the network sees: those of the image, and a label map of an earlier stage one-hot."""
-    return len(plan.channels) + (num_previous_channels(plan.labels) if configuration.previous_stage else 0)

@@ -8,11 +8,13 @@ from importlib.resources.abc import Traversable
 from pathlib import Path
 
 from autoseg.core.errors import BadInput
-from autoseg.core.plan import read_plan
+from autoseg.core.plan import Plan, read_plan
 from autoseg.core.selection import Postprocessing, Selection, read_selection
 from autoseg.io.model_archive import ENDING, PLAN, SELECTION, WEIGHTS, open_archive, write_archive
 from autoseg.io.workspace import Workspace, nearest_name
 from autoseg.pipeline.preparation import read_or_make_plan
+
+BEST_FIRST = ("3d_fullres", "3d_cascade_fullres", "3d_lowres", "2d")
 
 
 @dataclass(frozen=True)
@@ -41,9 +43,9 @@ class Choice:
 
 def workspace_models(workspace: Workspace, dataset: str) -> TrainedModels:
     """What is trained for a dataset of the workspace; BadInput if nothing is."""
-    workspace.require_dataset(dataset)
     trained = workspace.trained_configurations(dataset)
     if not trained:
+        workspace.require_dataset(dataset)
         raise BadInput(f"{dataset}: nothing is trained yet; run `autoseg train {dataset} CONFIGURATION fold0` first.")
     folders = {
         configuration: {fold: workspace.model_folder(dataset, configuration, fold) for fold in folds}
@@ -51,7 +53,16 @@ def workspace_models(workspace: Workspace, dataset: str) -> TrainedModels:
     }
     path = workspace.selection_file(dataset)
     selection = read_selection(path.read_text(encoding="utf-8"), str(path)) if path.is_file() else None
-    return TrainedModels(dataset, folders, read_or_make_plan(workspace, dataset).recommended, selection)
+    return TrainedModels(dataset, folders, dataset_plan(workspace, dataset, trained).recommended, selection)
+
+
+def dataset_plan(workspace: Workspace, dataset: str, trained: Mapping[str, Sequence[str]]) -> Plan:
+    """The plan of the dataset; of imported models, which come without one, that of the usually best."""
+    if (workspace.dataset_folder(dataset) / "dataset.json").is_file():
+        return read_or_make_plan(workspace, dataset)
+    first = next((name for name in BEST_FIRST if name in trained), next(iter(trained)))
+    path = workspace.model_folder(dataset, first, trained[first][0]) / PLAN
+    return read_plan(path.read_text(encoding="utf-8"), str(path)).model_copy(update={"recommended": first})
 
 
 def archived_models(path: Path) -> TrainedModels:
@@ -105,7 +116,13 @@ def export(workspace: Workspace, dataset: str, output: Path, configuration: str 
     if configuration is not None or models.selection is not None:
         chosen = choose(models, configuration)
         folds = dict.fromkeys(chosen.configurations, chosen.folds)
-    members: dict[str, Path | str] = {PLAN: read_or_make_plan(workspace, dataset).model_dump_json(indent=1) + "\n"}
+    plan = dataset_plan(workspace, dataset, {name: tuple(of_name) for name, of_name in models.folds.items()})
+    for stage in [plan.configurations[name].previous_stage for name in folds if name in plan.configurations]:
+        if stage is not None and stage not in folds:
+            if stage not in models.folds:
+                raise BadInput(f"{dataset}: the previous stage {stage} is not trained; train it before the export.")
+            folds[stage] = tuple(models.folds[stage])
+    members: dict[str, Path | str] = {PLAN: plan.model_dump_json(indent=1) + "\n"}
     for name in folds:
         for fold in folds[name]:
             folder = workspace.model_folder(dataset, name, fold)

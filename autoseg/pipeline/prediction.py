@@ -194,21 +194,27 @@ def predict(
 def load(models: TrainedModels, chosen: Choice, options: PredictionOptions, num_cases: int) -> Predictor | Ensemble:
     """The predictor of one configuration; of several, or if probabilities are wanted, an ensemble."""
     from autoseg.inference.ensemble import Ensemble
+
+    members = [load_configuration(models, name, chosen.folds, options, num_cases) for name in chosen.configurations]
+    return members[0] if len(members) == 1 and not options.save_probabilities else Ensemble(members)
+
+
+def load_configuration(
+    models: TrainedModels, name: str, folds: Sequence[str], options: PredictionOptions, num_cases: int
+) -> Predictor:
+    """The folds of a configuration; before them, in a cascade, all folds of the previous stage."""
     from autoseg.inference.predictor import load_predictor
 
-    members = [
-        load_predictor(
-            [models.folds[name][fold] for fold in chosen.folds],
-            name,
-            options.device,
-            options.mirror,
-            options.step,
-            options.engine,
-            num_cases,
-        )
-        for name in chosen.configurations
-    ]
-    return members[0] if len(members) == 1 and not options.save_probabilities else Ensemble(members)
+    folders = [models.folds[name][fold] for fold in folds]
+    plan = read_plan((folders[0] / "plan.json").read_text(encoding="utf-8"), str(folders[0]))
+    stage = plan.configurations[name].previous_stage if name in plan.configurations else None
+    previous = None
+    if stage is not None:
+        if stage not in models.folds:
+            raise BadInput(f"{models.dataset}: {name} follows {stage}, which is not trained; train or import it too.")
+        previous = load_configuration(models, stage, tuple(models.folds[stage]), options, num_cases).predict
+    how = options.device, options.mirror, options.step, options.engine
+    return load_predictor(folders, name, *how, num_cases, previous)
 
 
 def label_names(labels: Labels, values: Sequence[int]) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -86,12 +86,18 @@ def require_labels(case: CaseFiles) -> Path:
 
 
 def prepare_cases(
-    workspace: Workspace, plan: Plan, configurations: Sequence[Configuration], cases: Sequence[CaseFiles]
+    workspace: Workspace,
+    plan: Plan,
+    configurations: Sequence[Configuration],
+    cases: Sequence[CaseFiles],
+    previous: Mapping[str, Mapping[str, Path]] | None = None,
 ) -> None:
     """Crop, normalise, resample and store every case that is not yet stored with the same settings.
 
-    A case is read once for all configurations.
+    A case is read once for all configurations. ``previous`` maps configurations with a previous stage to its
+    label map of each case.
     """
+    previous = previous or {}
     folders = {one.name: workspace.preprocessed_folder(plan.dataset, one.name) for one in configurations}
     for folder in folders.values():
         folder.mkdir(parents=True, exist_ok=True)
@@ -99,13 +105,18 @@ def prepare_cases(
     def prepare_one(case: CaseFiles) -> None:
         labels = require_labels(case)
         sources = [source_state(path) for file in (*case.channels, labels) for path in images.files_of(file)]
-        keys = {one.name: prepare.settings_key(plan, one, sources) for one in configurations}
+        stages = {name: files[case.name] for name, files in previous.items() if files}
+        keys = {}
+        for one in configurations:
+            stage = [source_state(stages[one.name])] if one.name in stages else []
+            keys[one.name] = prepare.settings_key(plan, one, [*sources, *stage])
         missing = [one for one in configurations if store.stored_key(folders[one.name], case.name) != keys[one.name]]
         if not missing:
             return
         image, label_map = read_image(case, plan.channels), images.read_labels(labels)
         for one in missing:
-            prepared = prepare.apply(case.name, image, label_map, plan, one)
+            before = images.read_labels(stages[one.name]) if one.name in stages else None
+            prepared = prepare.apply(case.name, image, label_map, plan, one, before)
             slices, ignored = one.network.dimensions == 2, plan.labels.ignore_index
             store.save_case(folders[one.name], prepared, keys[one.name], slices, ignored)
 

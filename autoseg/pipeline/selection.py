@@ -16,6 +16,7 @@ from autoseg.core.selection import Candidate, Selection, Step
 from autoseg.evaluation.selection import ComponentTable, best, component_table, decide_postprocessing, rate
 from autoseg.io import images
 from autoseg.io.workspace import RawDataset, Workspace, write_json, write_text
+from autoseg.pipeline.cascade import held_out_label_maps, reading
 from autoseg.pipeline.evaluation import Pair, read_both
 from autoseg.pipeline.preparation import (
     dataset_folds,
@@ -37,7 +38,9 @@ SEVERAL = " + "
 class CrossValidation:
     """The held-out cases of a dataset by fold, and where a configuration keeps each fold."""
 
+    workspace: Workspace
     dataset: RawDataset
+    plan: Plan
     folds: Mapping[str, Sequence[CaseFiles]]
     folders: Mapping[str, Mapping[str, Path]]  # configuration -> fold -> folder
 
@@ -110,7 +113,7 @@ def cross_validation(
         say(f"left out: {sentence}.", style="yellow")
     by_name = {case.name: case for case in dataset.cases}
     held_out = {fold: [by_name[case] for case in one.validation] for fold, one in folds.items()}
-    return CrossValidation(dataset, held_out, complete)
+    return CrossValidation(workspace, dataset, plan, held_out, complete)
 
 
 def missing(dataset: RawDataset, folders: Mapping[str, Path], folds: Mapping[str, Fold]) -> str | None:
@@ -186,9 +189,13 @@ def predict_fold(
 
     names = list(validated.folders)
     groups = [tuple(names.index(name) for name in pair) for pair in pair_folders]
-    ensemble = Ensemble(
-        [load_predictor([validated.folders[name][fold]], name, device, num_cases=len(cases)) for name in names]
-    )
+    members = []
+    for name in names:
+        configuration = validated.plan.configurations[name]
+        stages = held_out_label_maps(validated.workspace, validated.dataset, configuration, [one.name for one in cases])
+        folder = validated.folders[name][fold]
+        members.append(load_predictor([folder], name, device, num_cases=len(cases), previous=reading(stages)))
+    ensemble = Ensemble(members)
 
     def prepared(case: CaseFiles) -> tuple[CaseFiles, tuple[Case, ...]]:
         return case, ensemble.prepare(case.name, images.read_channels(case.channels))

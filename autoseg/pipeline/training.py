@@ -14,6 +14,7 @@ from autoseg.core.errors import BadInput
 from autoseg.core.plan import Configuration, Decision, Plan, read_plan
 from autoseg.io import store
 from autoseg.io.workspace import RawDataset, Workspace, nearest_name, write_json, write_text
+from autoseg.pipeline.cascade import held_out_label_maps, reading
 from autoseg.pipeline.evaluation import Pair, evaluate_pairs
 from autoseg.pipeline.prediction import predict_cases
 from autoseg.pipeline.preparation import (
@@ -24,6 +25,7 @@ from autoseg.pipeline.preparation import (
     require_labels,
 )
 from autoseg.planning.folds import Fold
+from autoseg.preprocessing.previous_stage import num_input_channels
 from autoseg.runtime.memory import keep_freed_memory
 from autoseg.runtime.progress import counted, duration, say
 from autoseg.training.budget import fit_to_budget
@@ -123,19 +125,21 @@ def train_fold(
         plan = read_plan((folder / "plan.json").read_text(encoding="utf-8"), str(folder / "plan.json"))
     wanted = set(fold.train) | set(fold.validation)
     cases = [case for case in dataset.cases if case.name in wanted]
-    prepare_cases(workspace, plan, [plan.configurations[configuration_name]], cases)
+    configuration = plan.configurations[configuration_name]
+    stages = held_out_label_maps(workspace, dataset, configuration, [case.name for case in cases])
+    prepare_cases(workspace, plan, [configuration], cases, {configuration_name: stages})
     prepared = workspace.preprocessed_folder(dataset.name, configuration_name)
     stored = {case.name: store.open_case(prepared, case.name) for case in cases}
 
     from autoseg.training.trainer import Assignment, train
 
     keep_freed_memory()
-    configuration = with_options(plan.configurations[configuration_name], options)
+    configuration = with_options(configuration, options)
     clock = Clock(configuration.training)
     assignment = Assignment(
         configuration,
         plan.labels,
-        len(plan.channels),
+        num_input_channels(plan, configuration),
         [stored[name] for name in fold.train],
         [stored[name] for name in fold.validation or fold.train],
         folder,
@@ -202,9 +206,11 @@ def record_run(
 ) -> None:
     """The run's own copy of the plan, its split, and how it is executed."""
     configuration, folder = assignment.configuration, assignment.folder
+    stages = [configuration.previous_stage] if configuration.previous_stage else []
     own = plan.model_copy(
         update={
-            "configurations": {configuration.name: configuration},
+            "configurations": {name: plan.configurations[name] for name in stages}
+            | {configuration.name: configuration},
             "recommended": configuration.name,
             "decisions": (*plan.decisions, *decisions),
         }
@@ -240,7 +246,11 @@ def validate_fold(
     folder = workspace.model_folder(dataset.name, configuration_name, fold_name)
     output = folder / "validation"
     held_out = [case for case in dataset.cases if case.name in set(fold.validation)]
-    predictor = load_predictor([folder], configuration_name, device, num_cases=len(held_out))
+    plan = read_plan((folder / "plan.json").read_text(encoding="utf-8"), str(folder / "plan.json"))
+    configuration = plan.configurations[configuration_name]
+    stages = held_out_label_maps(workspace, dataset, configuration, fold.validation)
+    previous = reading(stages)
+    predictor = load_predictor([folder], configuration_name, device, num_cases=len(held_out), previous=previous)
 
     def name(case: CaseFiles) -> str:
         return case.name + dataset.file_ending

@@ -6,11 +6,17 @@ import numpy as np
 import numpy.typing as npt
 
 from autoseg.core.labels import Labels
+from autoseg.core.plan import Configuration, Plan
 
 
 def num_previous_channels(labels: Labels) -> int:
     """One channel for each label index but background."""
     return len(labels.stored_values) - 1
+
+
+def num_input_channels(plan: Plan, configuration: Configuration) -> int:
+    """What the network of a configuration sees: the channels of the image, and those of the previous stage."""
+    return len(plan.channels) + (num_previous_channels(plan.labels) if configuration.previous_stage else 0)
 
 
 def one_hot_channels(indices: npt.NDArray[np.integer], labels: Labels) -> npt.NDArray[np.float32]:

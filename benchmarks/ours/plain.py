@@ -36,7 +36,7 @@ def main() -> None:
     asked = parser.parse_args()
     plan = read_plan((asked.model / "plan.json").read_text(encoding="utf-8"), str(asked.model))
     configuration = plan.configurations[asked.configuration]
-    network = build(configuration.network, len(plan.channels), plan.num_classes)
+    network = build(configuration.network, len(plan.channels), plan.labels.num_outputs)
     model_file.load_weights(network, model_file.read(asked.model / "final.safetensors")[0], asked.model)
     asked.output.mkdir(parents=True, exist_ok=True)
     for path in sorted(asked.inputs.iterdir()):

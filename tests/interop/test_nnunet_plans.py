@@ -4,8 +4,9 @@ import pytest
 
 from autoseg.core.errors import BadInput
 from autoseg.interop.nnunet_architecture import network_of
-from autoseg.interop.nnunet_plans import num_inputs, plan_of
+from autoseg.interop.nnunet_plans import plan_of
 from autoseg.planning.configurations import augmentation
+from autoseg.preprocessing.previous_stage import num_input_channels
 from tests.interop import peer_models
 from tests.networks import peer_networks
 
@@ -24,7 +25,7 @@ def test_every_decision_is_taken_over():
         "3d_fullres",
     )
     assert (ours.orientation, ours.axis_order, ours.file_ending) == ("stored", (2, 0, 1), ".nii.gz")
-    assert ours.num_classes == 3
+    assert ours.labels.num_outputs == 3
     assert [statistics.std for statistics in ours.intensities] == [2, 3]
     assert list(ours.configurations) == ["3d_fullres", "3d_fullres_bs4", "3d_lowres", "3d_cascade_fullres"]
     one = ours.configurations["3d_fullres"]
@@ -34,7 +35,7 @@ def test_every_decision_is_taken_over():
     assert one.augmentation == augmentation((8, 16, 16))
     cascade = ours.configurations["3d_cascade_fullres"]
     assert (cascade.previous_stage, cascade.batch_size) == ("3d_lowres", 4)
-    assert (num_inputs(ours, one), num_inputs(ours, cascade)) == (2, 4)
+    assert (num_input_channels(ours, one), num_input_channels(ours, cascade)) == (2, 4)
 
 
 def test_plans_of_version_2_0_become_the_same_plan():

@@ -32,7 +32,7 @@ def scan(tmp_path):
 def save_ours(workspace, plan, name, fold="fold0", seed=0):
     configuration = plan.configurations[plan.recommended]
     torch.manual_seed(seed)
-    network = build(configuration.network, len(plan.channels), plan.num_classes)
+    network = build(configuration.network, len(plan.channels), plan.labels.num_outputs)
     folder = workspace.model_folder(name, configuration.name, fold)
     folder.mkdir(parents=True)
     (folder / "plan.json").write_text(plan.model_dump_json())
