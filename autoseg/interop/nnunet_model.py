@@ -30,7 +30,7 @@ CHECKPOINTS = ("checkpoint_final.pth", "checkpoint_best.pth")  # the first that 
 
 @dataclass(frozen=True)
 class PeerModel:
-    """One configuration: its plan, and where the checkpoint of each of our folds lies among the files."""
+    """One configuration: its plan (with a previous stage, if it has one), and where the checkpoint of each of our folds lies among the files."""
 
     folder: str  # TRAINER__PLANS__CONFIGURATION, with what lies above it in a zip
     plan: Plan
@@ -38,7 +38,7 @@ class PeerModel:
 
     @property
     def configuration(self) -> Configuration:
-        """The only configuration of the plan."""
+        """The configuration of the plan; another one there is its previous stage."""
         return self.plan.configurations[self.plan.recommended]
 
 
@@ -131,7 +131,7 @@ def read_fold(files: ModelFiles, model: PeerModel, fold: str) -> tuple[Plan, dic
     weights = our_weights(checkpoint.network_weights, configuration.network, inputs, outputs, source)
     augmentation = configuration.augmentation.model_copy(update={"mirror_axes": axes})
     own = configuration.model_copy(update={"augmentation": augmentation})
-    return model.plan.model_copy(update={"configurations": {own.name: own}}), weights
+    return model.plan.model_copy(update={"configurations": {**model.plan.configurations, own.name: own}}), weights
 
 
 def _read_checkpoint(files: ModelFiles, name: str) -> _Checkpoint:
