@@ -117,11 +117,16 @@ def tiny_pair_plan(tiny_plan: Plan) -> Plan:
         blocks_per_stage=(1, 1),
         blocks_per_decoder_stage=(1,),
     )
-    changes = {"name": "2d", "spacing_mm": (0.9, 1.1), "median_shape_voxels": (24, 20), "network": network}
-    changes |= {"patch_size": (16, 16), "batch_size": 8}
-    slices = fullres.model_copy(
-        update={**changes, "augmentation": AugmentationSpec(rotation_degrees=30, dummy_2d=False, mirror_axes=(0, 1))}
-    )
+    changes = {
+        "name": "2d",
+        "spacing_mm": (0.9, 1.1),
+        "median_shape_voxels": (24, 20),
+        "patch_size": (16, 16),
+        "batch_size": 8,
+        "network": network,
+        "augmentation": AugmentationSpec(rotation_degrees=30, dummy_2d=False, mirror_axes=(0, 1)),
+    }
+    slices = fullres.model_copy(update=changes)
     return tiny_plan.model_copy(update={"configurations": {"2d": slices, "3d_fullres": fullres}})
 
 

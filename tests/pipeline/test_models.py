@@ -82,6 +82,17 @@ def test_one_configuration_can_be_exported(validated, tmp_path):
         choose(models, "3d_fullres")
 
 
+def test_the_previous_stage_of_a_cascade_is_exported_with_it(validated, tmp_path):
+    path = validated.dataset_folder("Tiny") / "plan.json"
+    plan = json.loads(path.read_text())
+    plan["configurations"]["3d_fullres"]["previous_stage"] = "2d"
+    path.write_text(json.dumps(plan))
+    members = export(validated, "Tiny", tmp_path / "a.autoseg.zip", "3d_fullres")
+    assert {name.rpartition("/")[0] for name in members if "/" in name} == {
+        f"{name}/{fold}" for name in ("2d", "3d_fullres") for fold in ("fold0", "fold1")
+    }
+
+
 def test_an_export_needs_something_trained_and_a_name_that_tells(workspace, validated, tmp_path):
     with pytest.raises(BadInput, match="nothing is trained yet"):
         export(workspace, "Tiny", tmp_path / "a.autoseg.zip")
