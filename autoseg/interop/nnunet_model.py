@@ -30,7 +30,10 @@ CHECKPOINTS = ("checkpoint_final.pth", "checkpoint_best.pth")  # the first that 
 
 @dataclass(frozen=True)
 class PeerModel:
-    """One configuration: its plan (with a previous stage, if it has one), and where the checkpoint of each of our folds lies among the files."""
+    """One configuration: its plan, with a previous stage if it has one, and where the checkpoints are.
+
+    ``checkpoints`` maps each of our folds to its file.
+    """
 
     folder: str  # TRAINER__PLANS__CONFIGURATION, with what lies above it in a zip
     plan: Plan
