@@ -1,6 +1,6 @@
 """Train nnU-Net: its own trainer and loaders, with a schedule that ends when the time or the steps are over.
 
-Runs in the peer's environment: ``python training.py DATASET CONFIGURATION (--steps N | --seconds S) [--plans NAME]``
+Runs in the peer's environment: ``python training.py DATASET CONFIGURATION (--steps N | --seconds S) [--name NAME]``
 prints one JSON line. With ``--seconds`` the epochs are sized from the first steps, so that the learning rate reaches
 zero as the time ends; nnU-Net has no such option, and its default of 250,000 steps would score zero.
 """
@@ -27,12 +27,9 @@ def main() -> None:
     parser.add_argument("configuration")
     parser.add_argument("--steps", type=int)
     parser.add_argument("--seconds", type=float)
-    parser.add_argument("--plans", default="nnUNetPlans")
     asked = parser.parse_args()
     torch.set_num_threads(torch.multiprocessing.cpu_count())  # as nnUNetv2_train does on a CPU
-    trainer = get_trainer_from_args(
-        asked.dataset, asked.configuration, 0, plans_identifier=asked.plans, device=torch.device("cpu")
-    )
+    trainer = get_trainer_from_args(asked.dataset, asked.configuration, 0, device=torch.device("cpu"))
     started = time.monotonic()
     trainer.on_train_start()
     ready = time.monotonic()
