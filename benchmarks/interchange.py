@@ -200,7 +200,9 @@ def as_fp16(
     starts = [(edge - size) // 2 for size, edge in zip(shape, patch, strict=True)]
     part = half[tuple(slice(start, start + size) for start, size in zip(starts, shape, strict=True))]
     summed = (predictor.logits(case.image) * part).astype(np.float16)
-    return prepare.undo(torch.from_numpy(summed).div(torch.from_numpy(part)).float().numpy(), case.trace)
+    return prepare.undo(
+        torch.from_numpy(summed).div(torch.from_numpy(part)).float().numpy(), case.trace, predictor.plan.labels
+    )
 
 
 if __name__ == "__main__":
