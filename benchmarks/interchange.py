@@ -1,9 +1,9 @@
 """Models of nnU-Net predicted by both, and ours predicted by both: do the labels agree?
 
-``PYTHONPATH=. python -m benchmarks.interchange FOLDER PEER_PYTHON [--steps N]`` prints JSON lines. nnU-Net trains its
-plain and its residual network, made narrow to take minutes, on a few batches of hippocampus-a; we import the model and
-export it again with canonical axes. 10 other cases are predicted in fp32 with mirroring, each side with its own code;
-for the export half of them are stored turned.
+``PYTHONPATH=. python -m benchmarks.interchange FOLDER PEER_PYTHON`` prints JSON lines. For nnU-Net's plain and its
+residual network, made narrow to take minutes, in 3D and 2D: we train the network of nnU-Net's plan on hippocampus-b and
+export it; nnU-Net fine-tunes it for a few steps and we import that. 10 cases of hippocampus-a, half of them stored turned
+for the export, are predicted in fp32 with mirroring, each side with its own code.
 
 nnU-Net adds up in fp16: where a tile weighs least, in the corners of an image, its logits are whole numbers.
 ``differing_as_fp16`` is what is left when ours are added up likewise, where a case is a single tile.
@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import json
 import shutil
+import sys
 from pathlib import Path
 
 import nibabel
@@ -22,22 +23,23 @@ import numpy.typing as npt
 import torch
 from scipy.ndimage import gaussian_filter
 
-from autoseg.core.plan import read_plan
 from autoseg.inference import predictor as inference
+from autoseg.interop.nnunet_plans import plan_of
 from autoseg.interop.prediction_inputs import find_inputs
 from autoseg.io import images
 from autoseg.io.workspace import Workspace, write_text
 from autoseg.pipeline.nnunet import export_model, import_model
 from autoseg.pipeline.prediction import predict_cases
+from autoseg.planning.configurations import augmentation
 from autoseg.preprocessing import prepare
+from benchmarks.material import copy_raw
 from benchmarks.measure import run
 from benchmarks.setting import Setting, default_data, peer_environment
 
-NUM_TRAINING, NUM_PREDICTED = 24, 10
-DATASET = "Dataset001_Hippocampus"
+NUM_PREDICTED, STEPS = 10, 400
+OURS, DATASET = "Hippocampus", "Dataset001_Hippocampus"
 PLANS = {"plain": ("nnUNetPlans", "ExperimentPlanner"), "residual": ("nnUNetResEncUNetMPlans", "nnUNetPlannerResEncM")}
 CONFIGURATIONS = ("3d_fullres", "2d")
-PATCH = (24, 32, 24)  # several tiles a case
 WIDTHS = (8, 16, 32, 64, 64, 64)
 
 
@@ -46,21 +48,20 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("folder", type=Path)
     parser.add_argument("peer_python")
-    parser.add_argument("--steps", type=int, default=150)
     asked = parser.parse_args()
     folder = asked.folder.absolute()
-    setting = Setting(folder, default_data(), "python", asked.peer_python, 0, 1, True)
-    if not (folder / "images").is_dir():
-        make_raw(setting)
+    setting = Setting(folder, default_data(), sys.executable, asked.peer_python, 0, 1, True)
+    workspace = Workspace(folder / "workspace")
+    if not workspace.root.is_dir():
+        make_data(setting, workspace)
     for network, (plans, planner) in PLANS.items():
-        plan(setting, network, plans, planner)
+        plan(setting, plans, planner)
         for configuration in CONFIGURATIONS:
-            model = f"nnUNetTrainer__{plans}__{configuration}"
-            if not (folder / "results" / DATASET / model / "fold_0" / "checkpoint_final.pth").is_file():
-                work = ("1", configuration, plans, "--steps", asked.steps)
-                run(setting.peer_script("few_batches", *work), environment(folder))
-            compare_import(setting, network, configuration)
-            compare_export(setting, network, configuration)
+            models = f"{network}-{configuration}"
+            exported = compare_export(setting, train(setting, workspace, plans, configuration, models), models)
+            checkpoint = exported / "fold_all" / "checkpoint_final.pth"
+            run(setting.peer_script("few_steps", "1", configuration, plans, checkpoint), environment(folder))
+            compare_import(setting, folder / "results" / DATASET / exported.name, models)
 
 
 def environment(folder: Path) -> dict[str, str]:
@@ -68,31 +69,22 @@ def environment(folder: Path) -> dict[str, str]:
     return {**peer_environment(folder), "nnUNet_n_proc_DA": "2", "nnUNet_def_n_proc": "2"}
 
 
-def make_raw(setting: Setting) -> None:
-    """A raw dataset of nnU-Net, and the images to be predicted."""
-    raw = setting.folder / "raw" / DATASET
-    source = setting.data / "hippocampus-a"
-    found = sorted(source.glob("sub-*/**/*_T1w.nii.gz"))
-    for name in ("imagesTr", "labelsTr"):
-        (raw / name).mkdir(parents=True, exist_ok=True)
-    for path in found[:NUM_TRAINING]:
-        case = path.name.removesuffix("_T1w.nii.gz")
-        (labels,) = (source / "derivatives/labels").glob(f"{case}/**/{case}_desc-manual_dseg.nii.gz")
-        shutil.copy(path, raw / "imagesTr" / f"{case}_0000.nii.gz")
-        images.write_labels(raw / "labelsTr" / f"{case}.nii.gz", images.read_labels(labels).astype(np.uint8), like=path)
-    names = {"background": 0, "Anterior": 1, "Posterior": 2}
-    document = {"channel_names": {"0": "T1w"}, "labels": names, "numTraining": NUM_TRAINING, "file_ending": ".nii.gz"}
-    (raw / "dataset.json").write_text(json.dumps(document))
+def make_data(setting: Setting, workspace: Workspace) -> None:
+    """Our dataset, the same as a raw dataset of nnU-Net, and the images to be predicted."""
+    source = setting.data / "hippocampus-b"
+    run(setting.autoseg(workspace.root, "convert-bids", source, "--dataset", OURS))
+    copy_raw(workspace.dataset_folder(OURS), setting.folder / "raw" / DATASET)
     for name in ("images", "turned"):
         (setting.folder / name).mkdir()
-    for number, path in enumerate(found[NUM_TRAINING : NUM_TRAINING + NUM_PREDICTED]):
+    found = sorted((setting.data / "hippocampus-a").glob("sub-*/**/*_T1w.nii.gz"))
+    for number, path in enumerate(found[:NUM_PREDICTED]):
         name = path.name.replace("_T1w", "_0000")
         shutil.copy(path, setting.folder / "images" / name)
         turn = nibabel.orientations.axcodes2ornt("PIR" if number % 2 else "RAS")
         nibabel.save(nibabel.load(path).as_reoriented(turn), setting.folder / "turned" / name)
 
 
-def plan(setting: Setting, network: str, plans: str, planner: str) -> None:
+def plan(setting: Setting, plans: str, planner: str) -> None:
     """Plan and prepare with nnU-Net; the networks are made narrow and the batches small."""
     path = setting.folder / "preprocessed" / DATASET / f"{plans}.json"
     if path.is_file():
@@ -105,46 +97,54 @@ def plan(setting: Setting, network: str, plans: str, planner: str) -> None:
         settings = configuration["architecture"]["arch_kwargs"]
         settings["features_per_stage"] = list(WIDTHS[: settings["n_stages"]])
         configuration["batch_size"] = 2 if name == "3d_fullres" else 16
-        if name == "3d_fullres":
-            configuration["patch_size"] = list(PATCH)
     path.write_text(json.dumps(document))
 
 
-def compare_import(setting: Setting, network: str, configuration: str) -> None:
-    """Their model, predicted by both."""
-    plans, _ = PLANS[network]
-    root = emptied(setting.folder / f"imported-{network}-{configuration}")
-    model = setting.folder / "results" / DATASET / f"nnUNetTrainer__{plans}__{configuration}"
-    import_model(Workspace(root), model, "Imported")
-    predictor = load(Workspace(root).model_folder("Imported", configuration, "fold0"), configuration)
-    theirs = emptied(setting.folder / f"peer-{network}-{configuration}")
-    program = setting.peer_program(
-        "nnUNetv2_predict_from_modelfolder", "-m", model, *options(setting, "images", theirs)
-    )
-    run(program, environment(setting.folder))
-    report(f"{network} {configuration}, trained by nnU-Net", predictor, setting.folder / "images", root, theirs)
+def train(setting: Setting, workspace: Workspace, plans: str, configuration: str, models: str) -> Path:
+    """A workspace with our model of nnU-Net's plan, its images turned to RAS."""
+    root = setting.folder / f"exported-{models}"
+    if (Workspace(root).model_folder(OURS, configuration, "all") / "final.safetensors").is_file():
+        return root
+    theirs = setting.folder / "preprocessed" / DATASET
+    documents = [json.loads((theirs / name).read_text()) for name in (f"{plans}.json", "dataset.json")]
+    ours = plan_of(documents[0], documents[1], OURS, augmentation, str(theirs), [configuration])
+    one = ours.configurations[configuration]
+    spec = one.training.model_copy(update={"epochs": 1, "steps_per_epoch": STEPS, "validation_steps": 1})
+    changes = {configuration: one.model_copy(update={"training": spec})}
+    shutil.copytree(workspace.dataset_folder(OURS), Workspace(root).dataset_folder(OURS), symlinks=True)
+    ours = ours.model_copy(update={"orientation": "canonical", "configurations": changes})
+    write_text(Workspace(root).dataset_folder(OURS) / "plan.json", ours.model_dump_json())
+    run(setting.autoseg(root, "train", OURS, configuration, "all", "--device", "cpu"))
+    return root
 
 
-def compare_export(setting: Setting, network: str, configuration: str) -> None:
-    """The same weights in a model of ours that turns every image to RAS, exported and predicted by both."""
-    root = emptied(setting.folder / f"exported-{network}-{configuration}")
-    source = setting.folder / f"imported-{network}-{configuration}/models/Imported/{configuration}/fold0"
-    folder = Workspace(root).model_folder("Ours", configuration, "fold0")
-    shutil.copytree(source, folder)
-    text = (source / "plan.json").read_text(encoding="utf-8")
-    ours = read_plan(text, str(source)).model_copy(update={"orientation": "canonical"})
-    write_text(folder / "plan.json", ours.model_dump_json())
-    (exported,) = export_model(Workspace(root), "Ours", root / "results")
-    plans = exported.name.split("__")[1]
+def compare_export(setting: Setting, root: Path, models: str) -> Path:
+    """Our model, exported and predicted by both; where it was exported to."""
+    shutil.rmtree(root / "results", ignore_errors=True)
+    (exported,) = export_model(Workspace(root), OURS, root / "results")
+    _, plans, configuration = exported.name.split("__")
+    own = {**environment(setting.folder), "nnUNet_results": str(root / "results")}
     chosen = ("-d", exported.parent.name, "-c", configuration, "-p", plans)
-    program = setting.peer_program("nnUNetv2_predict", *chosen, *options(setting, "turned", root / "peer"))
-    run(program, {**environment(setting.folder), "nnUNet_results": str(root / "results")})
-    zipped = ("-d", exported.parent.name, "-o", root / "model.zip", "-c", configuration, "-f", "0", "-p", plans)
-    program = setting.peer_program("nnUNetv2_export_model_to_zip", *zipped)
-    run(program, {**environment(setting.folder), "nnUNet_results": str(root / "results")})
+    peer = emptied(root / "peer")
+    run(setting.peer_program("nnUNetv2_predict", *chosen, *options(setting, "turned", peer, "all")), own)
+    zipped = (*chosen, "-o", root / "model.zip", "-f", "all")
+    run(setting.peer_program("nnUNetv2_export_model_to_zip", *zipped), own)
+    shutil.rmtree(root / "models" / "Back", ignore_errors=True)
     import_model(Workspace(root), root / "model.zip", "Back")
-    predictor = load(folder, configuration)
-    report(f"{network} {configuration}, exported by us", predictor, setting.folder / "turned", root, root / "peer")
+    predictor = load(Workspace(root).model_folder(OURS, configuration, "all"), configuration)
+    report(f"{models}, exported by us", predictor, setting.folder / "turned", root, peer)
+    return exported
+
+
+def compare_import(setting: Setting, model: Path, models: str) -> None:
+    """Their model, predicted by both."""
+    root = emptied(setting.folder / f"imported-{models}")
+    ((configuration, _),) = import_model(Workspace(root), model, "Imported").items()
+    peer = root / "peer"
+    chosen = ("-m", model, *options(setting, "images", peer, "0"))
+    run(setting.peer_program("nnUNetv2_predict_from_modelfolder", *chosen), environment(setting.folder))
+    predictor = load(Workspace(root).model_folder("Imported", configuration, "fold0"), configuration)
+    report(f"{models}, trained by nnU-Net", predictor, setting.folder / "images", root, peer)
 
 
 def emptied(folder: Path) -> Path:
@@ -159,9 +159,9 @@ def load(model: Path, configuration: str) -> inference.Predictor:
     return inference.load_predictor([model], configuration, "cpu", engine="torch")
 
 
-def options(setting: Setting, images_name: str, output: Path) -> list[str | Path]:
+def options(setting: Setting, images_name: str, output: Path, fold: str) -> list[str | Path]:
     """Of their commands that predict."""
-    given = ("-i", setting.folder / images_name, "-o", output, "-f", "0", "-device", "cpu")
+    given = ("-i", setting.folder / images_name, "-o", output, "-f", fold, "-device", "cpu")
     return [*given, "-npp", "1", "-nps", "1"]
 
 
