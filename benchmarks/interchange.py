@@ -1,9 +1,9 @@
 """Models of nnU-Net predicted by both, and ours predicted by both: do the labels agree?
 
 ``PYTHONPATH=. python -m benchmarks.interchange FOLDER PEER_PYTHON`` prints JSON lines. For nnU-Net's plain and its
-residual network, made narrow to take minutes, in 3D and 2D: we train the network of nnU-Net's plan on hippocampus-b and
-export it; nnU-Net fine-tunes it for a few steps and we import that. 10 cases of hippocampus-a are predicted in fp32 with
-mirroring, each side with its own code; for the export half of them are stored turned.
+residual network, made narrow to take minutes, in 3D and 2D: we train the network of nnU-Net's plan on hippocampus-b
+and export it; nnU-Net fine-tunes it for a few steps and we import that. 10 cases of hippocampus-a are predicted in
+fp32 with mirroring, each side with its own code; for the export half of them are stored turned.
 
 nnU-Net adds up in fp16: where a tile weighs least, in the corners of an image, its logits are whole numbers.
 ``differing_as_fp16`` is what is left when ours are added up likewise, where a case is a single tile.
