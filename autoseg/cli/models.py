@@ -35,6 +35,16 @@ def train(
     splits: Annotated[Path | None, typer.Option(help='JSON list of {"train": [...], "val": [...]} case names.')] = None,
     device: DeviceOption = None,
     seed: Annotated[int | None, typer.Option(min=0, help="Random seed.", show_default="0")] = None,
+    init_from: Annotated[
+        Path | None,
+        typer.Option(metavar="MODEL", help="Begin with the weights of a trained fold (its folder, or a weights file)."),
+    ] = None,
+    patience: Annotated[
+        int | None,
+        typer.Option(
+            min=1, metavar="EPOCHS", help="End early, gently, after this long without a better validation Dice."
+        ),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Train a fold and validate it on its held-out cases. Plans and prepares what is missing.
@@ -46,7 +56,15 @@ def train(
     from autoseg.pipeline.training import train as train_folds
 
     options = TrainingOptions(
-        epochs, seconds(time_budget) if time_budget else None, resume, overwrite, device, seed, splits
+        epochs,
+        seconds(time_budget) if time_budget else None,
+        resume,
+        overwrite,
+        device,
+        seed,
+        splits,
+        init_from,
+        patience,
     )
     workspace = Workspace(workspace_root())
     summaries = train_folds(workspace, dataset, configuration, fold, options)

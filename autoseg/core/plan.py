@@ -79,6 +79,9 @@ class TrainingSpec(Frozen):
     steps_per_epoch: int = Field(250, ge=1)
     validation_steps: int = Field(50, ge=1)
     time_budget_s: float | None = Field(None, gt=0)
+    patience_epochs: int | None = Field(
+        None, ge=1
+    )  # without a better validation Dice, before the schedule is shortened
     initial_learning_rate: float = Field(1e-2, gt=0)
     warmup_steps: int = Field(0, ge=0)  # the rate rises linearly over so many steps
     momentum: float = Field(0.99, ge=0, lt=1)

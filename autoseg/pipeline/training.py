@@ -16,6 +16,7 @@ from autoseg.io import store
 from autoseg.io.workspace import RawDataset, Workspace, nearest_name, write_json, write_text
 from autoseg.pipeline.cascade import held_out_label_maps, reading
 from autoseg.pipeline.evaluation import Pair, evaluate_pairs
+from autoseg.pipeline.fine_tuning import begin_with, read_initial_model
 from autoseg.pipeline.prediction import predict_cases
 from autoseg.pipeline.preparation import (
     dataset_folds,
@@ -51,6 +52,8 @@ class TrainingOptions:
     device: str | None = None
     seed: int | None = None
     splits: Path | None = None
+    init_from: Path | None = None
+    patience_epochs: int | None = None
 
 
 def resolve_folds(dataset: RawDataset, fold: str, splits: Path | None) -> dict[str, Fold]:
@@ -119,13 +122,17 @@ def train_fold(
 ) -> bool:
     """Prepare the cases and train one fold; False if it was interrupted."""
     folder = workspace.model_folder(dataset.name, configuration_name, fold_name)
-    start_or_continue(folder, options)
-    resuming = (folder / "state.safetensors").is_file()
+    resuming = (folder / "state.safetensors").is_file() and not options.overwrite
     if resuming:
         plan = read_plan((folder / "plan.json").read_text(encoding="utf-8"), str(folder / "plan.json"))
+    configuration, beginning = with_options(plan.configurations[configuration_name], options), None
+    if options.init_from is not None and not resuming:
+        # Before --overwrite empties the folder: the model may lie there.
+        beginning = begin_with(read_initial_model(options.init_from), configuration, plan, fold.validation)
+        configuration = beginning.configuration
+    start_or_continue(folder, options)
     wanted = set(fold.train) | set(fold.validation)
     cases = [case for case in dataset.cases if case.name in wanted]
-    configuration = plan.configurations[configuration_name]
     stages = held_out_label_maps(workspace, dataset, configuration, [case.name for case in cases])
     prepare_cases(workspace, plan, [configuration], cases, {configuration_name: stages})
     prepared = workspace.preprocessed_folder(dataset.name, configuration_name)
@@ -134,7 +141,6 @@ def train_fold(
     from autoseg.training.trainer import Assignment, train
 
     keep_freed_memory()
-    configuration = with_options(configuration, options)
     clock = Clock(configuration.training)
     assignment = Assignment(
         configuration,
@@ -143,9 +149,11 @@ def train_fold(
         [stored[name] for name in fold.train],
         [stored[name] for name in fold.validation or fold.train],
         folder,
+        beginning.weights if beginning else {},
     )
     assignment, execution, decisions = settle(assignment, clock, options, resuming)
     if not resuming:
+        decisions = [*decisions, *([beginning.decision] if beginning else [])]
         record_run(assignment, execution, plan, decisions, fold)
     clock.spec = assignment.configuration.training
     announce(assignment, execution, fold_name)
@@ -165,8 +173,13 @@ def start_or_continue(folder: Path, options: TrainingOptions) -> None:
 
 
 def with_options(configuration: Configuration, options: TrainingOptions) -> Configuration:
-    """The configuration with the user's epochs, budget and seed."""
-    asked = {"seed": options.seed, "epochs": options.epochs, "time_budget_s": options.time_budget_s}
+    """The configuration with the user's epochs, budget, patience and seed."""
+    asked = {
+        "seed": options.seed,
+        "epochs": options.epochs,
+        "time_budget_s": options.time_budget_s,
+        "patience_epochs": options.patience_epochs,
+    }
     changes = {field: value for field, value in asked.items() if value is not None}
     return configuration.model_copy(update={"training": configuration.training.model_copy(update=changes)})
 
@@ -195,7 +208,9 @@ def settle(
         return seconds_per_step(replace(assignment, configuration=candidate), execution)
 
     left_s = options.time_budget_s - clock.elapsed_s
-    configuration, decisions = fit_to_budget(assignment.configuration, max(left_s, 1.0), measure)
+    configuration, decisions = fit_to_budget(
+        assignment.configuration, max(left_s, 1.0), measure, bool(assignment.initial_weights)
+    )
     training = configuration.training.model_copy(update={"time_budget_s": options.time_budget_s})
     configuration = configuration.model_copy(update={"training": training})
     return replace(assignment, configuration=configuration), execution, decisions

@@ -24,18 +24,23 @@ VALIDATION_SHARE = 8  # one validation batch for every so many steps: a few per 
 
 
 def fit_to_budget(
-    configuration: Configuration, budget_s: float, seconds_per_step: Callable[[Configuration], float]
+    configuration: Configuration,
+    budget_s: float,
+    seconds_per_step: Callable[[Configuration], float],
+    width_is_given: bool = False,
 ) -> tuple[Configuration, list[Decision]]:
     """The configuration that a training of ``budget_s`` seconds uses, and why.
 
-    ``seconds_per_step`` measures a training step of a configuration on the machine at hand.
+    ``seconds_per_step`` measures a training step of a configuration on the machine at hand. A network that
+    begins with the weights of another keeps its width (``width_is_given``): narrower, it could use none of them.
     """
     full = configuration
     smallest = min(full.batch_size, 1 if full.whole_case else SMALLEST_BATCH[full.network.dimensions])
     fitted = full.model_copy(update={"batch_size": smallest})
     enough = ENOUGH_STEPS[full.network.dimensions]
     # From the narrowest on: measuring a network that is far too slow would cost much of a short budget.
-    narrowest, *wider = [_of_width(fitted, width) for width in _widths(full.network.features_per_stage[0])]
+    planned = full.network.features_per_stage[0]
+    narrowest, *wider = [_of_width(fitted, width) for width in ([planned] if width_is_given else _widths(planned))]
     fitted, step_s = narrowest, seconds_per_step(narrowest)
     for candidate in wider:
         if budget_s / (LEAST_COST_OF_DOUBLING * step_s) < enough:

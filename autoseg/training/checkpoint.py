@@ -30,6 +30,8 @@ class Run:
     dice: float = 0.0  # of the last epoch, on patches
     smoothed_dice: float | None = None
     best_dice: float | None = None
+    epochs_since_best: int = 0
+    plateau: float | None = None  # of the Clock
 
 
 def save_weights(path: Path, network: nn.Module, facts: Mapping[str, object]) -> None:

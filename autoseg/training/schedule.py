@@ -1,22 +1,29 @@
-"""How far a training is, the learning rate there, and what fits into a time budget."""
+"""How far a training is, and the learning rate there."""
 
 from __future__ import annotations
 
+import math
 import time
 from dataclasses import dataclass, field
 
 from autoseg.core.plan import TrainingSpec
 
 POLYNOMIAL_EXPONENT = 0.9
+ANNEALING_SHARE = 0.1  # of the epochs before a plateau: as many more end the training
 
 
 @dataclass
 class Clock:
-    """Progress from 0 to 1: by elapsed time with a time budget, else by epochs."""
+    """Progress from 0 to 1: by elapsed time with a time budget, else by epochs.
+
+    After a plateau a training does not stop at once, which would leave the rate high and the weights restless:
+    the schedule is shortened, and the rate falls to 0 over what is left of it.
+    """
 
     spec: TrainingSpec
     elapsed_before_s: float = 0.0  # by earlier runs of this training
     started: float = field(default_factory=time.monotonic)
+    plateau: float | None = None  # the share of the planned schedule at which the training stopped to improve
 
     @property
     def elapsed_s(self) -> float:
@@ -25,19 +32,39 @@ class Clock:
 
     def fraction(self, step: int) -> float:
         """The share of the training that is done before ``step`` (counted from 0)."""
+        return min(1.0, self.planned_fraction(step) / self.end)
+
+    def planned_fraction(self, step: int) -> float:
+        """The same of the planned schedule, which a plateau does not shorten."""
         if self.spec.time_budget_s is not None:
             return min(1.0, self.elapsed_s / self.spec.time_budget_s)
         return step / (self.spec.epochs * self.spec.steps_per_epoch)
 
     @property
+    def end(self) -> float:
+        """The share of the planned schedule at which the training ends: 1 unless a plateau ends it sooner."""
+        if self.plateau is None:
+            return 1.0
+        done = round(self.plateau * self.spec.epochs)
+        return min(1.0, (done + max(1, math.ceil(ANNEALING_SHARE * done))) / self.spec.epochs)
+
+    @property
     def left_s(self) -> float | None:
         """Seconds left of a time budget; None without one."""
         budget = self.spec.time_budget_s
-        return None if budget is None else max(0.0, budget - self.elapsed_s)
+        return None if budget is None else max(0.0, self.end * budget - self.elapsed_s)
 
     def learning_rate(self, step: int) -> float:
-        """Polynomial decay to 0: per step over elapsed time, per epoch otherwise (nnU-Net)."""
-        spec = self.spec
-        done = self.fraction(step) if spec.time_budget_s is not None else step // spec.steps_per_epoch / spec.epochs
+        """Polynomial decay to 0: per step over elapsed time, per epoch otherwise (nnU-Net).
+
+        After a plateau: of the rate there, per step, over the rest of the shortened schedule.
+        """
+        spec, done = self.spec, self.planned_fraction(step)
+        left = 1.0
+        if self.plateau is not None:
+            left = max(0.0, self.end - done) / (self.end - self.plateau)
+            done = self.plateau
+        elif spec.time_budget_s is None:
+            done = step // spec.steps_per_epoch / spec.epochs
         rising = min(1.0, (step + 1) / (spec.warmup_steps + 1))
-        return float(rising * spec.initial_learning_rate * (1 - done) ** POLYNOMIAL_EXPONENT)
+        return float(rising * spec.initial_learning_rate * ((1 - done) * left) ** POLYNOMIAL_EXPONENT)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
@@ -17,7 +17,7 @@ from autoseg.networks import build
 from autoseg.runtime.devices import Execution
 from autoseg.runtime.interrupts import stop_requests
 from autoseg.runtime.jobs import num_cores
-from autoseg.runtime.progress import progress
+from autoseg.runtime.progress import counted, progress, say
 from autoseg.training import checkpoint
 from autoseg.training.losses import dice_from_counts, overlap_counts
 from autoseg.training.patches import TRAINING_STREAM, VALIDATION_STREAM, Batch, PatchSource, batches
@@ -40,6 +40,7 @@ class Assignment:
     training: Sequence[StoredCase]
     validation: Sequence[StoredCase]
     folder: Path
+    initial_weights: Mapping[str, torch.Tensor] = field(default_factory=dict)  # of another model, for a new training
 
     @property
     def state_path(self) -> Path:
@@ -61,6 +62,7 @@ def train(assignment: Assignment, execution: Execution, clock: Clock) -> bool:
     spec = assignment.configuration.training
     torch.manual_seed(spec.seed)
     network = build(assignment.configuration.network, assignment.num_channels, assignment.labels.num_outputs)
+    network.load_state_dict(assignment.initial_weights, strict=False)
     network = execution.place_network(network, assignment.configuration.network.dimensions)
     network.deep_supervision = True  # type: ignore[assignment]
     optimizer = make_optimizer(network, assignment.configuration)
@@ -69,6 +71,7 @@ def train(assignment: Assignment, execution: Execution, clock: Clock) -> bool:
     if assignment.state_path.is_file():
         run = checkpoint.load_state(assignment.state_path, network, optimizer, scaler)
         clock.elapsed_before_s += run.elapsed_s
+        clock.plateau = run.plateau
     training, validation = patch_streams(assignment, execution, run)
     saved = time.monotonic()
 
@@ -161,9 +164,11 @@ def end_epoch(
     run.dice = mean
     run.smoothed_dice = mean if run.smoothed_dice is None else SMOOTHING * run.smoothed_dice + (1 - SMOOTHING) * mean
     if run.best_dice is None or run.smoothed_dice > run.best_dice:
-        run.best_dice = run.smoothed_dice
+        run.best_dice, run.epochs_since_best = run.smoothed_dice, 0
         facts = {"step": run.step, "epoch": run.epoch, "patch_dice": mean}
         checkpoint.save_weights(assignment.folder / "best.safetensors", network, facts)
+    else:
+        run.epochs_since_best += 1
     record(
         {
             "epoch": run.epoch,
@@ -178,6 +183,19 @@ def end_epoch(
     )
     run.epoch += 1
     run.steps_in_epoch, run.loss_in_epoch = 0, 0.0
+    shorten_at_plateau(run, clock)
+
+
+def shorten_at_plateau(run: checkpoint.Run, clock: Clock) -> None:
+    """Begin the end of the schedule where the smoothed Dice has not improved for as long as the plan allows."""
+    patience = clock.spec.patience_epochs
+    if patience is None or run.plateau is not None or run.epochs_since_best < patience or clock.fraction(run.step) >= 1:
+        return
+    run.plateau = clock.plateau = clock.planned_fraction(run.step)
+    say(
+        f"no better validation Dice for {counted(patience, 'epoch')}: the learning rate now falls to 0, and the "
+        f"training ends at {clock.end:.1%} of its planned length, {run.plateau:.1%} of which are done"
+    )
 
 
 def _describe(run: checkpoint.Run) -> str:

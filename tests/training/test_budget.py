@@ -39,6 +39,12 @@ def test_little_time_first_shrinks_the_batch_then_the_network(planned):
     assert "16 features" in decisions[2].choice
 
 
+def test_a_width_that_is_given_is_kept(planned):
+    fitted, decisions = fit_to_budget(planned, 600, machine(1.0), width_is_given=True)
+    assert fitted.network == planned.network
+    assert (decisions[2].choice, decisions[2].reason) == ("32 features at full resolution", "as planned")
+
+
 def test_the_network_never_gets_narrower_than_vectors(planned):
     fitted, _ = fit_to_budget(planned, 1, machine(1.0))
     assert fitted.network.features_per_stage[0] == NARROWEST

@@ -29,3 +29,36 @@ def test_the_rate_rises_first_where_the_plan_says_so():
 def test_time_after_the_budget_does_not_count():
     assert Clock(TrainingSpec(time_budget_s=1), elapsed_before_s=5).fraction(0) == 1
     assert Clock(TrainingSpec(time_budget_s=1), elapsed_before_s=5).learning_rate(0) == 0
+
+
+@pytest.mark.parametrize(("epochs_done", "more"), [(1, 1), (10, 1), (11, 2), (30, 3), (45, 5)])
+def test_a_plateau_ends_the_training_after_a_tenth_as_many_epochs(epochs_done, more):
+    clock = Clock(TrainingSpec(epochs=100, steps_per_epoch=7))
+    clock.plateau = clock.planned_fraction(epochs_done * 7)
+    last = (epochs_done + more) * 7
+    assert clock.fraction(last - 1) < 1 == clock.fraction(last)
+
+
+def test_after_a_plateau_the_rate_falls_from_where_it_was_to_0():
+    clock = Clock(TrainingSpec(epochs=100, steps_per_epoch=10))
+    before = clock.learning_rate(300)
+    clock.plateau = clock.planned_fraction(300)
+    rates = [clock.learning_rate(step) for step in range(300, 331)]
+    assert rates[0] == pytest.approx(before) == pytest.approx(0.01 * 0.7**0.9)
+    assert rates[15] == pytest.approx(before * 0.5**0.9)
+    assert rates == sorted(rates, reverse=True)
+    assert rates[-1] == 0
+
+
+def test_a_plateau_near_the_end_changes_only_that_the_rate_falls_per_step():
+    clock = Clock(TrainingSpec(epochs=10, steps_per_epoch=10), plateau=0.95)
+    assert clock.end == 1
+    assert clock.learning_rate(97) == pytest.approx(0.01 * 0.03**0.9)
+
+
+def test_with_a_budget_a_plateau_leaves_less_time():
+    clock = Clock(TrainingSpec(epochs=40, time_budget_s=1000), elapsed_before_s=500, plateau=0.5)
+    assert clock.end == 22 / 40
+    assert clock.left_s == pytest.approx(50, abs=0.1)
+    assert clock.learning_rate(0) == pytest.approx(0.01 * 0.5**0.9, rel=1e-2)
+    assert Clock(TrainingSpec(epochs=40, time_budget_s=1000), elapsed_before_s=550, plateau=0.5).fraction(0) == 1

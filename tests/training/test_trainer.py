@@ -36,11 +36,8 @@ def test_a_finished_training_leaves_weights_and_curves_and_no_state(assignment):
     assert set(lines[0]["patch_dice"]) == {"shell", "core"}
 
 
-@pytest.mark.parametrize("stop_after", [1, 4, 6])
-def test_a_stopped_and_resumed_training_ends_in_the_same_bits(assignment, monkeypatch, stop_after):
-    whole = replace(assignment, folder=assignment.folder / "whole")
-    parts = replace(assignment, folder=assignment.folder / "parts")
-    assert run(whole)
+def run_in_two_parts(assignment, monkeypatch, stop_after):
+    """Stopped before the step after ``stop_after``, then resumed."""
     original, steps = trainer.training_step, []
 
     def counted(*arguments):
@@ -56,19 +53,134 @@ def test_a_stopped_and_resumed_training_ends_in_the_same_bits(assignment, monkey
 
     monkeypatch.setattr(trainer, "training_step", counted)
     monkeypatch.setattr(trainer, "stop_requests", Stopping)
-    assert not run(parts)
-    assert (parts.folder / "state.safetensors").is_file()
-    assert not (parts.folder / "final.safetensors").exists()
+    assert not run(assignment)
+    assert (assignment.folder / "state.safetensors").is_file()
+    assert not (assignment.folder / "final.safetensors").exists()
     steps.append(1)
-    assert run(parts)
-    for name in ("final.safetensors", "best.safetensors"):
-        expected, resumed = load_file(whole.folder / name), load_file(parts.folder / name)
-        assert all(torch.equal(expected[key], resumed[key]) for key in expected)
-    lines = [
-        [{k: v for k, v in json.loads(line).items() if k != "elapsed_s"} for line in (folder / "progress.jsonl").open()]
-        for folder in (whole.folder, parts.folder)
-    ]
-    assert lines[0] == lines[1]
+    assert run(assignment)
+
+
+def weights(assignment, name="final"):
+    return load_file(assignment.folder / f"{name}.safetensors")
+
+
+def epochs(assignment):
+    """The lines of progress.jsonl, without what differs from run to run."""
+    lines = (assignment.folder / "progress.jsonl").read_text().splitlines()
+    return [{key: value for key, value in json.loads(line).items() if key != "elapsed_s"} for line in lines]
+
+
+def same_bits(one, other):
+    return all(torch.equal(one[name], other[name]) for name in one)
+
+
+@pytest.mark.parametrize("stop_after", [1, 4, 6])
+def test_a_stopped_and_resumed_training_ends_in_the_same_bits(assignment, monkeypatch, stop_after):
+    whole = replace(assignment, folder=assignment.folder / "whole")
+    parts = replace(assignment, folder=assignment.folder / "parts")
+    assert run(whole)
+    run_in_two_parts(parts, monkeypatch, stop_after)
+    for name in ("final", "best"):
+        assert same_bits(weights(whole, name), weights(parts, name))
+    assert epochs(whole) == epochs(parts)
+
+
+def changed(assignment, folder, **training):
+    """Another folder and other training settings."""
+    spec = assignment.configuration.training.model_copy(update=training)
+    configuration = assignment.configuration.model_copy(update={"training": spec})
+    return replace(assignment, configuration=configuration, folder=assignment.folder / folder)
+
+
+def test_equal_seeds_end_in_equal_bits_whatever_ran_before(assignment):
+    ended = []
+    for number, seed in enumerate((3, 3, 4)):
+        one = changed(assignment, str(number), seed=seed, epochs=1)
+        torch.manual_seed(number)
+        assert run(one)
+        ended.append(weights(one))
+    assert same_bits(ended[0], ended[1])
+    kernels = [name for name in ended[0] if ended[0][name].ndim > 2]
+    assert not any(torch.equal(ended[0][name], ended[2][name]) for name in kernels)
+
+
+def test_the_seed_decides_the_patches_too(assignment):
+    assert run(changed(assignment, "model", epochs=1))
+    given = weights(replace(assignment, folder=assignment.folder / "model"))
+    losses = []
+    for seed in (3, 4):
+        one = replace(changed(assignment, str(seed), seed=seed, epochs=1), initial_weights=given)
+        assert run(one)
+        losses.append(epochs(one)[0]["loss"])
+    assert losses[0] != losses[1]
+
+
+def test_a_training_begins_with_the_weights_that_it_is_given(assignment, monkeypatch):
+    """All of them; a resumed one begins with its own."""
+    assert run(replace(assignment, folder=assignment.folder / "model"))
+    given = weights(replace(assignment, folder=assignment.folder / "model"))
+    started = []
+    original = trainer.training_step
+
+    def watched(network, *arguments):
+        started.append({name: tensor.clone() for name, tensor in network.state_dict().items()})
+        return original(network, *arguments)
+
+    whole = replace(assignment, folder=assignment.folder / "whole", initial_weights=given)
+    parts = replace(whole, folder=assignment.folder / "parts")
+    with monkeypatch.context() as patch:
+        patch.setattr(trainer, "training_step", watched)
+        assert run(whole)
+    assert same_bits(given, started[0])
+    run_in_two_parts(parts, monkeypatch, stop_after=6)
+    assert same_bits(weights(whole), weights(parts))
+
+
+SCRIPTED_DICE = [0.5, 0.6, 0.9] + [0.2] * 20  # smoothed, the third is the best
+PATIENT = {"epochs": 20, "steps_per_epoch": 1, "patience_epochs": 10}
+
+
+def scripted(monkeypatch):
+    """Validations that find SCRIPTED_DICE for both labels, epoch by epoch."""
+    remaining = iter(SCRIPTED_DICE)
+
+    def validate(*_):
+        hits = round(1000 * next(remaining))
+        return torch.tensor([[hits] * 2, [1000 - hits] * 2, [1000 - hits] * 2])
+
+    monkeypatch.setattr(trainer, "validate", validate)
+
+
+def test_a_plateau_lets_the_rate_fall_to_0_and_ends_the_training(assignment, monkeypatch, capsys):
+    """Best in epoch 3, patience of 10: plateau after 13, and 2 more."""
+    scripted(monkeypatch)
+    monkeypatch.setattr(trainer, "training_step", lambda *_: 0.5)
+    one = changed(assignment, "early", **PATIENT)
+    assert run(one)
+    rates = [epoch["learning_rate"] for epoch in epochs(one)]
+    planned = [0.01 * (1 - epoch / 20) ** 0.9 for epoch in range(14)]
+    assert rates == pytest.approx([*planned, planned[13] * 0.5**0.9])
+    assert "no better validation Dice for 10 epochs" in capsys.readouterr().err
+
+
+def test_without_patience_a_plateau_changes_nothing(assignment, monkeypatch):
+    scripted(monkeypatch)
+    monkeypatch.setattr(trainer, "training_step", lambda *_: 0.5)
+    one = changed(assignment, "patient", **PATIENT | {"patience_epochs": None})
+    assert run(one)
+    assert len(epochs(one)) == 20
+
+
+@pytest.mark.parametrize("stop_after", [9, 14])
+def test_a_training_resumed_before_or_in_its_early_end_ends_in_the_same_bits(assignment, monkeypatch, stop_after):
+    whole, parts = (changed(assignment, folder, **PATIENT) for folder in ("whole", "parts"))
+    scripted(monkeypatch)
+    assert run(whole)
+    scripted(monkeypatch)
+    run_in_two_parts(parts, monkeypatch, stop_after)
+    assert same_bits(weights(whole), weights(parts))
+    assert epochs(whole) == epochs(parts)
+    assert len(epochs(whole)) == 15
 
 
 def test_it_learns_the_ball(assignment):

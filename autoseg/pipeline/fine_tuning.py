@@ -1,0 +1,102 @@
+"""A training that begins with the weights of another model."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from autoseg.core.errors import BadInput
+from autoseg.core.plan import Configuration, Decision, Plan, read_plan
+from autoseg.runtime.progress import counted, say
+
+if TYPE_CHECKING:
+    import torch
+
+
+@dataclass(frozen=True)
+class InitialModel:
+    """The weights of a network, with the plan that it was trained by and the cases that it has seen, if known."""
+
+    source: Path
+    weights: Mapping[str, torch.Tensor]
+    plan: Plan | None
+    trained_on: frozenset[str]
+
+
+@dataclass(frozen=True)
+class Beginning:
+    """What a training begins with: its configuration, weights by name, and the decision in words."""
+
+    configuration: Configuration
+    weights: Mapping[str, torch.Tensor]
+    decision: Decision
+
+
+def read_initial_model(source: Path) -> InitialModel:
+    """Of the folder of a trained fold, or of a weights file with what lies beside it."""
+    from autoseg.networks import model_file
+
+    if not source.exists():
+        raise BadInput(f"{source}: there is no such file or folder; give --init-from a trained fold or its weights.")
+    file = source / "final.safetensors" if source.is_dir() else source
+    if not file.is_file():
+        raise BadInput(
+            f"{source}: holds no final.safetensors; --init-from takes the folder of a trained fold "
+            "(models/NAME/CONFIGURATION/foldK) or a weights file."
+        )
+    weights, _ = model_file.read(file)
+    document, split = file.with_name("plan.json"), file.with_name("split.json")
+    plan = read_plan(document.read_text(encoding="utf-8"), str(document)) if document.is_file() else None
+    trained_on = json.loads(split.read_text(encoding="utf-8"))["train"] if split.is_file() else ()
+    return InitialModel(source, weights, plan, frozenset(trained_on))
+
+
+def begin_with(model: InitialModel, configuration: Configuration, plan: Plan, held_out: Collection[str]) -> Beginning:
+    """Those weights of the model that fit the network of ``configuration``; BadInput if none does.
+
+    ``plan`` is that of the new training. A note warns of ``held_out`` cases that the model was trained on.
+    """
+    import torch
+
+    from autoseg.networks import build
+    from autoseg.training.initial_weights import fitting_weights
+
+    configuration = as_wide_as(model, configuration)
+    with torch.device("meta"):
+        fresh = build(configuration.network, len(plan.channels), plan.labels.num_outputs).state_dict()
+    weights, taken = fitting_weights(fresh, model.weights)
+    if not weights:
+        raise BadInput(
+            f"{model.source}: its weights do not fit the network of {configuration.name} ({taken.describe()}); "
+            "give --init-from a model of the same planner and configuration."
+        )
+    say(f"begin with {model.source}: {taken.describe()}")
+    reason = "asked for with --init-from"
+    if model.plan is not None:
+        labels = ", ".join(model.plan.labels.output_names)
+        reason += f"; trained on {model.plan.dataset} ({model.plan.recommended}) for the labels {labels}"
+        seen = model.trained_on & set(held_out) if model.plan.dataset == plan.dataset else ()
+        if seen:
+            warning = f"it was trained on {len(seen)} of the {counted(len(held_out), 'held-out case')}"
+            say(f"note: {warning}: their scores prove nothing", style="yellow")
+            reason += f"; {warning}"
+    return Beginning(
+        configuration,
+        weights,
+        Decision(what="initial weights", choice=f"{model.source}: {taken.describe()}", reason=reason),
+    )
+
+
+def as_wide_as(model: InitialModel, configuration: Configuration) -> Configuration:
+    """The configuration with the features of the model's network, where the networks differ in nothing else.
+
+    A time budget may have narrowed the model; in a wider network none of its weights would fit.
+    """
+    if model.plan is None:
+        return configuration
+    planned, trained = configuration.network, model.plan.configurations[model.plan.recommended].network
+    widened = planned.model_copy(update={"features_per_stage": trained.features_per_stage})
+    return configuration.model_copy(update={"network": trained}) if widened == trained else configuration
