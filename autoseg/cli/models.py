@@ -37,7 +37,7 @@ def train(
     seed: Annotated[int | None, typer.Option(min=0, help="Random seed.", show_default="0")] = None,
     init_from: Annotated[
         Path | None,
-        typer.Option(metavar="MODEL", help="Begin with the weights of a trained fold (its folder, or a weights file)."),
+        typer.Option(metavar="MODEL", help="Begin with the weights of a fold (its folder or file) or exported model."),
     ] = None,
     patience: Annotated[
         int | None,

@@ -10,6 +10,10 @@ from typing import TYPE_CHECKING
 
 from autoseg.core.errors import BadInput
 from autoseg.core.plan import Configuration, Decision, Plan, read_plan
+from autoseg.io.model_archive import ENDING, PLAN, WEIGHTS
+from autoseg.io.workspace import nearest_name
+from autoseg.pipeline.models import archived_models
+from autoseg.preprocessing.previous_stage import num_input_channels
 from autoseg.runtime.progress import counted, say
 
 if TYPE_CHECKING:
@@ -18,7 +22,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class InitialModel:
-    """The weights of a network, with the plan that it was trained by and the cases that it has seen, if known."""
+    """The weights of a network, with the plan that it was trained by and the cases that it has seen, if known.
+
+    ``plan.recommended`` is the configuration of the weights where the plan lies beside them.
+    """
 
     source: Path
     weights: Mapping[str, torch.Tensor]
@@ -35,20 +42,33 @@ class Beginning:
     decision: Decision
 
 
-def read_initial_model(source: Path) -> InitialModel:
-    """Of the folder of a trained fold, or of a weights file with what lies beside it."""
+def read_initial_model(source: Path, configuration_name: str) -> InitialModel:
+    """Of the folder of a trained fold, of a weights file with what lies beside it, or of an exported model.
+
+    Of the last, the first fold of the configuration.
+    """
     from autoseg.networks import model_file
 
     if not source.exists():
         raise BadInput(f"{source}: there is no such file or folder; give --init-from a trained fold or its weights.")
-    file = source / "final.safetensors" if source.is_dir() else source
+    if source.name.endswith(ENDING):
+        folds = archived_models(source).folds
+        if configuration_name not in folds:
+            raise BadInput(
+                f"{source}: holds no {configuration_name} to begin with ({nearest_name(configuration_name, folds)})."
+            )
+        _, folder = min(folds[configuration_name].items())
+        text = (folder / PLAN).read_text(encoding="utf-8")
+        own = read_plan(text, f"{source}/{configuration_name}/{folder.name}/{PLAN}")
+        return InitialModel(source, model_file.read_weights(folder / WEIGHTS), own, frozenset())
+    file = source / WEIGHTS if source.is_dir() else source
     if not file.is_file():
         raise BadInput(
-            f"{source}: holds no final.safetensors; --init-from takes the folder of a trained fold "
-            "(models/NAME/CONFIGURATION/foldK) or a weights file."
+            f"{source}: holds no {WEIGHTS}; --init-from takes the folder of a trained fold "
+            "(models/NAME/CONFIGURATION/foldK), a weights file or an exported model."
         )
     weights, _ = model_file.read(file)
-    document, split = file.with_name("plan.json"), file.with_name("split.json")
+    document, split = file.with_name(PLAN), file.with_name("split.json")
     plan = read_plan(document.read_text(encoding="utf-8"), str(document)) if document.is_file() else None
     trained_on = json.loads(split.read_text(encoding="utf-8"))["train"] if split.is_file() else ()
     return InitialModel(source, weights, plan, frozenset(trained_on))
@@ -66,7 +86,9 @@ def begin_with(model: InitialModel, configuration: Configuration, plan: Plan, he
 
     configuration = as_wide_as(model, configuration)
     with torch.device("meta"):
-        fresh = build(configuration.network, len(plan.channels), plan.labels.num_outputs).state_dict()
+        fresh = build(
+            configuration.network, num_input_channels(plan, configuration), plan.labels.num_outputs
+        ).state_dict()
     weights, taken = fitting_weights(fresh, model.weights)
     if not weights:
         raise BadInput(

@@ -128,7 +128,9 @@ def train_fold(
     configuration, beginning = with_options(plan.configurations[configuration_name], options), None
     if options.init_from is not None and not resuming:
         # Before --overwrite empties the folder: the model may lie there.
-        beginning = begin_with(read_initial_model(options.init_from), configuration, plan, fold.validation)
+        beginning = begin_with(
+            read_initial_model(options.init_from, configuration_name), configuration, plan, fold.validation
+        )
         configuration = beginning.configuration
     start_or_continue(folder, options)
     wanted = set(fold.train) | set(fold.validation)

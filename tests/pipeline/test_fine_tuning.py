@@ -9,6 +9,7 @@ from safetensors.torch import load_file, save_file
 
 from autoseg.core.errors import BadInput
 from autoseg.core.labels import Labels
+from autoseg.io.model_archive import write_archive
 from autoseg.networks import build
 from autoseg.pipeline.fine_tuning import as_wide_as, begin_with, read_initial_model
 from autoseg.pipeline.training import TrainingOptions, train
@@ -35,7 +36,7 @@ def fold(tmp_path, tiny_plan):
 
 @pytest.mark.parametrize("part", ["", "final.safetensors"])
 def test_a_fold_and_its_weights_file_are_the_same_model(fold, part, tiny_plan):
-    model = read_initial_model(fold / part)
+    model = read_initial_model(fold / part, "3d_fullres")
     expected = load_file(fold / "final.safetensors")
     assert model.weights.keys() == expected.keys()
     assert all(torch.equal(model.weights[name], expected[name]) for name in expected)
@@ -45,7 +46,7 @@ def test_a_fold_and_its_weights_file_are_the_same_model(fold, part, tiny_plan):
 
 def test_a_weights_file_alone_will_do(fold, tmp_path, tiny_plan, tiny_configuration):
     alone = (fold / "final.safetensors").rename(tmp_path / "weights.safetensors")
-    model = read_initial_model(alone)
+    model = read_initial_model(alone, "3d_fullres")
     assert (model.plan, model.trained_on) == (None, frozenset())
     assert as_wide_as(model, tiny_configuration) == tiny_configuration
     beginning = begin_with(model, tiny_configuration, tiny_plan, ["a"])
@@ -53,17 +54,35 @@ def test_a_weights_file_alone_will_do(fold, tmp_path, tiny_plan, tiny_configurat
     assert beginning.decision.reason == "asked for with --init-from"
 
 
+def test_an_exported_model_gives_its_first_fold(fold, tmp_path, tiny_plan):
+    members = {"plan.json": tiny_plan.model_dump_json()}
+    for number in (1, 2):
+        members[f"3d_fullres/fold{number}/plan.json"] = tiny_plan.model_dump_json()
+        members[f"3d_fullres/fold{number}/final.safetensors"] = fold / "final.safetensors"
+    save_file({"other": torch.zeros(1)}, tmp_path / "other.safetensors")
+    members["3d_fullres/fold2/final.safetensors"] = tmp_path / "other.safetensors"
+    archive = tmp_path / "Tiny.autoseg.zip"
+    write_archive(archive, "Tiny", members)
+    model = read_initial_model(archive, "3d_fullres")
+    expected = load_file(fold / "final.safetensors")
+    assert model.weights.keys() == expected.keys()
+    assert all(torch.equal(model.weights[name], expected[name]) for name in expected)
+    assert model.plan == tiny_plan
+    with pytest.raises(BadInput, match="holds no 2d to begin with"):
+        read_initial_model(archive, "2d")
+
+
 def test_what_is_no_model_is_refused(fold, tmp_path):
     with pytest.raises(BadInput, match=r"nowhere: there is no such file or folder"):
-        read_initial_model(tmp_path / "nowhere")
+        read_initial_model(tmp_path / "nowhere", "3d_fullres")
     with pytest.raises(BadInput, match=r"holds no final\.safetensors"):
-        read_initial_model(fold.parent)
+        read_initial_model(fold.parent, "3d_fullres")
     with pytest.raises(BadInput, match=r"plan\.json: is damaged or no safetensors file"):
-        read_initial_model(fold / "plan.json")
+        read_initial_model(fold / "plan.json", "3d_fullres")
 
 
 def test_the_network_is_as_wide_as_that_of_the_model_if_it_is_like_it_otherwise(fold, tiny_plan, tiny_configuration):
-    model = read_initial_model(fold)
+    model = read_initial_model(fold, "3d_fullres")
     beginning = begin_with(model, wide(tiny_configuration, 8, 16, 32), tiny_plan, [])
     assert beginning.configuration == tiny_configuration
     assert beginning.weights.keys() == model.weights.keys()
@@ -75,7 +94,7 @@ def test_the_network_is_as_wide_as_that_of_the_model_if_it_is_like_it_otherwise(
 
 
 def test_held_out_cases_that_the_model_has_seen_are_told(fold, tiny_plan, tiny_configuration, capsys):
-    model = read_initial_model(fold)
+    model = read_initial_model(fold, "3d_fullres")
     assert "trained on 1 of" in begin_with(model, tiny_configuration, tiny_plan, ["b", "c"]).decision.reason
     assert "note: it was trained on 1 of the 2 held-out cases" in capsys.readouterr().err
     elsewhere = tiny_plan.model_copy(update={"dataset": "Other", "labels": Labels(values={"ball": 1})})
