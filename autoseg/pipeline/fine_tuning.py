@@ -86,10 +86,8 @@ def begin_with(model: InitialModel, configuration: Configuration, plan: Plan, he
 
     configuration = as_wide_as(model, configuration)
     with torch.device("meta"):
-        fresh = build(
-            configuration.network, num_input_channels(plan, configuration), plan.labels.num_outputs
-        ).state_dict()
-    weights, taken = fitting_weights(fresh, model.weights)
+        network = build(configuration.network, num_input_channels(plan, configuration), plan.labels.num_outputs)
+    weights, taken = fitting_weights(network.state_dict(), model.weights)
     if not weights:
         raise BadInput(
             f"{model.source}: its weights do not fit the network of {configuration.name} ({taken.describe()}); "

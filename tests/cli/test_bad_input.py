@@ -190,7 +190,6 @@ def test_one_subject_name_in_two_datasets_is_two_cases(autoseg, capsys, site, tm
         (("predict", "x.nii.gz", "-o", "out", "--dataset", "tiny"), "did you mean Tiny?"),
         (("train", "Tiny", "3dfullres", "fold0"), "'3dfullres' is not in the plan of Tiny (did you mean 3d_fullres?"),
         (("preprocess", "Tiny", "3d-fullres"), "did you mean 3d_fullres?"),
-        (("train", "Tiny", "3d_fullres", "fold1", "--init-from", "gone"), "gone: there is no such file or folder"),
         (("train", "Tiny", "3d_fullres", "flod1"), "fold 'flod1' is unknown (did you mean fold1?"),
         (("predict", "x", "-o", "o", "--dataset", "Tiny", "--configuration", "3d_full"), "did you mean 3d_fullres?"),
         (("predict", "x", "-o", "o", "--dataset", "Tiny", "--folds", "fold7"), "not trained (did you mean fold0?"),
@@ -198,6 +197,11 @@ def test_one_subject_name_in_two_datasets_is_two_cases(autoseg, capsys, site, tm
 )
 def test_an_unknown_name_suggests_the_nearest(refused, workspace, arguments, sentence):
     assert sentence in refused(*arguments)
+
+
+def test_a_model_to_begin_with_that_is_not_there_is_named(refused, workspace):
+    train = ("train", "Tiny", "3d_fullres", "fold1", "--device", "cpu")
+    assert "gone: there is no such file or folder" in refused(*train, "--init-from", "gone")
 
 
 def test_a_sheared_image_is_segmented_on_its_own_grid(autoseg, site, workspace, tmp_path):

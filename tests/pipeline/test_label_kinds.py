@@ -11,7 +11,8 @@ import pytest
 from autoseg.interop.bids_conversion import convert, plan_conversion
 from autoseg.io.workspace import Workspace, write_text
 from autoseg.pipeline.evaluation import evaluate_folders
-from autoseg.pipeline.prediction import predict
+from autoseg.pipeline.models import workspace_models
+from autoseg.pipeline.prediction import PredictionOptions, predict
 from autoseg.pipeline.preparation import plan_dataset
 from autoseg.pipeline.training import TrainingOptions, train
 from autoseg.training import step
@@ -78,11 +79,12 @@ def shortened(workspace, dataset, steps, features):
     write_text(workspace.dataset_folder(dataset) / "plan.json", changed.model_dump_json())
 
 
-def outcome(workspace, options=ON_CPU):
+def outcome(workspace):
     """Train fold 0 and segment the images of the dataset."""
-    validation = train(workspace, *FOLD, options)["fold0"]
+    validation = train(workspace, *FOLD, ON_CPU)["fold0"]
     images = workspace.dataset_folder("Tiny") / "imagesTr"
-    predicted = predict(workspace, [images], workspace.root / "out", "Tiny", device="cpu")
+    models, options = workspace_models(workspace, "Tiny"), PredictionOptions(device="cpu")
+    predicted = predict(models, [images], workspace.root / "out", options=options)
     assert not predicted.problems
     return Outcome(workspace, validation, sorted(predicted.written))
 
