@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -17,6 +18,9 @@ from autoseg.cli.terminal import (
     print_table,
     workspace_root,
 )
+
+if TYPE_CHECKING:
+    from autoseg.interop.raw_layout import Problem
 
 MAX_LISTED = 20
 
@@ -68,6 +72,18 @@ def convert_bids(
             }
         )
         return
+    show_left_out(problems, notes)
+    names = ", ".join(f"{value} {name}" for name, value in conversion.labels.items())
+    done = "(dry run: nothing is written)" if dry_run else f"in {folder}"
+    say(f"{counted(len(cases), 'case')} with the labels {names} {done}")
+    if not dry_run:
+        say(f"next: autoseg plan {dataset}")
+
+
+def show_left_out(problems: Sequence[Problem], notes: Sequence[str]) -> None:
+    """What a conversion could not use, and what its user should read."""
+    from autoseg.runtime.progress import say
+
     if problems:
         rows = [(str(problem.file), problem.sentence) for problem in problems[:MAX_LISTED]]
         print_table(f"What was left out ({len(problems)})", ("file", "why"), rows)
@@ -75,11 +91,6 @@ def convert_bids(
             say(f"the first {MAX_LISTED} of {len(problems)} are listed; --json lists all")
     for note in notes:
         say(f"note: {note}", style="yellow")
-    names = ", ".join(f"{value} {name}" for name, value in conversion.labels.items())
-    done = "(dry run: nothing is written)" if dry_run else f"in {folder}"
-    say(f"{counted(len(cases), 'case')} with the labels {names} {done}")
-    if not dry_run:
-        say(f"next: autoseg plan {dataset}")
 
 
 def checked_name(dataset: str) -> str:

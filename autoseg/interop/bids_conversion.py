@@ -13,10 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from autoseg.core.errors import BadInput
-from autoseg.interop.bids_matching import Matched, PlannedCase, Problem, Request, header_problem, match_dataset
+from autoseg.interop.bids_matching import Matched, PlannedCase, Request, header_problem, match_dataset
 from autoseg.interop.conversion_recipe import DatasetRecipe, Recipe, read_recipe
 from autoseg.interop.dataset_writing import write_dataset
 from autoseg.interop.label_set import choose_labels
+from autoseg.interop.raw_layout import Problem
 from autoseg.io.bids import name_endings
 from autoseg.io.workspace import naming_full_disk
 from autoseg.runtime.jobs import map_threads
@@ -144,7 +145,7 @@ def convert(
     progress: Callable[[int, int, str], None] = lambda done, total, case: None,
     overwrite: bool = False,
 ) -> ConversionReport:
-    """Write the raw dataset ``dataset`` to the folder ``destination`` (layout: ``dataset_writing``).
+    """Write the raw dataset ``dataset`` to the folder ``destination`` (layout: ``raw_layout``).
 
     ``progress(done, total, case)`` is called after each case, from the calling thread. With
     ``overwrite`` an existing folder is replaced once the new one is whole.

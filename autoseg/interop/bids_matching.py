@@ -20,17 +20,10 @@ from autoseg.interop.label_conventions import (
     one_per_structure,
     table_finder,
 )
+from autoseg.interop.raw_layout import Problem, without_file
 from autoseg.io.bids import BidsFile, BidsIndex, image_of_label, index_dataset, name_endings
 from autoseg.io.grids import grid_difference
 from autoseg.io.images import read_geometry
-
-
-@dataclass(frozen=True)
-class Problem:
-    """A file that was left out, and one sentence saying why and what helps."""
-
-    file: Path
-    sentence: str
 
 
 @dataclass(frozen=True)
@@ -105,11 +98,6 @@ def header_problem(case: PlannedCase) -> Problem | None:
     except BadInput as error:
         return Problem(path, without_file(error, path))
     return None
-
-
-def without_file(error: BadInput, path: Path) -> str:
-    """The sentence of an error without the file name in front."""
-    return str(error).removeprefix(f"{path}: ")
 
 
 def _without_excluded(index: BidsIndex, request: Request) -> BidsIndex:

@@ -12,8 +12,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from autoseg.core.errors import BadInput
-from autoseg.interop.bids_matching import PlannedCase, Problem
+from autoseg.interop.bids_matching import PlannedCase
 from autoseg.interop.label_conventions import structure_key
+from autoseg.interop.raw_layout import Problem
 
 
 @dataclass(frozen=True)

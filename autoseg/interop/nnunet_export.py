@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from autoseg.core.errors import BadInput
 from autoseg.core.fingerprint import Fingerprint, IntensityStatistics
 from autoseg.core.plan import Configuration, Plan
+from autoseg.interop import nnunet_readers
 from autoseg.interop.nnunet_architecture import architecture_of
 from autoseg.interop.nnunet_plans import PLANNERS, SCHEMES, resampling
 from autoseg.interop.nnunet_weights import their_weights
@@ -19,18 +20,6 @@ if TYPE_CHECKING:
     import torch
 
 TRAINER = "nnUNetTrainer"
-_READERS_BY_ENDING = {
-    "canonical": {
-        (".nii.gz", ".nii"): "NibabelIOWithReorient",
-        (".nrrd", ".mha", ".gipl"): "SimpleITKIOWithReorient",
-    },
-    "stored": {
-        (".nii.gz", ".nrrd", ".mha", ".gipl"): "SimpleITKIO",
-        (".nii",): "NibabelIO",
-        (".png", ".bmp", ".tif"): "NaturalImage2DIO",
-        (".tiff",): "Tiff3DIO",
-    },
-}
 
 
 def plans_document(plan: Plan, dataset_name: str) -> dict[str, Any]:
@@ -155,9 +144,9 @@ def empty_picture() -> bytes:
 
 
 def _reader(plan: Plan) -> str:
-    for endings, reader in _READERS_BY_ENDING[plan.orientation].items():
-        if plan.file_ending.lower() in endings:
-            return reader
+    readers = nnunet_readers.REORIENTING if plan.orientation == "canonical" else nnunet_readers.AS_STORED
+    if plan.file_ending.lower() in readers:
+        return readers[plan.file_ending.lower()]
     raise BadInput(
         f"{plan.dataset}: nnU-Net has no reader for {plan.file_ending} files that are turned to one orientation; "
         "convert the images to .nii.gz and train again to export."

@@ -78,7 +78,8 @@ def read_models(
     if not folders:
         raise BadInput(
             f"{files.source}: holds no fold_K/{CHECKPOINTS[0]}; give a model folder TRAINER__PLANS__CONFIGURATION of "
-            "nnU-Net's results, the folder of its dataset there, or an exported zip."
+            "nnU-Net's results, the folder of its dataset there, an exported zip, or a raw dataset (dataset.json, "
+            "imagesTr, labelsTr)."
         )
     models: dict[str, PeerModel] = {}
     for folder, folds in sorted(folders.items()):

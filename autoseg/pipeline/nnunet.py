@@ -70,7 +70,7 @@ def export_model(workspace: Workspace, name: str, destination: Path, configurati
         raise BadInput(f"{name}: nothing is trained yet; run `autoseg train {name} CONFIGURATION fold0` first.")
     if configuration is not None and configuration not in trained:
         raise BadInput(f"{name}: {configuration} is not trained ({nearest_name(configuration, trained)}).")
-    dataset_folder = destination / _their_dataset_name(name, destination)
+    dataset_folder = destination / their_dataset_name(name, destination)
     folders = []
     for chosen in [configuration] if configuration else trained:
         plan = _fold_plan(workspace.model_folder(name, chosen, trained[chosen][0]))
@@ -138,7 +138,7 @@ def _all_or_nothing(folders: list[Path]) -> Iterator[list[Path]]:
             shutil.rmtree(parent, ignore_errors=True)
 
 
-def _their_dataset_name(name: str, destination: Path) -> str:
+def their_dataset_name(name: str, destination: Path) -> str:
     """``name`` if it is ``DatasetNNN_NAME``; else that with the number it has in ``destination``, or a free one."""
     if re.fullmatch(r"Dataset\d{3}_.+", name):
         return name

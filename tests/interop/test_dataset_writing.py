@@ -13,7 +13,7 @@ import pytest
 
 from autoseg.core.errors import BadInput
 from autoseg.interop.bids_conversion import convert, plan_conversion
-from autoseg.interop.dataset_writing import CASES_COLUMNS
+from autoseg.interop.raw_layout import CASES_COLUMNS
 from autoseg.io.images import read_image, read_labels
 from autoseg.io.workspace import Workspace
 from tests.interop.bids_files import Writer, ball
