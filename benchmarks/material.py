@@ -73,9 +73,16 @@ def peer_raw(setting: Setting) -> Path:
 def copy_raw(source: Path, target: Path) -> None:
     """A dataset of our workspace for the peer: links resolved, no plan."""
     target.mkdir(parents=True, exist_ok=True)
-    shutil.copy(source / "dataset.json", target)
+    copy_document(source, target)
     for name in ("imagesTr", "labelsTr"):
         shutil.copytree(source / name, target / name)
+
+
+def copy_document(source: Path, target: Path) -> None:
+    """dataset.json without the reader that we ask for: the peer runs with its defaults."""
+    document = json.loads((source / "dataset.json").read_text(encoding="utf-8"))
+    document.pop("overwrite_image_reader_writer", None)
+    (target / "dataset.json").write_text(json.dumps(document), encoding="utf-8")
 
 
 def peer(setting: Setting) -> Path:
@@ -118,7 +125,7 @@ def inputs(setting: Setting) -> Path:
             raise Failed(f"{source} has the labels {foreign.labels}, {DATASET} has {dataset(setting).labels}")
         chosen = [*held_out(setting), *foreign.cases[: 2 if setting.quick else UNSEEN]]
         link_cases(chosen, root)
-        shutil.copy(dataset(setting).folder / "dataset.json", root)
+        copy_document(dataset(setting).folder, root)
 
     return once(setting, "inputs", make)
 
@@ -128,7 +135,7 @@ def held_out_inputs(setting: Setting) -> Path:
 
     def make(root: Path) -> None:
         link_cases(held_out(setting), root)
-        shutil.copy(dataset(setting).folder / "dataset.json", root)
+        copy_document(dataset(setting).folder, root)
 
     return once(setting, "held-out", make)
 

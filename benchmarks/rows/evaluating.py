@@ -53,7 +53,7 @@ def make_pairs(setting: Setting, root: Path) -> None:
     cases = material.dataset(setting).cases[:CASES]
     for folder in ("labels", "predictions"):
         (root / folder).mkdir()
-    shutil.copy(material.dataset(setting).folder / "dataset.json", root)
+    material.copy_document(material.dataset(setting).folder, root)
     for number, case in enumerate(cases):
         if case.labels is None:
             continue
