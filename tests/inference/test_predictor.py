@@ -81,7 +81,9 @@ def test_labels_without_resampling_are_those_of_the_logits(tmp_path, tiny_plan, 
     image = Image(np.pad(image.voxels, ((0, 0), (2, 3), (4, 0), (0, 9))), image.affine)
     case = predictor.prepare("case", image)
     assert case.trace.resampled_shape != case.trace.stored_shape  # cropped
-    np.testing.assert_array_equal(predictor.segment(case)(), prepare.undo(predictor.logits(case.image), case.trace))
+    np.testing.assert_array_equal(
+        predictor.segment(case)(), prepare.undo(predictor.logits(case.image), case.trace, tiny_plan.labels)
+    )
 
 
 @pytest.mark.parametrize("waiting_bytes", [0, 2**27])
@@ -92,7 +94,7 @@ def test_labels_with_resampling_are_those_of_the_logits(tmp_path, tiny_plan, ima
     case = predictor.prepare("case", coarse)
     labels = predictor.segment(case)()
     assert labels.shape == image.shape
-    np.testing.assert_array_equal(labels, prepare.undo(predictor.logits(case.image), case.trace))
+    np.testing.assert_array_equal(labels, prepare.undo(predictor.logits(case.image), case.trace, tiny_plan.labels))
 
 
 @pytest.mark.skipif(importlib.util.find_spec("openvino") is None, reason="openvino is not installed")

@@ -11,8 +11,9 @@ from autoseg.core.errors import BadInput
 from autoseg.interop.nnunet_documents import parse
 from autoseg.io.workspace import Workspace
 from autoseg.networks import build, model_file
+from autoseg.pipeline.models import workspace_models
 from autoseg.pipeline.nnunet import export_model, import_model
-from autoseg.pipeline.prediction import predict
+from autoseg.pipeline.prediction import PredictionOptions, predict
 from tests.interop import peer_models
 
 
@@ -45,7 +46,9 @@ def test_an_imported_model_segments_images(tmp_path, scan):
     source = peer_models.write(tmp_path / "Dataset501_Tiny", folds=("0", "all"))
     assert import_model(workspace, source, "Tiny") == {"3d_fullres": ["all", "fold0"]}
     assert workspace.trained_configurations("Tiny") == {"3d_fullres": ["all", "fold0"]}
-    result = predict(workspace, [scan], tmp_path / "out", "Tiny", device="cpu")
+    result = predict(
+        workspace_models(workspace, "Tiny"), [scan], tmp_path / "out", options=PredictionOptions(device="cpu")
+    )
     (path,) = result.written
     assert result.problems == ()
     labels = np.asarray(nibabel.load(path).dataobj)

@@ -10,7 +10,8 @@ import tifffile
 from autoseg.core.errors import BadInput
 from autoseg.io.images import read_geometry
 from autoseg.io.workspace import Workspace, write_json, write_text
-from autoseg.pipeline.prediction import predict
+from autoseg.pipeline.models import workspace_models
+from autoseg.pipeline.prediction import PredictionOptions, predict
 from autoseg.pipeline.preparation import plan_dataset, prepare_cases
 from autoseg.pipeline.training import TrainingOptions, train
 from tests.io.other_formats import as_dicom
@@ -68,7 +69,12 @@ def test_colour_pictures_from_plan_to_prediction(tmp_path):
     (tmp_path / "in").mkdir()
     write_picture(tmp_path / "in/new.png", 7)
     iio.imwrite(tmp_path / "in/grey_0000.png", np.zeros((32, 40), np.uint8))
-    result = predict(workspace, [tmp_path / "in"], tmp_path / "out", "Other", device="cpu")
+    result = predict(
+        workspace_models(workspace, "Other"),
+        [tmp_path / "in"],
+        tmp_path / "out",
+        options=PredictionOptions(device="cpu"),
+    )
     assert result.written == (tmp_path / "out/new.png",)
     assert "the channel G, B is missing" in result.problems[0]
     segmented = iio.imread(tmp_path / "out/new.png")
@@ -122,11 +128,16 @@ def test_a_dicom_series_gives_nifti_on_its_grid(tmp_path):
     series = tmp_path / "in/patient-1"
     as_dicom(image, series)
     before = sorted(path.name for path in series.iterdir())
-    result = predict(workspace, [tmp_path / "in"], tmp_path / "out", "Other", device="cpu")
+    result = predict(
+        workspace_models(workspace, "Other"),
+        [tmp_path / "in"],
+        tmp_path / "out",
+        options=PredictionOptions(device="cpu"),
+    )
     assert result.written == (tmp_path / "out/patient-1.nii.gz",)
     written = nibabel.load(result.written[0])
     assert (written.shape, written.get_data_dtype()) == ((40, 32, 8), np.uint8)
     np.testing.assert_allclose(written.affine, read_geometry(series)[1], atol=1e-6)
     with pytest.raises(BadInput, match="holds the input"):
-        predict(workspace, [series], series, "Other", device="cpu")
+        predict(workspace_models(workspace, "Other"), [series], series, options=PredictionOptions(device="cpu"))
     assert sorted(path.name for path in series.iterdir()) == before
