@@ -13,10 +13,15 @@ from autoseg.core.geometry import Box, Reorientation, Shape, spacing_mm
 
 @dataclass(frozen=True, eq=False)
 class Image:
-    """An image as stored: ``voxels`` of shape ``(C, X, Y, Z)`` and its RAS affine (millimetres)."""
+    """An image as stored: ``voxels`` of shape ``(C, X, Y, Z)`` and its RAS affine (millimetres).
+
+    ``stated_spacing_mm`` is the voxel size of a header that states it more exactly than the affine: the size of a
+    resampled grid and the axis that is resampled on its own hang on the last bit of it.
+    """
 
     voxels: npt.NDArray[np.generic]
     affine: npt.NDArray[np.float64]
+    stated_spacing_mm: tuple[float, float, float] | None = None
 
     @property
     def shape(self) -> Shape:
@@ -26,7 +31,7 @@ class Image:
     @property
     def spacing_mm(self) -> tuple[float, float, float]:
         """Voxel size along each stored axis."""
-        return spacing_mm(self.affine)
+        return self.stated_spacing_mm or spacing_mm(self.affine)
 
 
 @dataclass(frozen=True)
@@ -63,7 +68,7 @@ class Case:
     """A prepared case in working axes.
 
     ``image`` is ``(C, *shape)`` float32; ``labels`` is ``(*shape)`` int16 or None, with -1 outside
-    the nonzero region where normalisation was restricted to that region. ``previous`` is the label map of the
+    the nonzero region, holes filled, where there is no label. ``previous`` is the label map of the
     previous stage of a cascade, ``(*shape)`` too; all labels are indices (``core.labels``).
     """
 

@@ -46,10 +46,12 @@ class Reorientation:
 def spacing_mm(affine: npt.NDArray[np.float64]) -> tuple[float, float, float]:
     """Voxel size along each stored axis, in millimetres: the column norms of the affine.
 
-    Rounded to 1e-6 mm, so that the float32 noise of headers does not make equal spacings differ.
+    Exact along the axes of the world; of an oblique axis to 1e-12 mm, which undoes the rounding of the norm.
     """
-    norms = np.linalg.norm(affine[:3, :3], axis=0)
-    x, y, z = (round(float(norm), 6) for norm in norms)
+    x, y, z = (
+        float(np.abs(column).max()) if np.count_nonzero(column) == 1 else round(float(np.linalg.norm(column)), 12)
+        for column in affine[:3, :3].T
+    )
     return x, y, z
 
 

@@ -47,10 +47,10 @@ def read(folder: Path, labels: bool) -> Stored:
     itk = simple_itk()
     files, (shape, affine) = _sorted_slices(folder)
     if len(files) == 1:
-        return voxels_of(itk.ReadImage(str(files[0])), shape), affine
+        return Stored(voxels_of(itk.ReadImage(str(files[0])), shape), affine)
     reader = itk.ImageSeriesReader()
     reader.SetFileNames([str(file) for file in files])
-    return voxels_of(reader.Execute(), shape), affine
+    return Stored(voxels_of(reader.Execute(), shape), affine)
 
 
 def _is_dicom(path: Path) -> bool:

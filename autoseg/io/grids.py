@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -12,13 +12,21 @@ import numpy.typing as npt
 from autoseg.core.errors import BadInput
 
 PIXDIM_TOLERANCE = 0.01  # relative
+PIXDIM_ROUNDING = 1e-6  # relative: what float32 leaves of it in an oblique affine
 GRID_TOLERANCE = 0.05  # voxels, at the corners: rounding of headers stays below, a real shift does not
 
 FLAT = 999.0  # the side of a 2D image across its plane, in units of its larger pixel side, as in nnU-Net
 LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 
 Grid = tuple[tuple[int, int, int], npt.NDArray[np.float64]]  # (X, Y, Z) and the RAS affine
-Stored = tuple[npt.NDArray[Any], npt.NDArray[np.float64]]  # (C, X, Y, Z) and the RAS affine
+
+
+class Stored(NamedTuple):
+    """``(C, X, Y, Z)``, the RAS affine, and the voxel sides where a header states them more exactly than the affine."""
+
+    voxels: npt.NDArray[Any]
+    affine: npt.NDArray[np.float64]
+    spacing_mm: tuple[float, float, float] | None = None
 
 
 def grid_difference(
@@ -69,6 +77,17 @@ def checked_grid(
             "repair the header."
         )
     return (int(shape[0]), int(shape[1]), int(shape[2])), affine
+
+
+def stated_spacing(
+    affine: npt.NDArray[np.float64], pixdim_mm: npt.NDArray[np.float64]
+) -> tuple[float, float, float] | None:
+    """``pixdim_mm`` of a 3D header if the affine has the same voxel sides but for rounding, else None."""
+    sides_mm = np.linalg.norm(affine[:3, :3], axis=0)
+    if len(pixdim_mm) != 3 or np.any(np.abs(pixdim_mm - sides_mm) > PIXDIM_ROUNDING * sides_mm):
+        return None
+    x, y, z = pixdim_mm.tolist()
+    return x, y, z
 
 
 def flat_grid(columns: int, rows: int) -> Grid:

@@ -21,6 +21,7 @@ import struct
 import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
@@ -122,13 +123,13 @@ def read_image(path: Path) -> Image:
 
     BadInput: missing, damaged, truncated, neither 2D nor 3D, not finite, or with an unusable geometry.
     """
-    voxels, affine = _read(path, labels=False)
+    voxels, affine, stated_spacing_mm = _read(path, labels=False)
     # The values of a voxel lie side by side in files; channels are used one by one.
     voxels = np.ascontiguousarray(voxels, np.float32) if len(voxels) > 1 else voxels.astype(np.float32, copy=False)
     if not np.isfinite(voxels).all():
         bad = int(voxels.size - np.count_nonzero(np.isfinite(voxels)))
         raise BadInput(f"{path}: {bad} voxels are NaN or infinite; replace them by numbers.")
-    return Image(voxels, affine)
+    return Image(voxels, affine, stated_spacing_mm)
 
 
 def read_channels(paths: Sequence[Path]) -> Image:
@@ -143,7 +144,7 @@ def read_channels(paths: Sequence[Path]) -> Image:
             raise BadInput(f"{path}: {problem} {paths[0]}; resample both to one grid.")
     if len(images) == 1:
         return images[0]
-    return Image(np.concatenate([image.voxels for image in images]), images[0].affine)
+    return replace(images[0], voxels=np.concatenate([image.voxels for image in images]))
 
 
 def read_labels(path: Path) -> npt.NDArray[np.int32]:
@@ -158,7 +159,7 @@ def read_label_map(path: Path) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.fl
     BadInput: whatever read_image refuses, several values a voxel (colours), negative values, values more than
     1e-3 from an integer, and values scaled so small that all of them would round to background.
     """
-    voxels, affine = _read(path, labels=True)
+    voxels, affine, _ = _read(path, labels=True)
     if len(voxels) != 1:
         raise BadInput(
             f"{path}: each voxel has {len(voxels)} values, as a colour has; "
@@ -224,10 +225,10 @@ def _reading(path: Path) -> Iterator[_Reader]:
 
 def _read(path: Path, labels: bool) -> Stored:
     with _reading(path) as reader:
-        voxels, affine = reader.read(path, labels)
-    if voxels.dtype.kind not in "iuf":
-        raise BadInput(f"{path}: voxels of type {voxels.dtype} are not numbers; store one grey value a voxel.")
-    return voxels, affine
+        stored = reader.read(path, labels)
+    if stored.voxels.dtype.kind not in "iuf":
+        raise BadInput(f"{path}: voxels of type {stored.voxels.dtype} are not numbers; store one grey value a voxel.")
+    return stored
 
 
 def _near_integers(path: Path, stored: npt.NDArray[np.generic]) -> npt.NDArray[np.int64]:

@@ -40,7 +40,7 @@ def read(path: Path, labels: bool) -> Stored:
     voxels = voxels_of(loaded, shape)
     if path.name.lower().endswith(".gipl") and path.stat().st_size < _GIPL_HEADER_BYTES + voxels.nbytes:
         raise BadInput(f"{path}: the file is truncated; restore the file.")  # SimpleITK does not notice
-    return voxels, affine
+    return Stored(voxels, affine)
 
 
 def write(path: Path, voxels: npt.NDArray[np.generic], affine: npt.NDArray[np.float64], like: Path) -> None:

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from autoseg.core.errors import BadInput
-from autoseg.io.grids import Grid, Stored, checked_grid
+from autoseg.io.grids import Grid, Stored, checked_grid, stated_spacing
 from autoseg.io.nifti1 import read_plain
 from autoseg.io.workspace import atomic
 
@@ -35,14 +35,16 @@ def read(path: Path, labels: bool) -> Stored:
     plain = read_plain(path)
     if plain is not None:
         _, affine = checked_grid(path, plain.voxels.shape, plain.affine, plain.pixdim_mm)
-        return (plain.voxels if labels else plain.voxels.astype(np.float32))[None], affine
+        voxels = plain.voxels if labels else plain.voxels.astype(np.float32)
+        return Stored(voxels[None], affine, stated_spacing(affine, plain.pixdim_mm))
     loaded = _open_nifti(path)
     shape, affine = _grid(path, loaded)
     if labels:
         voxels = np.asanyarray(loaded.dataobj)
     else:
         voxels = np.asarray(loaded.get_fdata(dtype=np.float32, caching="unchanged"))
-    return voxels.reshape((1, *shape), order="F" if voxels.flags.f_contiguous else "C"), affine
+    voxels = voxels.reshape((1, *shape), order="F" if voxels.flags.f_contiguous else "C")
+    return Stored(voxels, affine, stated_spacing(affine, _pixdim_mm(loaded)))
 
 
 def stored_as_integers(path: Path) -> bool:
@@ -97,5 +99,9 @@ def _open_nifti(path: Path) -> Any:
 
 
 def _grid(path: Path, loaded: Any) -> Grid:
-    pixdim_mm = np.abs(np.asarray(loaded.header.get_zooms()[:3], dtype=np.float64))
-    return checked_grid(path, loaded.shape, np.asarray(loaded.affine, dtype=np.float64), pixdim_mm)
+    return checked_grid(path, loaded.shape, np.asarray(loaded.affine, dtype=np.float64), _pixdim_mm(loaded))
+
+
+def _pixdim_mm(loaded: Any) -> npt.NDArray[np.float64]:
+    pixdim_mm: npt.NDArray[np.float64] = np.abs(np.asarray(loaded.header.get_zooms()[:3], dtype=np.float64))
+    return pixdim_mm

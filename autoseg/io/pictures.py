@@ -37,13 +37,13 @@ def read(path: Path, labels: bool) -> Stored:
     with _open(path) as picture:
         shape, affine = flat_grid(*picture.size)
         if any(";16" in str(tile[3]) for tile in picture.tile) and _BANDS[picture.mode] > 1:
-            return itk.voxels_of(itk.simple_itk().ReadImage(str(path)), shape), affine
+            return Stored(itk.voxels_of(itk.simple_itk().ReadImage(str(path)), shape), affine)
         if picture.mode == "P" and not labels:
             picture = picture.convert("RGB")
         pixels = np.asarray(picture)
     if pixels.dtype == np.bool_:
         pixels = pixels.astype(np.uint8)
-    return pixels.reshape((*shape[1::-1], -1)).T[..., None], affine
+    return Stored(pixels.reshape((*shape[1::-1], -1)).T[..., None], affine)
 
 
 def write(path: Path, voxels: npt.NDArray[np.generic], affine: npt.NDArray[np.float64], like: Path) -> None:

@@ -51,7 +51,7 @@ def read(path: Path, labels: bool) -> Stored:
                 raise
     if stored.dtype == np.bool_:
         stored = stored.astype(np.uint8)
-    return stored.reshape((*shape[::-1], channels)).T, affine
+    return Stored(stored.reshape((*shape[::-1], channels)).T, affine)
 
 
 def spacing_file(path: Path) -> Path | None:

@@ -68,7 +68,9 @@ def test_working_axes_as_stored_are_only_permuted(order):
 
 
 def test_spacing_is_the_length_of_a_voxel_step():
-    assert spacing_mm(oblique_affine("LPS")) == pytest.approx((0.5, 1.0, 2.5))
+    assert spacing_mm(oblique_affine("LPS")) == (0.5, 1.0, 2.5)
+    single = tuple(map(float, np.float32([0.7, 2.1, 5.0])))  # not rounded, as 2.1 / 0.7 is more than 3 otherwise
+    assert spacing_mm(np.diag([-single[0], single[1], single[2], 1.0])) == single
 
 
 def test_shear_is_the_cosine_between_axes():

@@ -141,10 +141,23 @@ def test_not_finite(tmp_path: Path, bad: float) -> None:
 def test_pixdim_against_affine(tmp_path: Path, voxels: npt.NDArray[np.int16]) -> None:
     path = save(tmp_path / "a.nii", voxels)
     with_header(path, pixdim=[1, 0.7, 0.8, 3.02, 1, 1, 1, 1])
-    assert read_image(path).spacing_mm == (0.7, 0.8, 3.0)
+    assert read_image(path).spacing_mm == tuple(map(float, np.float32([0.7, 0.8, 3.0])))
     with_header(path, pixdim=[1, 0.7, 0.8, 1.0, 1, 1, 1, 1])
     with pytest.raises(BadInput, match=r"pixdim says voxels of 0.7 x 0.8 x 1 mm and the affine says 0.7 x 0.8 x 3 mm"):
         read_image(path)
+
+
+@pytest.mark.parametrize("name", ["a.nii", "a.nii.gz"])
+def test_the_voxel_size_is_pixdim_where_an_oblique_affine_rounds(
+    name: str, tmp_path: Path, voxels: npt.NDArray[np.int16]
+) -> None:
+    cos, sin = np.cos(0.3), np.sin(0.3)
+    oblique = np.array([[cos, -sin, 0, 0], [sin, cos, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]]) @ np.diag([0.7, 0.9, 2.1, 1])
+    nibabel.save(nibabel.Nifti1Image(voxels, oblique), tmp_path / name)
+    stated = tuple(map(float, nibabel.load(tmp_path / name).header.get_zooms()))
+    read = read_image(tmp_path / name)
+    assert read.spacing_mm == stated == read_channels([tmp_path / name] * 2).spacing_mm
+    assert any(np.linalg.norm(read.affine[:3, :3], axis=0) != stated)
 
 
 @pytest.mark.parametrize(
