@@ -58,11 +58,13 @@ def apply(
     separate = separate_axis(spacing, target)
 
     cropped = None if labels is None else _encoded(name, reorientation.apply(labels)[box_slices(box)], plan.labels)
-    inside = _inside(nonzero[box_slices(box)]) if cropped is not None or any(configuration.mask_normalization) else None
+    inside = None
     if cropped is not None:
-        cropped[(cropped == 0) & ~inside] = -1
+        cropped[(cropped == 0) & ~_inside(nonzero[box_slices(box)])] = -1
         # As in nnU-Net, a labelled voxel counts as inside although the image is zero there.
         inside = cropped >= 0
+    elif any(configuration.mask_normalization):
+        inside = _inside(nonzero[box_slices(box)])
     del nonzero
     prepared = np.empty((len(voxels), *shape), np.float32)
     for number, channel in enumerate(voxels):

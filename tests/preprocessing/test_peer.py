@@ -1,8 +1,8 @@
 """Prepared arrays against those of nnU-Net 2.8.1, without it.
 
 ``golden/anisotropic.npz`` holds random images with thick slices (a CT and a masked z-score channel, zeros around and
-holes inside, several orientations), a plan and nnU-Net's arrays. It was made by ``python -m benchmarks.preprocessing FOLDER PEER_PYTHON
---golden tests/preprocessing/golden/anisotropic.npz``, which compares many more and the real cases.
+holes inside, several orientations), a plan and nnU-Net's arrays. It was made by ``python -m benchmarks.preprocessing
+FOLDER PEER_PYTHON --golden tests/preprocessing/golden/anisotropic.npz``, which compares many more and the real cases.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ CASES = sorted({name.split("/")[0] for name in GOLDEN.files} - {"plan"})
 @pytest.mark.parametrize("case", CASES)
 def test_arrays_are_those_of_nnunet(case, configuration):
     image = Image(*(GOLDEN[f"{case}/{field}"] for field in ("voxels", "affine")), tuple(GOLDEN[f"{case}/spacing_mm"]))
-    labels = GOLDEN[f"{case}/labels"] if f"{case}/labels" in GOLDEN else None
+    labels = GOLDEN.get(f"{case}/labels")
     ours = prepare.apply(case, image, labels, PLAN, PLAN.configurations[configuration])
     np.testing.assert_array_equal(ours.trace.box, GOLDEN[f"{case}/{configuration}/box"])
     np.testing.assert_allclose(ours.image, GOLDEN[f"{case}/{configuration}/data"], rtol=0, atol=1e-5)
