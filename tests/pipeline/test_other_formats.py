@@ -18,6 +18,8 @@ from tests.io.other_formats import as_dicom
 
 COLOURS = {"0": "R", "1": "G", "2": "B"}
 
+ON_CPU = PredictionOptions(device="cpu")
+
 
 def raw_dataset(root, channels, ending, cases=6):
     workspace = Workspace(root)
@@ -73,7 +75,7 @@ def test_colour_pictures_from_plan_to_prediction(tmp_path):
         workspace_models(workspace, "Other"),
         [tmp_path / "in"],
         tmp_path / "out",
-        options=PredictionOptions(device="cpu"),
+        options=ON_CPU,
     )
     assert result.written == (tmp_path / "out/new.png",)
     assert "the channel G, B is missing" in result.problems[0]
@@ -132,12 +134,12 @@ def test_a_dicom_series_gives_nifti_on_its_grid(tmp_path):
         workspace_models(workspace, "Other"),
         [tmp_path / "in"],
         tmp_path / "out",
-        options=PredictionOptions(device="cpu"),
+        options=ON_CPU,
     )
     assert result.written == (tmp_path / "out/patient-1.nii.gz",)
     written = nibabel.load(result.written[0])
     assert (written.shape, written.get_data_dtype()) == ((40, 32, 8), np.uint8)
     np.testing.assert_allclose(written.affine, read_geometry(series)[1], atol=1e-6)
     with pytest.raises(BadInput, match="holds the input"):
-        predict(workspace_models(workspace, "Other"), [series], series, options=PredictionOptions(device="cpu"))
+        predict(workspace_models(workspace, "Other"), [series], series, options=ON_CPU)
     assert sorted(path.name for path in series.iterdir()) == before
