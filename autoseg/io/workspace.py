@@ -19,7 +19,7 @@ from autoseg.core.case import CaseFiles
 from autoseg.core.errors import BadInput
 from autoseg.core.labels import Labels
 
-LABELS_FILE = "labels.json"  # beside predictions of overlapping regions: what each region consists of
+LABELS_FILE = "labels.json"  # beside predictions with overlapping regions or ignored voxels, which dseg.tsv cannot name
 
 
 @contextmanager

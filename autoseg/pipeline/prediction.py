@@ -116,10 +116,10 @@ def predict_cases(
 
 
 def write_label_table(output: Path, labels: Labels) -> None:
-    """``dseg.tsv``: the values and names, in the way of BIDS; with regions also what they consist of."""
+    """``dseg.tsv``: the values and names, in the way of BIDS; ``labels.json``: what it cannot say, regions and ignore."""
     rows = "".join(f"{value}\t{name}\n" for value, name in labels.written_names.items())
     write_text(output / "dseg.tsv", "index\tname\n" + rows)
-    if labels.has_regions:
+    if labels.has_regions or labels.ignore is not None:
         write_json(output / LABELS_FILE, labels.document())
 
 

@@ -170,7 +170,7 @@ def test_a_model_is_tuned_to_another_number_of_labels(converted, scattered, tmp_
     """With few steps it is then better than a new one, and says what it took over."""
     entries = {"labels": {"background": 0, "ball": 1}}
     workspace = with_labels(converted, tmp_path / "w", entries, lambda map: map > 0)
-    shortened(workspace, "Tiny", steps=8, features=8)
+    shortened(workspace, "Tiny", steps=4, features=8)
     tuned = train(workspace, *FOLD, TrainingOptions(device="cpu", init_from=scattered.folder))["fold0"]
     assert "the output heads (another number of labels)" in capsys.readouterr().err
     plan = json.loads((workspace.model_folder(*FOLD) / "plan.json").read_text())
