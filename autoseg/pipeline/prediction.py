@@ -116,7 +116,7 @@ def predict_cases(
 
 
 def write_label_table(output: Path, labels: Labels) -> None:
-    """``dseg.tsv``: the values and names, in the way of BIDS; ``labels.json``: what it cannot say, regions and ignore."""
+    """``dseg.tsv``: values and names, in the way of BIDS; ``labels.json``: regions and ignore, which it cannot say."""
     rows = "".join(f"{value}\t{name}\n" for value, name in labels.written_names.items())
     write_text(output / "dseg.tsv", "index\tname\n" + rows)
     if labels.has_regions or labels.ignore is not None:
