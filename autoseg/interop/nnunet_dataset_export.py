@@ -10,8 +10,7 @@ from pathlib import Path
 from autoseg.core.case import CaseFiles
 from autoseg.core.errors import BadInput
 from autoseg.core.labels import Labels
-from autoseg.interop.nnunet_readers import AS_STORED
-from autoseg.interop.raw_layout import dataset_document, place
+from autoseg.interop.raw_layout import STORED_READERS, dataset_document, place
 from autoseg.io.images import read_geometry, read_labels, write_labels
 from autoseg.io.workspace import RawDataset, write_json
 from autoseg.runtime.jobs import map_threads
@@ -23,7 +22,7 @@ def export_cases(dataset: RawDataset, folder: Path, name: str, progress: Callabl
     Returns sentences that the user should read. BadInput: a format that nnU-Net does not read, files that are not
     there, label values that dataset.json does not name.
     """
-    if dataset.file_ending not in AS_STORED:
+    if dataset.file_ending not in STORED_READERS:
         raise BadInput(f"{dataset.folder}: nnU-Net does not read {dataset.file_ending} files; convert them to .nii.gz.")
     labels = consecutive(dataset.labels)
     renumbered = labels != dataset.labels

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 from autoseg.core.errors import BadInput
 from autoseg.core.fingerprint import Fingerprint, IntensityStatistics
 from autoseg.core.plan import Configuration, Plan
-from autoseg.interop import nnunet_readers
 from autoseg.interop.nnunet_architecture import architecture_of
 from autoseg.interop.nnunet_plans import PLANNERS, SCHEMES, resampling
 from autoseg.interop.nnunet_weights import their_weights
+from autoseg.interop.raw_layout import REORIENTING_READERS, STORED_READERS
 
 if TYPE_CHECKING:
     import torch
@@ -144,7 +144,7 @@ def empty_picture() -> bytes:
 
 
 def _reader(plan: Plan) -> str:
-    readers = nnunet_readers.REORIENTING if plan.orientation == "canonical" else nnunet_readers.AS_STORED
+    readers = REORIENTING_READERS if plan.orientation == "canonical" else STORED_READERS
     if plan.file_ending.lower() in readers:
         return readers[plan.file_ending.lower()]
     raise BadInput(

@@ -20,8 +20,7 @@ from pydantic import BaseModel, Field
 from autoseg.core.errors import BadInput
 from autoseg.core.labels import Labels
 from autoseg.interop.nnunet_documents import FOREIGN, Text, check, parse, read_dataset
-from autoseg.interop.nnunet_readers import AS_STORED
-from autoseg.interop.raw_layout import CASES_COLUMNS, Problem
+from autoseg.interop.raw_layout import CASES_COLUMNS, STORED_READERS, Problem
 from autoseg.io.workspace import parse_labels
 
 _CASE_NAME = r"[^./\\\x00-\x1f][^/\\\x00-\x1f]*"
@@ -90,8 +89,8 @@ def read_raw_dataset(folder: Path) -> PeerRawDataset:
         listed = ", ".join(known.channel_names)
         raise BadInput(f'{path}: the channels are numbered {listed}; number channel_names "0", "1", "2".')
     ending = known.file_ending.lower()
-    if ending not in AS_STORED:
-        raise BadInput(f"{path}: {ending} files cannot be taken over; use one of {', '.join(AS_STORED)}.")
+    if ending not in STORED_READERS:
+        raise BadInput(f"{path}: {ending} files cannot be taken over; use one of {', '.join(STORED_READERS)}.")
     if "dataset" in document:
         cases, problems = _listed_cases(document, folder, path)
     else:

@@ -27,7 +27,6 @@ from typing import Any, Protocol, TypeVar
 
 from autoseg.core.errors import BadInput
 from autoseg.core.labels import Labels
-from autoseg.interop import nnunet_readers
 from autoseg.io.grids import FLAT, Grid
 from autoseg.io.images import file_ending, files_of
 from autoseg.io.workspace import atomic, write_json, write_text
@@ -45,6 +44,18 @@ CASES_COLUMNS = (
     "image_sha256",
     "label_sha256",
 )
+
+# nnU-Net's readers: those that turn images to one orientation, and those that leave them as stored.
+REORIENTING_READERS = {
+    **dict.fromkeys((".nii.gz", ".nii"), "NibabelIOWithReorient"),
+    **dict.fromkeys((".nrrd", ".mha", ".gipl"), "SimpleITKIOWithReorient"),
+}
+STORED_READERS = {
+    **dict.fromkeys((".nii.gz", ".nrrd", ".mha", ".gipl"), "SimpleITKIO"),
+    ".nii": "NibabelIO",
+    **dict.fromkeys((".png", ".bmp", ".tif"), "NaturalImage2DIO"),
+    ".tiff": "Tiff3DIO",
+}
 
 
 @dataclass(frozen=True)
@@ -154,7 +165,7 @@ def dataset_document(
     (_, _, slices), affine = grid
     sides_mm = (affine[:3, :3] ** 2).sum(axis=0) ** 0.5
     flat = slices == 1 and sides_mm[2] > 0.99 * FLAT * max(sides_mm[:2])
-    reader = None if flat else nnunet_readers.REORIENTING.get(ending)
+    reader = None if flat else REORIENTING_READERS.get(ending)
     return {
         "name": name,
         "channel_names": {str(i): channel for i, channel in enumerate(channels)},
