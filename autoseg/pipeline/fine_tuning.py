@@ -12,6 +12,7 @@ from autoseg.core.errors import BadInput
 from autoseg.core.plan import Configuration, Decision, Plan, read_plan
 from autoseg.io.model_archive import ENDING, PLAN, WEIGHTS
 from autoseg.io.workspace import nearest_name
+from autoseg.networks import build
 from autoseg.pipeline.models import archived_models
 from autoseg.preprocessing.previous_stage import num_input_channels
 from autoseg.runtime.progress import counted, say
@@ -81,7 +82,6 @@ def begin_with(model: InitialModel, configuration: Configuration, plan: Plan, he
     """
     import torch
 
-    from autoseg.networks import build
     from autoseg.training.initial_weights import fitting_weights
 
     configuration = as_wide_as(model, configuration)
