@@ -120,8 +120,8 @@ def inputs(setting: Setting) -> Path:
         source = setting.data / "hippocampus-c"
         run(setting.autoseg(unseen, "convert-bids", source, "--dataset", DATASET, "--contrasts", "T1w"))
         foreign = Workspace(unseen).read_dataset(DATASET)
-        known = {name.lower(): value for name, value in dataset(setting).labels.items()}
-        if {name.lower(): value for name, value in foreign.labels.items()} != known:
+        known = {name.lower(): value for name, value in dataset(setting).labels.values.items()}
+        if {name.lower(): value for name, value in foreign.labels.values.items()} != known:
             raise Failed(f"{source} has the labels {foreign.labels}, {DATASET} has {dataset(setting).labels}")
         chosen = [*held_out(setting), *foreign.cases[: 2 if setting.quick else UNSEEN]]
         link_cases(chosen, root)

@@ -60,7 +60,7 @@ def time_steps(assignment: Assignment, execution: Execution, number: int) -> lis
     """Seconds of each step, as the training loop does them."""
     configuration = assignment.configuration
     torch.manual_seed(configuration.training.seed)
-    network = build(configuration.network, assignment.num_channels, len(assignment.labels))
+    network = build(configuration.network, assignment.num_channels, assignment.labels.num_outputs)
     network = execution.place_network(network, configuration.network.dimensions)
     network.deep_supervision = True
     optimizer = make_optimizer(network, configuration)
@@ -68,7 +68,7 @@ def time_steps(assignment: Assignment, execution: Execution, number: int) -> lis
     batches, _ = patch_streams(assignment, execution, checkpoint.Run())
     stamps = [time.perf_counter()]
     for _ in range(number):
-        training_step(network, optimizer, scaler, next(batches), execution, configuration)
+        training_step(network, optimizer, scaler, next(batches), execution, configuration, assignment.labels)
         stamps.append(time.perf_counter())
     return [after - before for before, after in pairwise(stamps)]
 
