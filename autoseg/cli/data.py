@@ -117,6 +117,9 @@ def plan(
 ) -> None:
     """Measure a dataset and decide how to solve it; prints every decision with its reason.
 
+    Configurations: 2d; 3d_fullres; 3d_lowres and 3d_cascade_fullres, which follows it, if a patch shows little of a
+    case; full_volume if a whole case fits.
+
     Example: autoseg plan Cord --memory 12GB
     """
     from autoseg.io.workspace import Workspace

@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from autoseg.cli.terminal import DatasetArgument, DeviceOption, JsonOption, print_json, print_table, workspace_root
+from autoseg.cli.terminal import (
+    CONFIGURATION_HELP,
+    DatasetArgument,
+    DeviceOption,
+    JsonOption,
+    print_json,
+    print_table,
+    workspace_root,
+)
 
 if TYPE_CHECKING:
     from autoseg.core.selection import Selection
@@ -17,7 +25,7 @@ def select(
     dataset: DatasetArgument,
     configurations: Annotated[
         list[str] | None,
-        typer.Argument(help="2d, 3d_fullres, full_volume.", show_default="all with every fold trained"),
+        typer.Argument(help=CONFIGURATION_HELP, show_default="all with every fold trained"),
     ] = None,
     ensemble: Annotated[bool, typer.Option(help="Also compare the mean of each two.")] = True,
     device: DeviceOption = None,

@@ -9,6 +9,7 @@ import typer
 
 from autoseg.cli.terminal import (
     BAD_INPUT,
+    CONFIGURATION_HELP,
     INTERRUPTED,
     DatasetArgument,
     DeviceOption,
@@ -24,7 +25,7 @@ from autoseg.core.errors import BadInput
 
 def train(
     dataset: DatasetArgument,
-    configuration: Annotated[str, typer.Argument(help="2d, 3d_fullres or full_volume.")],
+    configuration: Annotated[str, typer.Argument(help=CONFIGURATION_HELP)],
     fold: Annotated[str, typer.Argument(help="fold0 ... fold4, cv (all of them in turn) or all (no held-out cases).")],
     epochs: Annotated[int | None, typer.Option(min=1, help="Epochs of 250 steps.", show_default="1000")] = None,
     time_budget: Annotated[

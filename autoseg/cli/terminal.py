@@ -21,8 +21,9 @@ CONTINUE = "interrupted; run the same command again to continue."
 FULL = (errno.ENOSPC, errno.EDQUOT)
 
 DatasetArgument = Annotated[str, typer.Argument(help="Name of the dataset in the workspace.")]
+CONFIGURATION_HELP = "2d, 3d_fullres, 3d_lowres, 3d_cascade_fullres or full_volume, as the plan has them."
 ConfigurationsArgument = Annotated[
-    list[str] | None, typer.Argument(help="2d, 3d_fullres, full_volume.", show_default="all in the plan")
+    list[str] | None, typer.Argument(help=CONFIGURATION_HELP, show_default="all in the plan")
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one machine-readable result on stdout.")]
 DeviceOption = Annotated[str | None, typer.Option(help="cpu, cuda, cuda:N or mps.", show_default="the best there is")]

@@ -27,7 +27,7 @@ def run(
     time_budget: Annotated[str | None, typer.Option(help="Time for the training of each fold, such as 20m.")] = None,
     epochs: Annotated[int | None, typer.Option(min=1, help="Epochs of 250 steps.", show_default="1000")] = None,
     configuration: Annotated[
-        str | None, typer.Option(help="2d, 3d_fullres or full_volume.", show_default="the recommended one")
+        str | None, typer.Option(help=CONFIGURATION_HELP, show_default="the recommended one")
     ] = None,
     fold: Annotated[str, typer.Option(help="fold0 ... fold4, cv or all.")] = "fold0",
     channels: Annotated[str | None, typer.Option(help="Contrasts that together make a case.")] = None,

@@ -69,7 +69,7 @@ class Case:
 
     ``image`` is ``(C, *shape)`` float32; ``labels`` is ``(*shape)`` int16 or None, with -1 outside
     the nonzero region, holes filled, where there is no label. ``previous`` is the label map of the
-    previous stage of a cascade, ``(*shape)`` too; all labels are indices (``core.labels``).
+    previous stage of a cascade, in the same way; all labels are indices (``core.labels``).
     """
 
     name: str

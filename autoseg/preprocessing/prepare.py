@@ -57,14 +57,11 @@ def apply(
     trace = SpatialTrace(image.shape, reorientation, box, shape, spacing, target)
     separate = separate_axis(spacing, target)
 
-    cropped = None if labels is None else _encoded(name, reorientation.apply(labels)[box_slices(box)], plan.labels)
-    inside = None
-    if cropped is not None:
-        cropped[(cropped == 0) & ~_inside(nonzero[box_slices(box)])] = -1
-        # As in nnU-Net, a labelled voxel counts as inside although the image is zero there.
-        inside = cropped >= 0
-    elif any(configuration.mask_normalization):
-        inside = _inside(nonzero[box_slices(box)])
+    cropped, before = (
+        None if label_map is None else _encoded(name, reorientation.apply(label_map)[box_slices(box)], plan.labels)
+        for label_map in (labels, previous)
+    )
+    inside = _mark_outside(nonzero[box_slices(box)], cropped, before, any(configuration.mask_normalization))
     del nonzero
     prepared = np.empty((len(voxels), *shape), np.float32)
     for number, channel in enumerate(voxels):
@@ -76,7 +73,6 @@ def apply(
     def on_grid(indices: npt.NDArray[np.int16] | None) -> npt.NDArray[np.int16] | None:
         return None if indices is None else resample_labels(indices, shape, separate)
 
-    before = None if previous is None else _encoded(name, reorientation.apply(previous)[box_slices(box)], plan.labels)
     return Case(name, prepared, on_grid(cropped), trace, on_grid(before))
 
 
@@ -167,6 +163,26 @@ def _nonzero(voxels: npt.NDArray[np.generic]) -> npt.NDArray[np.bool_]:
     for channel in voxels[1:]:
         nonzero |= channel != 0
     return nonzero
+
+
+def _mark_outside(
+    nonzero: npt.NDArray[np.bool_],
+    labels: npt.NDArray[np.int16] | None,
+    previous: npt.NDArray[np.int16] | None,
+    masked: bool,
+) -> npt.NDArray[np.bool_] | None:
+    """-1 in both maps, in place, where they are background and the image is outside; the mask of a normalisation.
+
+    As in nnU-Net, a labelled voxel belongs to that mask although the image is zero there; without labels, one that the
+    previous stage has found. None where nothing needs the mask.
+    """
+    maps = [one for one in (labels, previous) if one is not None]
+    if not maps and not masked:
+        return None
+    inside = _inside(nonzero)
+    for label_map in maps:
+        label_map[(label_map == 0) & ~inside] = -1
+    return maps[0] >= 0 if maps else inside
 
 
 def _inside(nonzero: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:

@@ -32,6 +32,10 @@ def test_arrays_are_those_of_nnunet(case, configuration):
     np.testing.assert_allclose(ours.image, GOLDEN[f"{case}/{configuration}/data"], rtol=0, atol=1e-5)
     if labels is not None:
         np.testing.assert_array_equal(ours.labels, GOLDEN[f"{case}/{configuration}/seg"])
+        # A cascade's prediction: nnU-Net hands the map of the first stage on where labels would be.
+        second = prepare.apply(case, image, None, PLAN, PLAN.configurations[configuration], previous=labels)
+        np.testing.assert_array_equal(second.previous, ours.labels)
+        np.testing.assert_array_equal(second.image, ours.image)
 
 
 def test_the_golden_cases_need_what_they_are_there_for():
