@@ -10,6 +10,7 @@ import typer
 from autoseg.cli.data import checked_name
 from autoseg.cli.models import show_summary, validation_title
 from autoseg.cli.terminal import (
+    CONFIGURATION_HELP,
     INTERRUPTED,
     DeviceOption,
     JsonOption,
