@@ -5,8 +5,8 @@ residual network, made narrow to take minutes, in 3D and 2D: we train the networ
 and export it; nnU-Net fine-tunes it for a few steps and we import that. 10 cases of hippocampus-a are predicted in
 fp32 with mirroring, each side with its own code; for the export half of them are stored turned.
 
-nnU-Net adds up in fp16: where a tile weighs least, in the corners of an image, its logits are whole numbers.
-``differing_as_fp16`` is what is left when ours are added up likewise, where a case is a single tile.
+nnU-Net adds up in fp16: where a tile weighs least, in the corners of an image, its logits are whole numbers, and a
+network that is not sure of itself gets other labels there. ``differing_fp32`` is what is left when nnU-Net adds up in fp32.
 """
 
 from __future__ import annotations
@@ -15,13 +15,10 @@ import argparse
 import json
 import shutil
 import sys
+from collections import Counter
 from pathlib import Path
 
 import nibabel
-import numpy as np
-import numpy.typing as npt
-import torch
-from scipy.ndimage import gaussian_filter
 
 from autoseg.inference import predictor as inference
 from autoseg.interop.nnunet_plans import plan_of
@@ -31,7 +28,6 @@ from autoseg.io.workspace import Workspace, write_text
 from autoseg.pipeline.nnunet import export_model, import_model
 from autoseg.pipeline.prediction import predict_cases
 from autoseg.planning.configurations import augmentation
-from autoseg.preprocessing import prepare
 from benchmarks.material import copy_raw
 from benchmarks.measure import run
 from benchmarks.setting import Setting, default_data, peer_environment
@@ -132,7 +128,7 @@ def compare_export(setting: Setting, root: Path, models: str) -> Path:
     shutil.rmtree(root / "models" / "Back", ignore_errors=True)
     import_model(Workspace(root), root / "model.zip", "Back")
     predictor = load(Workspace(root).model_folder(OURS, configuration, "all"), configuration)
-    report(f"{models}, exported by us", predictor, setting.folder / "turned", root, peer)
+    report(setting, f"{models}, exported by us", predictor, setting.folder / "turned", root, exported)
     return exported
 
 
@@ -144,7 +140,7 @@ def compare_import(setting: Setting, model: Path, models: str) -> None:
     chosen = ("-m", model, *options(setting, "images", peer, "0"))
     run(setting.peer_program("nnUNetv2_predict_from_modelfolder", *chosen), environment(setting.folder))
     predictor = load(Workspace(root).model_folder("Imported", configuration, "fold0"), configuration)
-    report(f"{models}, trained by nnU-Net", predictor, setting.folder / "images", root, peer)
+    report(setting, f"{models}, trained by nnU-Net", predictor, setting.folder / "images", root, model)
 
 
 def emptied(folder: Path) -> Path:
@@ -165,44 +161,26 @@ def options(setting: Setting, images_name: str, output: Path, fold: str) -> list
     return [*given, "-npp", "1", "-nps", "1"]
 
 
-def report(what: str, predictor: inference.Predictor, inputs: Path, root: Path, theirs: Path) -> None:
-    """How many voxels agree, how many there are of each label, and what fp16 explains of the difference."""
+def report(setting: Setting, what: str, predictor: inference.Predictor, inputs: Path, root: Path, model: Path) -> None:
+    """How many voxels agree, and how many there are of each label; theirs are in ``root / "peer"``."""
     cases, _ = find_inputs([inputs], predictor.plan.channels)
     predict_cases(predictor, cases, root / "labels", overwrite=True)
-    voxels = differing = left = 0
-    counts: dict[int, int] = {}
+    (fold,) = (path.name.removeprefix("fold_") for path in model.glob("fold_*"))
+    exact = emptied(root / "peer-fp32")
+    run(setting.peer_script("predict_fp32", model, fold, inputs, exact), environment(setting.folder))
+    voxels = differing = differing_fp32 = 0
+    counts: Counter[int] = Counter()
     for case in cases:
-        one = images.read_labels(root / "labels" / case.channels[0].name)
-        other = images.read_labels(theirs / case.channels[0].name.replace("_0000", ""))
-        voxels, unlike = voxels + one.size, int((one != other).sum())
-        differing += unlike
-        if unlike:
-            left += int((as_fp16(predictor, case.name, images.read_channels(case.channels), one) != other).sum())
-        for label, count in zip(*np.unique(other, return_counts=True), strict=True):
-            counts[int(label)] = counts.get(int(label), 0) + int(count)
-    facts = {"model": what, "agreement": 1 - differing / voxels, "differing": differing, "differing_as_fp16": left}
-    print(json.dumps({**facts, "voxels": counts}), flush=True)
-
-
-def as_fp16(
-    predictor: inference.Predictor, name: str, image: images.Image, labels: npt.NDArray[np.integer]
-) -> npt.NDArray[np.integer]:
-    """Labels of a case that is one 3D tile, its logits weighted and divided in fp16; else ``labels``."""
-    case = predictor.prepare(name, image)
-    shape, patch = case.image.shape[1:], predictor.configuration.patch_size
-    if len(patch) == 2 or any(size > edge for size, edge in zip(shape, patch, strict=True)):
-        return labels
-    weight = np.zeros(patch)
-    weight[tuple(edge // 2 for edge in patch)] = 1
-    weight = gaussian_filter(weight, [edge / 8 for edge in patch], mode="constant")
-    half = (10 * weight / weight.max()).astype(np.float16)
-    half[half == 0] = half[half > 0].min()
-    starts = [(edge - size) // 2 for size, edge in zip(shape, patch, strict=True)]
-    part = half[tuple(slice(start, start + size) for start, size in zip(starts, shape, strict=True))]
-    summed = (predictor.logits(case.image) * part).astype(np.float16)
-    return prepare.undo(
-        torch.from_numpy(summed).div(torch.from_numpy(part)).float().numpy(), case.trace, predictor.plan.labels
-    )
+        ours, name = (
+            images.read_labels(root / "labels" / case.channels[0].name),
+            case.channels[0].name.replace("_0000", ""),
+        )
+        theirs = images.read_labels(root / "peer" / name)
+        voxels, differing = voxels + ours.size, differing + int((ours != theirs).sum())
+        differing_fp32 += int((ours != images.read_labels(exact / name)).sum())
+        counts.update(theirs.ravel().tolist())
+    facts = {"model": what, "agreement": 1 - differing / voxels, "differing": differing, "voxels": dict(counts)}
+    print(json.dumps({**facts, "differing_fp32": differing_fp32}), flush=True)
 
 
 if __name__ == "__main__":
