@@ -6,7 +6,7 @@ and export it; nnU-Net fine-tunes it for a few steps and we import that. 10 case
 fp32 with mirroring, each side with its own code; for the export half of them are stored turned.
 
 nnU-Net adds up in fp16: where a tile weighs least, in the corners of an image, its logits are whole numbers, and a
-network that is not sure of itself gets other labels there. ``differing_fp32`` is what is left when nnU-Net adds up in fp32.
+network that is not sure of itself gets other labels there. ``differing_fp32`` is what is left when it adds up in fp32.
 """
 
 from __future__ import annotations
