@@ -14,13 +14,13 @@ QUICK = {"validation_steps": 2, "initial_learning_rate": 0.1, "momentum": 0.9}
 CONNECTED = np.ones((3, 3, 3))  # faces, edges and corners
 
 
-def make_quick(dataset, names, steps):
+def make_quick(dataset, names, steps, divisor):
     """Narrow networks and few steps: counted, as a time budget would leave a busy machine too few."""
     plan = json.loads((dataset / "plan.json").read_text())
     for name in names:
         configuration = plan["configurations"][name]
         widths = configuration["network"]["features_per_stage"]
-        configuration["network"]["features_per_stage"] = [width // 2 for width in widths]
+        configuration["network"]["features_per_stage"] = [width // divisor for width in widths]
         configuration["training"] |= {**QUICK, "steps_per_epoch": steps}
         configuration["batch_size"] = min(8, configuration["batch_size"])
     (dataset / "plan.json").write_text(json.dumps(plan))
@@ -47,7 +47,7 @@ def test_a_cascade_segments_a_site_that_it_has_not_seen(autoseg, capsys, real_da
     lowres, second = (plan["configurations"][name] for name in ("3d_lowres", "3d_cascade_fullres"))
     assert second["previous_stage"] == "3d_lowres"
     assert min(lowres["spacing_mm"]) > 1.2 * max(second["spacing_mm"])
-    make_quick(dataset, ("3d_lowres", "3d_cascade_fullres"), steps=40)
+    make_quick(dataset, ("3d_lowres", "3d_cascade_fullres"), steps=60, divisor=2)
     make_two_folds(dataset)
 
     second_stage = ("train", "Hippocampus", "3d_cascade_fullres", "fold0", "--epochs", "1", "--device", "cpu")
@@ -80,7 +80,7 @@ def test_predict_does_what_the_selection_says(autoseg, capsys, real_data, tmp_pa
     assert autoseg("plan", "Hippocampus") == 0
     dataset, models = (tmp_path / "workspace" / kind / "Hippocampus" for kind in ("datasets", "models"))
     members = ("2d", "3d_fullres")
-    make_quick(dataset, members, steps=40)
+    make_quick(dataset, members, steps=80, divisor=4)
     make_two_folds(dataset)
     for name in members:
         assert autoseg("train", "Hippocampus", name, "cv", "--epochs", "1", "--device", "cpu") == 0
@@ -116,8 +116,9 @@ def test_predict_does_what_the_selection_says(autoseg, capsys, real_data, tmp_pa
             for values in keep_largest:
                 expected = with_largest_component(expected, values)
             assert np.mean(read(output / path.name) == expected) > 0.9995
+            assert (expected > 0).any()
     capsys.readouterr()
-    assert autoseg("evaluate", tmp_path / "selected0", real_data / "hippocampus-c", "--json") == 2  # nine are missing
+    assert autoseg("evaluate", tmp_path / "selected0", real_data / "hippocampus-c", "--json") == 0
     assert json.loads(capsys.readouterr().out)["mean"]["dice"] > 0.3
 
 
