@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from pathlib import Path
 
 import nibabel
@@ -15,6 +16,13 @@ from autoseg.core.plan import AugmentationSpec, Configuration, NetworkSpec, Plan
 from autoseg.io.images import read_image, read_labels
 from autoseg.io.store import StoredCase, open_case, save_case
 from autoseg.preprocessing import prepare
+
+
+@pytest.fixture(scope="session", autouse=True)
+def interruptible() -> None:
+    """A shell starts what runs in the background with SIGINT ignored, and its children inherit that."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
