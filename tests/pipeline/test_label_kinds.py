@@ -54,7 +54,7 @@ def with_labels(converted, root, entries, change=lambda voxels: voxels):
     return workspace
 
 
-def shortened(workspace, dataset, steps, features):
+def shortened(workspace, dataset, steps, features, patch=None):
     """Plan the dataset, then train a narrower network in few, quick steps."""
     plan = plan_dataset(workspace, dataset)
     planned = plan.configurations["3d_fullres"]
@@ -71,6 +71,7 @@ def shortened(workspace, dataset, steps, features):
     configuration = planned.model_copy(
         update={
             "batch_size": 2,
+            "patch_size": patch or planned.patch_size,
             "network": planned.network.model_copy(update={"features_per_stage": widths}),
             "training": training,
         }
@@ -189,7 +190,7 @@ def test_regions_of_real_images(real_data, tmp_path):
     document = json.loads((folder / "dataset.json").read_text())
     labels = {"background": 0, "whole": [1, 2], "posterior": [2]}
     (folder / "dataset.json").write_text(json.dumps(document | {"labels": labels, "regions_class_order": [1, 2]}))
-    shortened(workspace, "Hippocampus", steps=100, features=16)
+    shortened(workspace, "Hippocampus", steps=240, features=8, patch=(24, 32, 24))
     summary = train(workspace, "Hippocampus", "3d_fullres", "fold0", ON_CPU)["fold0"]
     assert summary["labels"]["whole"]["dice"] > 0.6
     assert summary["labels"].keys() == {"whole", "posterior"}
