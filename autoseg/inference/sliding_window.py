@@ -129,6 +129,7 @@ def sliding_window_slabs(
             into, cut = _overlap(start, tile, shape)
             into = (slice(into[0].start - base, into[0].stop - base), *into[1:])
             total[:, *into] += part[:, *cut]
+        del results, part  # or they are held while the next tiles go through the networks
     yield finish(base, shape[0])
 
 

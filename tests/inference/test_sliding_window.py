@@ -1,6 +1,7 @@
 """Tiles, weights and mirroring against scipy and direct computation."""
 
 import tracemalloc
+import weakref
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ import torch
 from scipy.ndimage import gaussian_filter
 from torch import nn
 
+from autoseg.inference import sliding_window
 from autoseg.inference.lanes import Lanes
 from autoseg.inference.sliding_window import (
     gaussian_weights,
@@ -167,3 +169,17 @@ def test_slabs_come_in_order_and_only_as_many_planes_as_a_tile_has_are_held():
     assert reached == 96
     tiles_in_flight = (LANES.workers + 1) * LANES.batch * (num_classes + 1) * 16**3 * 4
     assert held < 16 * num_classes * 48 * 48 * 4 * 2 + tiles_in_flight
+
+
+def test_the_logits_of_a_tile_are_released_before_the_next_one_is_computed(monkeypatch):
+    original, before = sliding_window.weighted_logits, []
+
+    def spy(*arguments):
+        assert [reference() for reference in before] == [None] * len(before)
+        results = original(*arguments)
+        before.extend(weakref.ref(part) for _, part in results)
+        return results
+
+    monkeypatch.setattr(sliding_window, "weighted_logits", spy)
+    sliding_window_logits([pointwise], np.ones((1, 24, 16, 16), np.float32), (16, 16, 16), 2, Lanes(1, 1))
+    assert len(before) == 2
