@@ -31,7 +31,7 @@ def memory(setting: Setting) -> Result:
     ours = setting.autoseg(
         *(folder / "workspace", "predict", image, "-o", output / "ours", "--dataset", DATASET),
         *("--configuration", CONFIGURATION, "--folds", "fold0", "--device", "cpu"),
-        *("--step", "1.0", "--no-mirroring", "--overwrite"),
+        *("--step", "1.0", "--no-mirroring", "--overwrite", "--engine", "torch"),
     )
     shutil.rmtree(output, ignore_errors=True)
     ran = {}
@@ -46,7 +46,7 @@ def memory(setting: Setting) -> Result:
     runs = {name: [(one.peak_bytes or one.largest_bytes) / GIB] for name, one in ran.items()}
     commands = [
         f"peer: nnUNetv2_predict {' '.join(options)}",
-        "ours: autoseg predict --step 1.0 --no-mirroring",
+        "ours: autoseg predict --step 1.0 --no-mirroring --engine torch",
         "memory of all processes added up every 50 ms, shared pages counted once (PSS)",
     ]
     work = f"peak memory of predicting one volume of {edge}^3 voxels, {CLASSES} classes"
