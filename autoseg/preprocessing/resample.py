@@ -2,9 +2,8 @@
 
 Both grids cover the same extent (half-pixel centres), and the outermost voxels continue beyond it. Output
 voxel ``i`` of ``m`` lies at input coordinate ``(i + 0.5) * n / m - 0.5``, as in ``skimage.transform.resize``
-and in torch's ``interpolate(align_corners=False)``. All three functions resample slice by slice along
-``separate_axis``, where one is given, and take the nearest slice along that axis (nnU-Net v2,
-``default_resampling.py``).
+and in torch's ``interpolate(align_corners=False)``. All functions resample slice by slice along ``separate_axis``,
+where one is given, and take the nearest slice along that axis (nnU-Net v2, ``default_resampling.py``).
 """
 
 from __future__ import annotations

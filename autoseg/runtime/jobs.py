@@ -1,4 +1,7 @@
-"""Work over many cases in threads: the heavy parts (zlib, Blosc2, BLAS, torch) release the interpreter lock."""
+"""Work over many cases in threads: the heavy parts (zlib, BLAS, torch) release the interpreter lock.
+
+Blosc2 does not where it compresses, so that cases are prepared side by side but stored one after the other.
+"""
 
 from __future__ import annotations
 
