@@ -10,11 +10,13 @@ import nibabel
 import numpy as np
 from scipy.ndimage import gaussian_filter
 
+from autoseg.core.augmentation_spec import AugmentationSpec
 from autoseg.core.case import CaseFiles
 from autoseg.core.fingerprint import IntensityStatistics
 from autoseg.core.geometry import Orientation
 from autoseg.core.labels import Labels
-from autoseg.core.plan import AugmentationSpec, Configuration, NetworkSpec, Normalization, Plan
+from autoseg.core.network_spec import NetworkSpec
+from autoseg.core.plan import Configuration, Normalization, Plan
 
 # Of working axes (down-up, back-front, left-right), mm.
 SPACINGS = (

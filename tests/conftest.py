@@ -10,9 +10,12 @@ import nibabel
 import numpy as np
 import pytest
 
+from autoseg.core.augmentation_spec import AugmentationSpec
 from autoseg.core.fingerprint import IntensityStatistics
 from autoseg.core.labels import Labels
-from autoseg.core.plan import AugmentationSpec, Configuration, NetworkSpec, Plan, TrainingSpec
+from autoseg.core.network_spec import NetworkSpec
+from autoseg.core.plan import Configuration, Plan
+from autoseg.core.training_spec import TrainingSpec
 from autoseg.io.images import read_image, read_labels
 from autoseg.io.store import StoredCase, open_case, save_case
 from autoseg.preprocessing import prepare

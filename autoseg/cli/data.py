@@ -137,11 +137,11 @@ def plan(
             " x ".join(f"{size}" for size in c.patch_size),
             str(c.batch_size),
             " x ".join(f"{spacing:.4g}" for spacing in c.spacing_mm),
-            ", ".join(str(width) for width in c.network.features_per_stage),
+            c.network.describe(),
         )
         for name, c in made.configurations.items()
     ]
-    print_table("Configurations", ("name", "patch (voxels)", "batch", "spacing (mm)", "features"), configurations)
+    print_table("Configurations", ("name", "patch (voxels)", "batch", "spacing (mm)", "network"), configurations)
     print(f"next: autoseg train {dataset} {made.recommended} fold0")
 
 

@@ -2,10 +2,38 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict
+from collections.abc import Iterable, Sequence
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic_core import PydanticCustomError
+
+DISAGREE = "disagree"
+
+Count = Annotated[int, Field(ge=1)]
+Length = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Share = Annotated[float, Field(ge=0, le=1)]
+Problem = tuple[str, str]  # the path of a field and what is wrong with it
 
 
 class Frozen(BaseModel):
     """An immutable document part that refuses unknown keys."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+def refuse(problems: Sequence[Problem]) -> None:
+    """Raise what pydantic lists with its other errors, unless there are no problems."""
+    if problems:
+        summary = "; ".join(f"{path}: {problem}" for path, problem in problems)
+        raise PydanticCustomError(DISAGREE, "{listed}", {"listed": summary, "problems": problems})
+
+
+def length(path: str, values: Sequence[Any], wanted: int, of: str) -> list[Problem]:
+    """A problem unless there are as many values as ``of``."""
+    return [] if len(values) == wanted else [(path, f"{len(values)} entries for {wanted} {of}")]
+
+
+def listed(values: Iterable[int]) -> str:
+    """Such as ``16 x 16 x 18``."""
+    return " x ".join(str(value) for value in values)

@@ -14,7 +14,7 @@ SCHEMA_VERSION = 1
 
 
 class IntensityStatistics(Frozen):
-    """Intensities of foreground voxels (label > 0), pooled over cases."""
+    """Intensities of foreground voxels (label > 0), pooled over cases; those called ``whole`` are of all voxels."""
 
     mean: float
     median: float
@@ -23,6 +23,8 @@ class IntensityStatistics(Frozen):
     maximum: float
     percentile_00_5: float
     percentile_99_5: float
+    whole_mean: float | None = None  # None where a foreign plan does not tell
+    whole_std: float | None = None
 
 
 class CaseMeasurement(Frozen):

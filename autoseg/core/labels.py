@@ -25,11 +25,12 @@ class Labels(Frozen):
     ``values`` maps a name to its value, a region to the values that it consists of; background is 0. Voxels
     of the label named ``ignore`` (the highest value) have no reference. With regions, which may overlap, a
     network has one output for each; ``region_order`` (``regions_class_order``) gives the value that each
-    region writes, later regions over earlier ones.
+    region writes, later regions over earlier ones. ``independent`` labels are treated as regions of one value.
     """
 
     values: dict[str, int | tuple[int, ...]]
     region_order: tuple[int, ...] = ()
+    independent: bool = False
 
     @field_validator("values")
     @classmethod
@@ -84,8 +85,10 @@ class Labels(Frozen):
 
     @property
     def has_regions(self) -> bool:
-        """Whether the outputs of a network may overlap."""
-        return any(not isinstance(values, int) and len(values) > 1 for values in self.values.values())
+        """Whether the outputs of a network may overlap: each a sigmoid, and none for background."""
+        return self.independent or any(
+            not isinstance(values, int) and len(values) > 1 for values in self.values.values()
+        )
 
     @cached_property
     def stored_values(self) -> tuple[int, ...]:

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, Field
 
 from autoseg.core.errors import BadInput
-from autoseg.core.plan import NetworkSpec
+from autoseg.core.network_spec import NetworkSpec
 from autoseg.interop.nnunet_documents import FOREIGN, Numbers, Positive, Sizes, Text, check
 
 _PACKAGE = "dynamic_network_architectures.architectures"

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from autoseg.core.errors import BadInput
 from autoseg.core.fingerprint import Fingerprint, IntensityStatistics
+from autoseg.core.network_spec import NetworkSpec
 from autoseg.core.plan import Configuration, Plan
 from autoseg.interop.nnunet_architecture import architecture_of
 from autoseg.interop.nnunet_plans import PLANNERS, SCHEMES, resampling
@@ -107,7 +108,7 @@ def checkpoint(
 
     plans, dataset = documents
     content = {
-        "network_weights": their_weights(weights, configuration.network),
+        "network_weights": their_weights(weights, _made_to_measure(configuration)),
         "optimizer_state": {},
         "grad_scaler_state": None,
         "logging": {},
@@ -171,5 +172,17 @@ def _their_configuration(plan: Plan, ours: Configuration, plans_name: str) -> di
         **resampling(),
         "batch_dice": ours.batch_dice,
         **({"previous_stage": ours.previous_stage} if ours.previous_stage else {}),
-        "architecture": architecture_of(ours.network),
+        "architecture": architecture_of(_made_to_measure(ours)),
     }
+
+
+def _made_to_measure(configuration: Configuration) -> NetworkSpec:
+    """The network where nnU-Net can prepare cases and build it as we do, else BadInput."""
+    network = configuration.network
+    same_grid = configuration.crop == "nonzero" and not (configuration.native_spacing or configuration.resized_shape)
+    if not same_grid or not isinstance(network, NetworkSpec):
+        raise BadInput(
+            f"{configuration.name}: nnU-Net has no {network.name} or does not prepare cases for it in this way; "
+            "export the model with `autoseg export`."
+        )
+    return network

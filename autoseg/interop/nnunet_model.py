@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import BaseModel, Field
 
+from autoseg.core.augmentation_spec import AugmentationSpec
 from autoseg.core.errors import BadInput
-from autoseg.core.plan import AugmentationSpec, Configuration, Plan
+from autoseg.core.network_spec import NetworkSpec
+from autoseg.core.plan import Configuration, Plan
 from autoseg.interop.nnunet_documents import FOREIGN, Text, check, parse
 from autoseg.interop.nnunet_files import ModelFiles
 from autoseg.interop.nnunet_plans import plan_of
@@ -132,6 +134,7 @@ def read_fold(files: ModelFiles, model: PeerModel, fold: str) -> tuple[Plan, dic
     if any(axis >= configuration.network.dimensions for axis in axes):
         raise BadInput(f"{source}: inference_allowed_mirroring_axes {list(axes)} has an axis that the network has not.")
     inputs, outputs = num_input_channels(model.plan, configuration), model.plan.labels.num_outputs
+    assert isinstance(configuration.network, NetworkSpec)  # of nnU-Net's plan
     weights = our_weights(checkpoint.network_weights, configuration.network, inputs, outputs, source)
     augmentation = configuration.augmentation.model_copy(update={"mirror_axes": axes})
     own = configuration.model_copy(update={"augmentation": augmentation})

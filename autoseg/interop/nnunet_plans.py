@@ -10,11 +10,12 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from autoseg.core.augmentation_spec import AugmentationSpec
 from autoseg.core.errors import BadInput
 from autoseg.core.fingerprint import IntensityStatistics
 from autoseg.core.geometry import Orientation
 from autoseg.core.labels import Labels
-from autoseg.core.plan import AugmentationSpec, Configuration, Decision, Normalization, Plan
+from autoseg.core.plan import Configuration, Decision, Normalization, Plan
 from autoseg.interop.nnunet_architecture import network_of
 from autoseg.interop.nnunet_documents import (
     PeerConfiguration,

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from autoseg.core.errors import BadInput
-from autoseg.core.plan import NetworkSpec
+from autoseg.core.network_spec import NetworkSpec
 from autoseg.networks import build
 
 if TYPE_CHECKING:

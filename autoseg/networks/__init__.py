@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from autoseg.core.errors import BadInput
-from autoseg.core.plan import NetworkSpec
+from autoseg.core.network_spec import NetworkSpec, PublishedNetwork
 
 if TYPE_CHECKING:
     from torch import nn
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 NAMES = ("plain_unet", "residual_unet")
 
 
-def build(spec: NetworkSpec, in_channels: int, out_channels: int) -> nn.Module:
+def build(spec: NetworkSpec | PublishedNetwork, in_channels: int, out_channels: int) -> nn.Module:
     """The network of a plan, freshly initialised from torch's random state.
 
     A forward pass maps ``(B, in_channels, *spatial)`` to logits ``(B, out_channels, *spatial)``; with
@@ -23,6 +23,6 @@ def build(spec: NetworkSpec, in_channels: int, out_channels: int) -> nn.Module:
     from autoseg.networks.unet import plain_conv_unet
 
     builders = dict(zip(NAMES, (plain_conv_unet, residual_encoder_unet), strict=True))
-    if spec.name not in builders:
+    if not isinstance(spec, NetworkSpec) or spec.name not in builders:
         raise BadInput(f"network {spec.name!r} is not in the catalogue; choose one of {', '.join(NAMES)}.")
     return builders[spec.name](spec, in_channels, out_channels)

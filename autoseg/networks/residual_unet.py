@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
-from autoseg.core.plan import NetworkSpec
+from autoseg.core.network_spec import NetworkSpec
 from autoseg.networks.blocks import LEAKY_SLOPE, ConvNorm, ConvNormAct, ConvStack, average_pool
 from autoseg.networks.unet import UNet
 

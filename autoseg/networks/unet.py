@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
-from autoseg.core.plan import NetworkSpec
+from autoseg.core.network_spec import NetworkSpec
 from autoseg.networks.blocks import ConvStack, initialise_he_normal
 from autoseg.networks.decoder import Decoder
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from autoseg.core.errors import BadInput
+from autoseg.core.network_spec import NetworkSpec
 from autoseg.core.plan import Configuration, Decision, Plan, read_plan
 from autoseg.io.model_archive import ENDING, PLAN, WEIGHTS
 from autoseg.io.workspace import nearest_name
@@ -118,5 +119,7 @@ def as_wide_as(model: InitialModel, configuration: Configuration) -> Configurati
     if model.plan is None:
         return configuration
     planned, trained = configuration.network, model.plan.configurations[model.plan.recommended].network
+    if not (isinstance(planned, NetworkSpec) and isinstance(trained, NetworkSpec)):
+        return configuration
     widened = planned.model_copy(update={"features_per_stage": trained.features_per_stage})
     return configuration.model_copy(update={"network": trained}) if widened == trained else configuration

@@ -247,7 +247,7 @@ def announce(assignment: Assignment, execution: Execution, fold_name: str) -> No
     )
     say(
         f"train {configuration.name} {fold_name}: {counted(len(assignment.training), 'case')}, patch {patch}, "
-        f"batch {configuration.batch_size}, {configuration.network.features_per_stage[0]} features, {length}, "
+        f"batch {configuration.batch_size}, {configuration.network.describe()}, {length}, "
         f"{execution.describe()}"
     )
 

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from autoseg.core.plan import AugmentationSpec, Configuration
+from autoseg.core.augmentation_spec import AugmentationSpec
+from autoseg.core.plan import Configuration
 from autoseg.planning.planners import Planner
 from autoseg.planning.targets import (
     DatasetSummary,

@@ -27,7 +27,8 @@ class IntensitySample:
 
     ``mean``, ``variance``, ``minimum`` and ``maximum`` ``(C,)`` are exact; ``quantiles`` ``(C, n)`` are
     evenly spaced in probability. They are those of the foreground (label > 0) if ``of_foreground``,
-    else of the nonzero voxels. ``count`` is the number of voxels measured.
+    else of the nonzero voxels. ``count`` is the number of voxels measured. ``whole_mean`` and ``whole_variance``
+    ``(C,)`` are those of all voxels.
     """
 
     count: int
@@ -37,6 +38,8 @@ class IntensitySample:
     minimum: npt.NDArray[np.float64]
     maximum: npt.NDArray[np.float64]
     quantiles: npt.NDArray[np.float32]
+    whole_mean: npt.NDArray[np.float64]
+    whole_variance: npt.NDArray[np.float64]
 
     def halved(self) -> IntensitySample:
         """The same with half of the quantiles: the means of neighbours."""
@@ -81,11 +84,14 @@ def measure_case(
     )
     foreground = labels > 0
     has_foreground = bool(foreground.any())
-    return measurement, sample_intensities(image.voxels[:, foreground if has_foreground else nonzero], has_foreground)
+    values = image.voxels[:, foreground if has_foreground else nonzero]
+    return measurement, sample_intensities(values, has_foreground, image.voxels.reshape(len(image.voxels), -1))
 
 
-def sample_intensities(values: npt.NDArray[np.generic], of_foreground: bool) -> IntensitySample:
-    """Summarise ``values`` ``(C, n)``; nothing at all (n = 0) counts as a single zero per channel.
+def sample_intensities(
+    values: npt.NDArray[np.generic], of_foreground: bool, whole: npt.NDArray[np.generic]
+) -> IntensitySample:
+    """Summarise ``values`` ``(C, n)`` of the ``whole`` ``(C, all)``; nothing at all counts as one zero per channel.
 
     The sample is deterministic: the values in the middle of ``QUANTILES_PER_CASE`` equal shares.
     """
@@ -101,6 +107,8 @@ def sample_intensities(values: npt.NDArray[np.generic], of_foreground: bool) -> 
         minimum=values.min(axis=1).astype(np.float64),
         maximum=values.max(axis=1).astype(np.float64),
         quantiles=np.stack([np.sort(channel)[places] for channel in values]).astype(np.float32),
+        whole_mean=whole.mean(axis=1, dtype=np.float64),
+        whole_variance=whole.var(axis=1, dtype=np.float64),
     )
 
 
@@ -148,6 +156,8 @@ def pool(samples: Sequence[IntensitySample]) -> tuple[IntensityStatistics, ...]:
     used = [sample for sample in samples if sample.of_foreground] or list(samples)
     means = np.stack([sample.mean for sample in used])
     spread = np.stack([sample.variance for sample in used]).mean(axis=0) + means.var(axis=0)
+    whole_means = np.stack([sample.whole_mean for sample in samples])
+    whole_spread = np.stack([sample.whole_variance for sample in samples]).mean(axis=0) + whole_means.var(axis=0)
     low = np.stack([sample.minimum for sample in used]).min(axis=0)
     high = np.stack([sample.maximum for sample in used]).max(axis=0)
     statistics = []
@@ -163,6 +173,8 @@ def pool(samples: Sequence[IntensitySample]) -> tuple[IntensityStatistics, ...]:
                 maximum=float(high[channel]),
                 percentile_00_5=float(tail_low),
                 percentile_99_5=float(tail_high),
+                whole_mean=float(whole_means[:, channel].mean()),
+                whole_std=float(np.sqrt(whole_spread[channel])),
             )
         )
     return tuple(statistics)

@@ -37,7 +37,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from autoseg.core.plan import NetworkSpec
+from autoseg.core.network_spec import NetworkSpec
 from autoseg.planning.planners import RESIDUAL
 from autoseg.planning.topology import shortened_stages, stage_voxels
 

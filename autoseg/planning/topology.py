@@ -14,7 +14,7 @@ from typing import Literal
 import numpy as np
 
 from autoseg.core.errors import BadInput
-from autoseg.core.plan import NetworkSpec
+from autoseg.core.network_spec import NetworkSpec
 from autoseg.planning.planners import PLAIN, RESIDUAL, Architecture, Planner
 
 SMALLEST_FEATURE_MAP = 4  # an axis is pooled only while its result has at least this many voxels

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from autoseg.core.plan import AugmentationSpec, Configuration
+from autoseg.core.augmentation_spec import AugmentationSpec
+from autoseg.core.plan import Configuration
 from autoseg.training import previous_stage, transforms
 from autoseg.training.spatial import Floats, Labels, Matrix, resample
 

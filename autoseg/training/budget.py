@@ -9,7 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from autoseg.core.plan import Configuration, Decision, TrainingSpec
+from autoseg.core.network_spec import NetworkSpec
+from autoseg.core.plan import Configuration, Decision
+from autoseg.core.training_spec import TrainingSpec
 
 ENOUGH_STEPS = {2: 2500, 3: 1000}  # a batch of slices holds fewer voxels than one of volumes
 AMPLE_STEPS = 4000
@@ -35,12 +37,13 @@ def fit_to_budget(
     begins with the weights of another keeps its width (``width_is_given``): narrower, it could use none of them.
     """
     full = configuration
+    if not isinstance(full.network, NetworkSpec):
+        return _as_published(full, budget_s, seconds_per_step(full))
     smallest = min(full.batch_size, 1 if full.whole_case else SMALLEST_BATCH[full.network.dimensions])
     fitted = full.model_copy(update={"batch_size": smallest})
     enough = ENOUGH_STEPS[full.network.dimensions]
     # From the narrowest on: measuring a network that is far too slow would cost much of a short budget.
-    planned = full.network.features_per_stage[0]
-    narrowest, *wider = [_of_width(fitted, width) for width in ([planned] if width_is_given else _widths(planned))]
+    narrowest, *wider = [fitted] if width_is_given else _of_all_widths(fitted, full.network)
     fitted, step_s = narrowest, seconds_per_step(narrowest)
     for candidate in wider:
         if budget_s / (LEAST_COST_OF_DOUBLING * step_s) < enough:
@@ -58,23 +61,35 @@ def fit_to_budget(
     steps = max(1, int(budget_s / step_s))
     training = _paced(full.training, steps, budget_s)
     fitted = fitted.model_copy(update={"training": training})
-    return fitted, _decisions(full, fitted, steps, step_s)
+    widths = [one.features_per_stage[0] for one in (full.network, fitted.network) if isinstance(one, NetworkSpec)]
+    return fitted, _decisions(full, fitted, steps, step_s, *widths)
 
 
-def _widths(planned: int) -> list[int]:
-    """The planned features at full resolution, its halves down to ``NARROWEST``, ascending."""
-    widths = [planned]
+def _as_published(configuration: Configuration, budget_s: float, step_s: float) -> tuple[Configuration, list[Decision]]:
+    """A published network keeps its batch, its width and its rates: only the number of steps follows from the time."""
+    spec, steps = configuration.training, max(1, int(budget_s / step_s))
+    per_epoch = spec.steps_per_epoch
+    if configuration.sampling == "patches":
+        per_epoch = min(per_epoch, max(1, steps // EPOCHS))
+    training = spec.model_copy(
+        update={"time_budget_s": budget_s, "epochs": max(1, steps // per_epoch), "steps_per_epoch": per_epoch}
+    )
+    reason = f"a step takes {step_s:.3g} s here, so about {steps} fit into {budget_s:g} s; the rest is as published"
+    decision = Decision(what="time budget", choice=f"about {steps} steps", reason=reason)
+    return configuration.model_copy(update={"training": training}), [decision]
+
+
+def _of_all_widths(configuration: Configuration, network: NetworkSpec) -> list[Configuration]:
+    """With the planned features and with their halves, down to ``NARROWEST`` at full resolution, ascending."""
+    planned = network.features_per_stage
+    widths = [planned[0]]
     while widths[0] > NARROWEST:
         widths.insert(0, max(NARROWEST, widths[0] // 2))
-    return widths
-
-
-def _of_width(configuration: Configuration, base: int) -> Configuration:
-    """The configuration with ``base`` features at full resolution, the other stages in proportion."""
-    planned = configuration.network.features_per_stage
-    features = tuple(width * base // planned[0] for width in planned)
-    network = configuration.network.model_copy(update={"features_per_stage": features})
-    return configuration.model_copy(update={"network": network})
+    networks = [
+        network.model_copy(update={"features_per_stage": tuple(width * base // planned[0] for width in planned)})
+        for base in widths
+    ]
+    return [configuration.model_copy(update={"network": one}) for one in networks]
 
 
 def _paced(spec: TrainingSpec, steps: int, budget_s: float) -> TrainingSpec:
@@ -98,9 +113,10 @@ def _paced(spec: TrainingSpec, steps: int, budget_s: float) -> TrainingSpec:
     )
 
 
-def _decisions(full: Configuration, fitted: Configuration, steps: int, step_s: float) -> list[Decision]:
+def _decisions(
+    full: Configuration, fitted: Configuration, steps: int, step_s: float, planned: int, width: int
+) -> list[Decision]:
     pace = f"a step takes {step_s:.3g} s here, so about {steps} fit into {fitted.training.time_budget_s:g} s"
-    width, planned = fitted.network.features_per_stage[0], full.network.features_per_stage[0]
     return [
         Decision(what="time budget", choice=f"about {steps} steps", reason=pace),
         Decision(

@@ -6,7 +6,7 @@ import math
 import time
 from dataclasses import dataclass, field
 
-from autoseg.core.plan import TrainingSpec
+from autoseg.core.training_spec import TrainingSpec
 
 POLYNOMIAL_EXPONENT = 0.9
 ANNEALING_SHARE = 0.1  # of the epochs before a plateau: as many more end the training

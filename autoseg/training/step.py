@@ -46,7 +46,8 @@ def training_step(
     else:
         loss = backward_in_parts(network, image, target, parts, execution, labels, configuration.batch_dice)
     scaler.unscale_(optimizer)
-    nn.utils.clip_grad_norm_(network.parameters(), configuration.training.gradient_clip)
+    if configuration.training.gradient_clip is not None:
+        nn.utils.clip_grad_norm_(network.parameters(), configuration.training.gradient_clip)
     scaler.step(optimizer)
     scaler.update()
     value = float(loss.detach())

@@ -89,6 +89,14 @@ def test_what_contradicts_itself_is_refused(values, order, problem):
         Labels(values=values, region_order=order)
 
 
+def test_independent_labels_have_an_output_each_and_none_for_background():
+    labels = Labels(values={"white": 2, "grey": 5}, region_order=(2, 5), independent=True)
+    assert labels.has_regions
+    assert (labels.num_outputs, labels.output_names) == (2, ("white", "grey"))
+    assert (labels.region_indices, labels.written_indices) == (((1,), (2,)), (1, 2))
+    assert Labels(values={"white": 2, "grey": 5}).num_outputs == 3
+
+
 def test_the_document_is_that_of_nnunet():
     assert TUMOUR.document() == {"labels": dict(TUMOUR.values), "regions_class_order": [1, 2, 4]}
     assert Labels(values={"a": 1}).document() == {"labels": {"background": 0, "a": 1}}

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from autoseg.core.errors import BadInput
-from autoseg.core.plan import NetworkSpec
+from autoseg.core.network_spec import NetworkSpec
 from autoseg.inference.engines import OPENVINO_PAYS_FROM_VOXELS, choose_engine, openvino_engine, torch_engine
 from autoseg.networks import build
 from autoseg.runtime.devices import Execution, core_pool

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from autoseg.core.errors import BadInput
-from autoseg.core.plan import NetworkSpec
+from autoseg.core.network_spec import NetworkSpec
 from autoseg.networks import NAMES, build
 
 every_network = pytest.mark.parametrize("name", NAMES)

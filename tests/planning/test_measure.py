@@ -65,7 +65,9 @@ def test_labels_of_another_shape_are_refused() -> None:
 
 def test_statistics_of_one_case_are_those_of_numpy() -> None:
     values = np.random.default_rng(1).gamma(2, 5e5, (2, 50_000)).astype(np.float32)  # intensities like hippocampus-c
-    for channel, statistics in zip(values.astype(np.float64), pool([sample_intensities(values, True)]), strict=True):
+    for channel, statistics in zip(
+        values.astype(np.float64), pool([sample_intensities(values, True, values)]), strict=True
+    ):
         low, median, high = np.percentile(channel, (0.5, 50, 99.5))
         assert statistics.mean == pytest.approx(channel.mean(), rel=1e-6)
         assert statistics.std == pytest.approx(channel.std(), rel=1e-5)
@@ -79,7 +81,7 @@ def test_every_case_weighs_the_same() -> None:
     rng = np.random.default_rng(2)
     # 0.5 % of both is 1 % of the small case: in the middle of its third voxel, not on a step between two
     small, large = rng.normal(10, 1, (1, 250)), rng.normal(50, 3, (1, 90_000))
-    (pooled,) = pool([sample_intensities(small, True), sample_intensities(large, True)])
+    (pooled,) = pool([sample_intensities(small, True, small), sample_intensities(large, True, large)])
     drawn = np.concatenate([rng.choice(small[0], 400_000), rng.choice(large[0], 400_000)])  # as nnU-Net does
     assert pooled.mean == pytest.approx(drawn.mean(), rel=2e-3)
     assert pooled.std == pytest.approx(drawn.std(), rel=2e-3)
@@ -88,10 +90,20 @@ def test_every_case_weighs_the_same() -> None:
 
 
 def test_cases_without_foreground_count_only_among_themselves() -> None:
-    empty, full = sample_intensities(np.full((1, 9), 7.0), False), sample_intensities(np.full((1, 9), 3.0), True)
+    seven, three = np.full((1, 9), 7.0), np.full((1, 9), 3.0)
+    empty, full = sample_intensities(seven, False, seven), sample_intensities(three, True, three)
     assert pool([empty, full])[0].mean == 3
     assert pool([empty])[0].mean == 7
-    assert pool([sample_intensities(np.zeros((1, 0)), False)])[0].maximum == 0
+    assert pool([sample_intensities(np.zeros((1, 0)), False, np.zeros((1, 1)))])[0].maximum == 0
+
+
+def test_all_voxels_of_all_cases_are_pooled_too() -> None:
+    rng = np.random.default_rng(4)
+    cases = [rng.normal(level, 2, (2, 500)).astype(np.float32) for level in (3, 9, 20)]
+    pooled = pool([sample_intensities(case[:, :10], number > 0, case) for number, case in enumerate(cases)])
+    for channel, statistics in zip(np.concatenate(cases, axis=1).astype(np.float64), pooled, strict=True):
+        assert statistics.whole_mean == pytest.approx(channel.mean(), rel=1e-6)
+        assert statistics.whole_std == pytest.approx(channel.std(), rel=1e-6)
 
 
 def test_foreground_only_is_sampled() -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from autoseg.core.plan import NetworkSpec
+from autoseg.core.network_spec import NetworkSpec
 from autoseg.networks import build
 from autoseg.planning.memory import BYTES_OF_PROCESS, count_parameters, largest_batch, training_bytes
 from autoseg.planning.planners import PLAIN, RESIDUAL

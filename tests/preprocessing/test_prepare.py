@@ -11,12 +11,14 @@ from batchgenerators.augmentations.utils import resize_segmentation
 from scipy.ndimage import binary_fill_holes
 from skimage.transform import resize
 
+from autoseg.core.augmentation_spec import AugmentationSpec
 from autoseg.core.case import Image
 from autoseg.core.errors import BadInput
 from autoseg.core.fingerprint import IntensityStatistics
 from autoseg.core.geometry import box_shape
 from autoseg.core.labels import Labels
-from autoseg.core.plan import AugmentationSpec, Configuration, NetworkSpec, Plan
+from autoseg.core.network_spec import NetworkSpec
+from autoseg.core.plan import Configuration, Plan
 from autoseg.preprocessing import prepare
 
 STATISTICS = IntensityStatistics(

@@ -10,7 +10,7 @@ from batchgeneratorsv2.transforms.noise.gaussian_blur import GaussianBlurTransfo
 from batchgeneratorsv2.transforms.spatial.low_resolution import SimulateLowResolutionTransform
 from batchgeneratorsv2.transforms.spatial.mirroring import MirrorTransform
 
-from autoseg.core.plan import AugmentationSpec
+from autoseg.core.augmentation_spec import AugmentationSpec
 from autoseg.training.augmentation import Drawn, Noise, apply, draw, initial_patch_size, rotation
 from autoseg.training.spatial import window
 

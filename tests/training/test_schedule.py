@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from autoseg.core.plan import TrainingSpec
+from autoseg.core.training_spec import TrainingSpec
 from autoseg.training.schedule import Clock
 
 

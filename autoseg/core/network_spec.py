@@ -1,0 +1,88 @@
+"""The network of a configuration: a U-Net that the planner makes to measure, or one of the catalogue as published."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Discriminator, Field, JsonValue, Tag, model_validator
+
+from autoseg.core.document import Count, Frozen, Problem, length, listed, refuse
+
+MADE_TO_MEASURE = ("plain_unet", "residual_unet")
+_MADE, _PUBLISHED = "<made to measure>", "<published>"
+TAGS = {_MADE, _PUBLISHED}  # pydantic puts them into the paths of errors
+
+
+class NetworkSpec(Frozen):
+    """A U-Net by its catalogue name, and its topology; stage 0 is full resolution."""
+
+    name: str
+    dimensions: Literal[2, 3]
+    features_per_stage: tuple[Count, ...]
+    kernel_sizes: tuple[tuple[Count, ...], ...]
+    strides: tuple[tuple[Count, ...], ...]
+    blocks_per_stage: tuple[Count, ...]
+    blocks_per_decoder_stage: tuple[Count, ...]
+
+    @property
+    def size_multiple(self) -> tuple[int, ...]:
+        """Each axis of an input must be a multiple of this: the product of its strides."""
+        multiple = [1] * self.dimensions
+        for stride in self.strides:
+            multiple = [m * s for m, s in zip(multiple, stride, strict=True)]
+        return tuple(multiple)
+
+    def describe(self) -> str:
+        """Such as ``plain_unet, 32 features``: at full resolution."""
+        return f"{self.name}, {self.features_per_stage[0]} features"
+
+    @model_validator(mode="after")
+    def _stages_agree(self) -> NetworkSpec:
+        stages = len(self.strides)
+        problems: list[Problem] = (
+            [] if stages > 1 else [("strides", f"{stages} entries; a network has at least 2 stages")]
+        )
+        for field in ("features_per_stage", "kernel_sizes", "blocks_per_stage"):
+            problems += length(field, getattr(self, field), stages, "strides")
+        problems += length("blocks_per_decoder_stage", self.blocks_per_decoder_stage, stages - 1, "strides but one")
+        for field in ("strides", "kernel_sizes"):
+            for stage, entry in enumerate(getattr(self, field)):
+                problems += length(f"{field}.{stage}", entry, self.dimensions, "dimensions")
+        for stage, kernel in enumerate(self.kernel_sizes):
+            if any(taps % 2 == 0 for taps in kernel):
+                problems.append((f"kernel_sizes.{stage}", f"{listed(kernel)} has an even number"))
+        refuse(problems)
+        return self
+
+
+class PublishedNetwork(Frozen):
+    """A network as published: its catalogue name and the parameters of its builder.
+
+    With ``batch_statistics`` its batch norms use the statistics of the batch at hand in prediction too.
+    """
+
+    name: str
+    dimensions: Literal[2, 3]
+    size_multiple: tuple[Count, ...]  # of the sizes that it is given
+    params: dict[str, JsonValue] = Field(default_factory=dict)
+    batch_statistics: bool = False
+
+    def describe(self) -> str:
+        """Such as ``voxhrnet (size base)``."""
+        params = ", ".join(f"{name} {value}" for name, value in self.params.items())
+        return f"{self.name} ({params})" if params else self.name
+
+    @model_validator(mode="after")
+    def _sizes_agree(self) -> PublishedNetwork:
+        refuse(length("size_multiple", self.size_multiple, self.dimensions, "dimensions"))
+        return self
+
+
+def _kind(network: Any) -> str:
+    name = network.get("name") if isinstance(network, dict) else getattr(network, "name", None)
+    return _MADE if name in MADE_TO_MEASURE else _PUBLISHED
+
+
+Network = Annotated[
+    Annotated[NetworkSpec, Tag(_MADE)] | Annotated[PublishedNetwork, Tag(_PUBLISHED)], Discriminator(_kind)
+]
