@@ -69,7 +69,8 @@ def dataset_document(plan: Plan, num_training: int) -> dict[str, Any]:
 def their_statistics(ours: IntensityStatistics) -> dict[str, float]:
     """nnU-Net's ``foreground_intensity_properties_per_channel`` of one channel."""
     renamed = {"minimum": "min", "maximum": "max"}
-    return {renamed.get(name, name): value for name, value in ours.model_dump().items()}
+    theirs = ours.model_dump(exclude={"whole_mean", "whole_std"})
+    return {renamed.get(name, name): value for name, value in theirs.items()}
 
 
 def model_folder_name(plan: Plan, configuration: Configuration) -> str:
