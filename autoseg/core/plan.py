@@ -65,6 +65,7 @@ class Configuration(Frozen):
     candidates: CandidateSpec | None = None
     normalization: tuple[Normalization, ...]
     mask_normalization: tuple[bool, ...]  # statistics over nonzero voxels, zeros outside
+    bias_field_correction: bool = False  # N4, before the normalisation, of channels that are no CT and no colour
     network: Network
     augmentation: AugmentationSpec
     training: TrainingSpec = TrainingSpec()

@@ -174,5 +174,6 @@ def _preparation(plan: Plan, configuration: Configuration) -> tuple[object, ...]
         configuration.network.size_multiple,
         configuration.normalization,
         configuration.mask_normalization,
+        configuration.bias_field_correction,
         plan.intensities if "ct" in configuration.normalization else None,
     )

@@ -160,6 +160,10 @@ def _their_configuration(plan: Plan, ours: Configuration, plans_name: str) -> di
         raise BadInput(
             f"{plan.dataset}: {ours.name} predicts whole images, which nnU-Net does not; export another configuration."
         )
+    if ours.bias_field_correction:
+        raise BadInput(
+            f"{plan.dataset}: {ours.name} corrects bias fields, which nnU-Net does not; export another configuration."
+        )
     schemes = {ours_name: theirs for theirs, ours_name in SCHEMES.items()}
     return {
         "data_identifier": f"{plans_name}_{ours.name}",

@@ -1,6 +1,6 @@
 """From an image as stored to a prepared case, and from logits back to labels on the stored grid.
 
-The order is nnU-Net's (v2, ``default_preprocessor.py``): reorient, crop to the nonzero voxels, normalise,
+The order is nnU-Net's (v2, ``default_preprocessor.py``): reorient, crop to the nonzero voxels, (N4,) normalise,
 resample. ``undo`` turns back what ``apply`` did to the grid, in reverse order.
 """
 
@@ -19,6 +19,7 @@ from autoseg.core.errors import BadInput
 from autoseg.core.geometry import Shape, bounding_box, box_shape, box_slices, working_axes
 from autoseg.core.labels import Labels
 from autoseg.core.plan import Configuration, Plan
+from autoseg.preprocessing.bias_field import correct_bias_field
 from autoseg.preprocessing.intensity import normalize
 from autoseg.preprocessing.resample import (
     resample_image,
@@ -29,6 +30,7 @@ from autoseg.preprocessing.resample import (
 
 Voxel = TypeVar("Voxel", bound=np.generic)
 
+WITHOUT_BIAS_FIELD = ("ct", "rgb_0_1")  # normalisations of images that no coil has made
 PREPARATION_VERSION = 2  # raise it when apply gives other arrays for the same input
 
 
@@ -67,7 +69,10 @@ def apply(
     for number, channel in enumerate(voxels):
         mask = inside if configuration.mask_normalization[number] else None
         scheme, statistics = configuration.normalization[number], plan.intensities[number]
-        normalized = normalize(channel[box_slices(box)], scheme, statistics, mask)
+        inner = channel[box_slices(box)]
+        if configuration.bias_field_correction and scheme not in WITHOUT_BIAS_FIELD:
+            inner = correct_bias_field(inner, spacing)
+        normalized = normalize(inner, scheme, statistics, mask)
         prepared[number] = resample_image(normalized[None], shape, separate_axis=separate)[0]
 
     def on_grid(indices: npt.NDArray[np.int16] | None) -> npt.NDArray[np.int16] | None:
@@ -114,6 +119,7 @@ def settings_key(plan: Plan, configuration: Configuration, sources: Sequence[str
         "spacing_mm": configuration.spacing_mm,
         "normalization": configuration.normalization,
         "mask_normalization": configuration.mask_normalization,
+        "bias_field_correction": configuration.bias_field_correction,
         "statistics": [
             plan.intensities[number].model_dump(include={"mean", "std", "percentile_00_5", "percentile_99_5"})
             for number, scheme in enumerate(configuration.normalization)

@@ -62,8 +62,9 @@ def test_folds_of_different_width_are_averaged(tmp_path, tiny_plan, image):
     np.testing.assert_allclose(both, (single[0] + single[1]) / 2, atol=1e-4)
 
 
-def test_folds_prepared_differently_are_not_mixed(tmp_path, tiny_plan):
-    configuration = tiny_plan.configurations["3d_fullres"].model_copy(update={"spacing_mm": (2.0, 1.0, 1.0)})
+@pytest.mark.parametrize("change", [{"spacing_mm": (2.0, 1.0, 1.0)}, {"bias_field_correction": True}])
+def test_folds_prepared_differently_are_not_mixed(tmp_path, tiny_plan, change):
+    configuration = tiny_plan.configurations["3d_fullres"].model_copy(update=change)
     other = tiny_plan.model_copy(update={"configurations": {"3d_fullres": configuration}})
     folders = [save_fold(tmp_path / "fold0", tiny_plan), save_fold(tmp_path / "fold1", other)]
     with pytest.raises(BadInput, match="another preparation"):

@@ -54,6 +54,9 @@ def test_what_nnunet_has_not_is_refused_with_the_reason(imported, tiny_plan):
     whole = tiny_plan.configurations["3d_fullres"].model_copy(update={"name": "full_volume", "whole_case": True})
     with pytest.raises(BadInput, match="full_volume predicts whole images"):
         export.plans_document(tiny_plan.model_copy(update={"configurations": {"full_volume": whole}}), "Dataset501_T")
+    n4 = tiny_plan.configurations["3d_fullres"].model_copy(update={"bias_field_correction": True})
+    with pytest.raises(BadInput, match="3d_fullres corrects bias fields"):
+        export.plans_document(tiny_plan.model_copy(update={"configurations": {"3d_fullres": n4}}), "Dataset501_T")
     with pytest.raises(BadInput, match=r"no reader for \.dcm files"):
         export.plans_document(imported.model_copy(update={"file_ending": ".dcm"}), "Dataset501_Tiny")
     with pytest.raises(BadInput, match="without a gap"):

@@ -273,6 +273,7 @@ def test_settings_key_changes_with_what_matters_and_with_nothing_else():
         key(ct),
         key(other_statistics(ct)),
         key(make_plan(masked=True)),
+        key(change(plan, bias_field_correction=True)),
         key(plan.model_copy(update={"labels": Labels(values={"one": 1, "two": 3})})),
         key(plan, ("b",)),
         key(plan, ("a", "a")),
