@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -113,6 +113,13 @@ def plan(
     planner: Annotated[
         str, typer.Option(help="default (plain U-Net), resenc-m, resenc-l or resenc-xl (residual U-Nets, nnU-Net's).")
     ] = "default",
+    recipe: Annotated[
+        str | None, typer.Option(metavar="NAME|FILE", help="Follow a published system, such as paugam, or a JSON file.")
+    ] = None,
+    fidelity: Annotated[
+        Literal["paper", "code"],
+        typer.Option(help="Which to follow where a recipe's sources differ."),
+    ] = "paper",
     as_json: JsonOption = False,
 ) -> None:
     """Measure a dataset and decide how to solve it; prints every decision with its reason.
@@ -125,7 +132,9 @@ def plan(
     from autoseg.io.workspace import Workspace
     from autoseg.pipeline.preparation import plan_dataset
 
-    made = plan_dataset(Workspace(workspace_root()), dataset, gigabytes(memory) if memory else None, planner)
+    made = plan_dataset(
+        Workspace(workspace_root()), dataset, gigabytes(memory) if memory else None, planner, recipe, fidelity
+    )
     if as_json:
         print_json(made.model_dump(mode="json"))
         return

@@ -63,6 +63,7 @@ class Configuration(Frozen):
     resized_shape: tuple[Count, Count, Count] | None = None  # every case is resized to it; spacing_mm is the median
     sampling: Sampling = "patches"  # slices, cases: each once an epoch
     candidates: CandidateSpec | None = None
+    train_domains: tuple[str, ...] = ()  # only cases of these train, and choose the weights; empty: all
     normalization: tuple[Normalization, ...]
     mask_normalization: tuple[bool, ...]  # statistics over nonzero voxels, zeros outside
     bias_field_correction: bool = False  # N4, before the normalisation, of channels that are no CT and no colour

@@ -14,9 +14,9 @@ KEY = "inherits_from"
 def resolve(document: Any) -> tuple[Any, list[tuple[str, str]]]:
     """The document with every configuration written out, and the problems as (path, sentence).
 
-    Objects are merged key by key, and anything else is replaced, lists too; chains are followed. A name is
-    not inherited: a configuration that gives none is named by its key. What cannot be resolved, and
-    what is no object where a plan has one, is left as it is.
+    Objects are merged key by key unless their names differ (a network takes the place of another one), and anything
+    else is replaced, lists too; chains are followed. A name is not inherited: a configuration that gives none is
+    named by its key. What cannot be resolved, and what is no object where a plan has one, is left as it is.
     """
     configurations = document.get("configurations") if isinstance(document, dict) else None
     if not isinstance(configurations, dict):
@@ -30,7 +30,7 @@ def resolve(document: Any) -> tuple[Any, list[tuple[str, str]]]:
         elif len(lineage) > 1:
             merged: dict[str, Any] = {}
             for ancestor in reversed(lineage):
-                merged = _merged(merged, configurations[ancestor])
+                merged = merge(merged, configurations[ancestor])
             merged["name"] = configuration.get("name", name)
             del merged[KEY]
             resolved[name] = merged
@@ -50,12 +50,19 @@ def _lineage(name: str, configurations: Mapping[str, Any]) -> tuple[list[str], s
     return lineage, ""
 
 
-def _merged(base: Mapping[str, Any], changes: Any) -> dict[str, Any]:
-    """``changes`` over ``base``, object by object."""
+def merge(base: Any, changes: Any) -> Any:
+    """``changes`` over ``base``, object by object; a base that is changed by no object is left."""
     if not isinstance(changes, dict):
-        return dict(base)
+        return base
     merged = dict(base)
     for key, value in changes.items():
         inherited = merged.get(key)
-        merged[key] = _merged(inherited, value) if isinstance(inherited, dict) and isinstance(value, dict) else value
+        merged[key] = merge(inherited, value) if _same_thing(inherited, value) else value
     return merged
+
+
+def _same_thing(inherited: Any, value: Any) -> bool:
+    """Whether both are objects, of the same name if both have one."""
+    if not (isinstance(inherited, dict) and isinstance(value, dict)):
+        return False
+    return inherited.get("name") == value.get("name") or not {"name"} <= inherited.keys() & value.keys()

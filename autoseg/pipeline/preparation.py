@@ -11,8 +11,10 @@ from autoseg.core.errors import BadInput
 from autoseg.core.fingerprint import Fingerprint
 from autoseg.core.plan import Configuration, Plan, read_plan
 from autoseg.io import images, store
+from autoseg.io.recipes import recipe_text
 from autoseg.io.workspace import RawDataset, Workspace, nearest_name, write_text
 from autoseg.planning import checks, folds, measure, planner
+from autoseg.planning.recipe import Fidelity, Recipe, apply_recipe, read_recipe
 from autoseg.preprocessing import prepare
 from autoseg.runtime.jobs import map_threads
 from autoseg.runtime.progress import counted, progress, say
@@ -37,16 +39,34 @@ def measure_dataset(dataset: RawDataset) -> Fingerprint:
 
 
 def plan_dataset(
-    workspace: Workspace, name: str, memory_gb: float | None = None, planner_name: str = "default"
+    workspace: Workspace,
+    name: str,
+    memory_gb: float | None = None,
+    planner_name: str = "default",
+    recipe: str | None = None,
+    fidelity: Fidelity = "paper",
 ) -> Plan:
-    """Measure the dataset and decide; writes ``fingerprint.json`` and ``plan.json``."""
+    """Measure the dataset and decide; writes ``fingerprint.json`` and ``plan.json``.
+
+    ``recipe`` is the name or the file of a recipe, followed to the paper or the code.
+    """
+    chosen = None if recipe is None else named_recipe(recipe, fidelity)
     dataset = workspace.read_dataset(name)
     fingerprint = measure_dataset(dataset)
     for warning in checks.check_fingerprint(fingerprint):
         say(f"note: {warning}", style="yellow")
     plan = planner.make_plan(fingerprint, planner_name, memory_gb, dataset.file_ending)
+    if chosen is not None:
+        plan = apply_recipe(plan, fingerprint, chosen[1], chosen[0])
     write_text(dataset.folder / "plan.json", plan.model_dump_json(indent=1) + "\n")
     return plan
+
+
+def named_recipe(recipe: str, fidelity: Fidelity) -> tuple[str, Recipe]:
+    """A recipe and what a plan calls it: its name, and the fidelity if that is not the paper's."""
+    name, text = recipe_text(recipe)
+    read = read_recipe(text, f"the recipe {recipe}", fidelity)
+    return (name if fidelity == "paper" else f"{name} (fidelity {fidelity})"), read
 
 
 def read_or_make_plan(workspace: Workspace, name: str) -> Plan:

@@ -26,17 +26,19 @@ def correct_bias_field(channel: npt.NDArray[np.float32], spacing_mm: Sequence[fl
     The field is 1 on average, so that the mean of its logarithm within the mask is 0. A channel of fewer than
     a hundred positive voxels, or of one intensity only, is returned as it is. One thread: the same bits everywhere.
     """
-    import SimpleITK as sitk
-
     mask = correction_mask(channel)
     if mask.sum() < 100 or np.ptp(channel[mask]) == 0:
         return np.array(channel, np.float32)
+    sitk = _simple_itk()
     image = sitk.GetImageFromArray(np.ascontiguousarray(channel, np.float32))
     image.SetSpacing([float(step) for step in spacing_mm[::-1]])
     inside = sitk.GetImageFromArray(mask.astype(np.uint8))
     inside.CopyInformation(image)
     factors = [max(1, min(SHRINK_FACTOR, size // SMALLEST_SHRUNKEN)) for size in channel.shape[::-1]]
-    n4 = _filter(sitk)
+    n4 = sitk.N4BiasFieldCorrectionImageFilter()
+    n4.SetMaximumNumberOfIterations(list(ITERATIONS))
+    n4.SetConvergenceThreshold(CONVERGENCE)
+    n4.SetNumberOfThreads(1)  # cases are prepared side by side, and sums of several threads round differently
     n4.Execute(sitk.Shrink(image, factors), sitk.Shrink(inside, factors))
     log_field = sitk.GetArrayFromImage(n4.GetLogBiasFieldAsImage(image))
     log_field -= log_field[mask].mean(dtype=np.float64)
@@ -53,18 +55,15 @@ def correction_mask(channel: npt.NDArray[np.float32]) -> npt.NDArray[np.bool_]:
     mask: npt.NDArray[np.bool_] = channel > 0
     if (channel == 0).mean() >= STRIPPED_SHARE or not mask.any():
         return mask
-    import SimpleITK as sitk
-
+    sitk = _simple_itk()
     values = sitk.GetImageFromArray(channel[mask][None])
     bright = sitk.OtsuThreshold(values, 0, 1)
     mask[mask] = sitk.GetArrayFromImage(bright)[0].astype(np.bool_)
     return mask
 
 
-def _filter(sitk: Any) -> Any:
-    n4 = sitk.N4BiasFieldCorrectionImageFilter()
-    n4.SetMaximumNumberOfIterations(list(ITERATIONS))
-    n4.SetConvergenceThreshold(CONVERGENCE)
-    n4.SetMaskLabel(1)
-    n4.SetNumberOfThreads(1)  # cases are prepared side by side, and sums of several threads round differently
-    return n4
+def _simple_itk() -> Any:
+    """The module without its partial annotations."""
+    import SimpleITK
+
+    return SimpleITK
