@@ -7,6 +7,7 @@
 | ``*_NAME-manual`` (seg-manual, gmseg-manual, lesion-manual) | one mask a structure | NAME |
 | ``*_seg``, ``*_lesion``, ``*_desc-NAME_mask``, ``*_mask`` | one mask a structure | seg, lesion, NAME, mask |
 
+Several raters' files (``rater-1``, ``desc-rater1``, ``seg-rater1``, ``mask-r1``) are one label by majority vote.
 The table of a label is the ``.tsv`` whose name holds only parts of the label's name and ends like it,
 in the folder of the label or the nearest parent up to the derivative (BIDS inheritance principle).
 Point labels (``dlabel``, ``labels-*``) and soft ones (``probseg``, ``softseg``) are not used.
@@ -15,6 +16,7 @@ Point labels (``dlabel``, ``labels-*``) and soft ones (``probseg``, ``softseg``)
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +24,7 @@ from pathlib import Path
 from autoseg.core.errors import BadInput
 from autoseg.io.bids import BidsFile, is_label_suffix
 
+_RATER = re.compile(r"(?:desc-|(?:mask|lesion|[a-z]*seg)-)?(?:rater-?|r(?=\d))(\w+)")
 _UNUSED = frozenset({"dlabel", "probseg", "softseg", "label", "labels"})
 
 
@@ -33,6 +36,7 @@ class LabelPart:
     names: tuple[tuple[int, str], ...]
     binary: bool
     has_table: bool = False
+    rater: str = ""  # who drew it, where several did
 
 
 @dataclass(frozen=True)
@@ -59,17 +63,28 @@ def describe_label(label: BidsFile, table: Path | None) -> LabelPart | None:
 
     BadInput: an unreadable table.
     """
-    tokens = label.label_part.split("_")
+    rater = rater_of(label.label_part)
+    tokens = [token for token in label.label_part.split("_") if rater == "" or not _only_names_rater(token)]
     word, _, author = tokens[-1].partition("-")
     if word in _UNUSED or not (is_label_suffix(word) or author.startswith("manual")):
         return None
     if table is not None and word != "mask":
-        return LabelPart(label.path, read_label_table(table), binary=False, has_table=True)
+        return LabelPart(label.path, read_label_table(table), binary=False, has_table=True, rater=rater)
     entities = dict(token.split("-", 1) for token in tokens[:-1] if "-" in token)
     name = entities.get("label", "manual")
     if name.startswith("manual"):
         name = entities.get("desc", "manual") if word == "mask" else word
-    return LabelPart(label.path, ((1, word if name.startswith("manual") else name),), binary=True)
+    return LabelPart(label.path, ((1, word if name.startswith("manual") else name),), binary=True, rater=rater)
+
+
+def rater_of(label_part: str) -> str:
+    """Who drew a label, from the part of its name that follows the contrast; empty where it does not say."""
+    matches = (_RATER.fullmatch(token) for token in label_part.split("_"))
+    return next((match[1] for match in matches if match), "")
+
+
+def _only_names_rater(token: str) -> bool:
+    return token.startswith(("rater", "desc-rater"))
 
 
 def convention_of(parts: Iterable[LabelPart], labels: Mapping[Path, str]) -> str:
@@ -87,22 +102,38 @@ def convention_of(parts: Iterable[LabelPart], labels: Mapping[Path, str]) -> str
 
 
 def one_per_structure(parts: Iterable[LabelPart]) -> tuple[tuple[LabelPart, ...], str]:
-    """Drop files of which a manual version exists; a sentence if two files still name one structure."""
-    chosen: dict[str, LabelPart] = {}
+    """Drop files of which a manual version exists; a sentence if two files still name one structure.
+
+    Files of several raters may name one structure; where a file is nobody's in particular (a consensus), it is used
+    instead of them.
+    """
+    parts = tuple(parts)
+    agreed = {structure_key(name) for part in parts if not part.rater for _, name in part.names}
+    parts = [part for part in parts if not (part.rater and {structure_key(name) for _, name in part.names} <= agreed)]
+    chosen: dict[tuple[str, str], LabelPart] = {}
     for part in parts:
         for _, name in part.names:
-            other = chosen.setdefault(structure_key(name), part)
+            other = chosen.setdefault((structure_key(name), part.rater), part)
             if other is part:
                 continue
             manual, other_manual = "manual" in part.path.name, "manual" in other.path.name
             if manual == other_manual:
                 return (), f"{other.path.name} and {part.path.name} both give {name}; choose one with a recipe."
             if manual:
-                chosen[structure_key(name)] = part
+                chosen[structure_key(name), part.rater] = part
     kept = tuple(sorted(set(chosen.values()), key=lambda part: part.path))
+    drawn = {
+        part.rater: {structure_key(name) for one in kept if one.rater == part.rater for _, name in one.names}
+        for part in kept
+    }
+    if len(set(map(frozenset, drawn.values()))) > 1:
+        listed = "; ".join(
+            f"{rater or 'no rater'}: {', '.join(sorted(names))}" for rater, names in sorted(drawn.items())
+        )
+        return (), f"its raters drew different structures ({listed}); complete them or choose one with a recipe."
     for part in kept:
         for _, name in part.names:
-            if chosen[structure_key(name)] is not part:
+            if chosen[structure_key(name), part.rater] is not part:
                 return (), f"{part.path.name} gives {name}, which a manual file gives too; choose one with a recipe."
     return kept, ""
 

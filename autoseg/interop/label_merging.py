@@ -1,12 +1,13 @@
 """Reading the label files of one image as one label map in the values of a dataset.
 
 Where structures overlap the smaller one wins (the one with fewer voxels in this case), so that grey
-matter stays visible inside the cord.
+matter stays visible inside the cord. Of several raters, each voxel gets what more than half of them say,
+else background.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -37,8 +38,28 @@ def merge_labels(source: LabelSource, labels: Mapping[str, int]) -> tuple[npt.ND
         files = ", ".join(part.path.name for part in source.parts) or "no file"
         raise BadInput(f"{source.domain}: {files} does not give {names}; add the label or name it in a recipe.")
     _require_one_grid(source.parts)
+    raters = sorted({part.rater for part in source.parts})
+    if len(raters) > 1:
+        return majority(
+            _merge([part for part in source.parts if part.rater == one], wanted)[0] for one in raters
+        ), False
+    return _merge(source.parts, wanted)
+
+
+def majority(label_maps: Iterable[npt.NDArray[np.int32]]) -> npt.NDArray[np.int32]:
+    """Each voxel's value in more than half of the maps, 0 where there is none: of four raters, three must agree."""
+    maps = list(label_maps)
+    voted = np.zeros_like(maps[0])
+    for value in sorted({int(value) for one in maps for value in np.unique(one) if value}):
+        votes = sum((one == value).astype(np.uint8) for one in maps)
+        voted[2 * votes > len(maps)] = value
+    return voted
+
+
+def _merge(parts: Sequence[LabelPart], wanted: Mapping[str, int]) -> tuple[npt.NDArray[np.int32], bool]:
+    """One rater's parts as one map, and whether it equals the one stored file."""
     maps = []
-    for part in source.parts:
+    for part in parts:
         stored = read_labels(part.path)
         maps.append((part, stored, _counts(part, stored)))
     if len(maps) == 1:

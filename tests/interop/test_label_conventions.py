@@ -108,3 +108,33 @@ def test_manual_goes_first_and_doubles_are_refused() -> None:
     assert "both give seg" in sentence
     both = LabelPart(Path("sub-1_dseg.nii.gz"), ((1, "seg"), (2, "lesion")), binary=False)
     assert one_per_structure([manual, both])[0] == ()
+
+
+@pytest.mark.parametrize(
+    ("name", "structure", "rater"),
+    [
+        ("sub-1_T2star_gmseg-rater1", "gmseg", "1"),
+        ("sub-1_T2star_gmseg-r12", "gmseg", "12"),
+        ("sub-1_T2star_label-GM_desc-raterAB_mask", "GM", "AB"),
+        ("sub-1_T2star_rater-2_label-GM_mask", "GM", "2"),
+        ("sub-1_T2star_desc-rater1_mask", "mask", "1"),
+        ("sub-1_T2star_mask-r1", "mask", "1"),
+        ("sub-1_T2star_label-GM_mask", "GM", ""),
+        ("sub-1_T2star_label-raterless_mask", "raterless", ""),
+    ],
+)
+def test_raters_are_told_apart(name: str, structure: str, rater: str) -> None:
+    label = parsed(f"{name}.nii.gz")
+    assert describe_label(label, None) == LabelPart(label.path, ((1, structure),), binary=True, rater=rater)
+
+
+def test_raters_may_draw_the_same_and_must_draw_the_same_structures() -> None:
+    def part(name: str, rater: str = "") -> LabelPart:
+        return LabelPart(Path(f"sub-1_{name}{rater}.nii.gz"), ((1, name),), binary=True, rater=rater)
+
+    raters = (part("GM", "1"), part("GM", "2"))
+    assert one_per_structure(raters) == (raters, "")
+    assert one_per_structure((*raters, part("GM")))[0] == (part("GM"),)
+    refused, sentence = one_per_structure((*raters, part("WM", "1")))
+    assert refused == ()
+    assert "its raters drew different structures (1: gm, wm; 2: gm)" in sentence

@@ -9,7 +9,7 @@ import pytest
 
 from autoseg.core.errors import BadInput
 from autoseg.interop.label_conventions import LabelPart, LabelSource
-from autoseg.interop.label_merging import merge_labels, read_reference
+from autoseg.interop.label_merging import majority, merge_labels, read_reference
 from tests.interop.bids_files import AFFINE, Writer, ball
 
 
@@ -67,3 +67,22 @@ def test_refused(write: Writer) -> None:
     moved = mask(write("sub-1_gm.nii.gz", ball(1, 3), affine=AFFINE + np.diag([0.5, 0, 0, 0])), "gm")
     with pytest.raises(BadInput, match="mm away"):
         read_reference(source(part, moved), {"seg": 1, "gm": 2})
+
+
+def test_raters_vote_and_a_tie_is_background(write: Writer) -> None:
+    generator = np.random.default_rng(5)
+    maps = [generator.integers(0, 3, (6, 5, 4)) for _ in range(4)]
+    expected = np.zeros((6, 5, 4), dtype=int)
+    for index in np.ndindex(expected.shape):
+        votes = [one[index] for one in maps]
+        expected[index] = next((value for value in (1, 2) if votes.count(value) > 2), 0)
+    np.testing.assert_array_equal(majority(one.astype(np.int32) for one in maps), expected)
+    parts = [
+        LabelPart(
+            write(f"sub-1_dseg-r{number}.nii.gz", one), ((1, "white"), (2, "grey")), binary=False, rater=f"{number}"
+        )
+        for number, one in enumerate(maps)
+    ]
+    merged, identical = merge_labels(source(*parts), {"grey": 5, "white": 1})
+    np.testing.assert_array_equal(merged, np.array([0, 1, 5])[expected])
+    assert not identical
