@@ -9,6 +9,7 @@ place first, so an image file implies a complete pair.
 from __future__ import annotations
 
 import os
+import shutil
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -125,6 +126,17 @@ def save_case(folder: Path, case: Case, key: str, slices: bool = False, ignored:
     with atomic(image_path) as temporary:
         notes = {"key": key, "trace": trace}
         temporary.write_bytes(_frame(case.image.astype(np.float32, copy=False), notes, slices))
+
+
+def link_case(source: Path, folder: Path, name: str) -> None:
+    """The stored case of another folder in this one, under the same key; copied where files cannot be linked."""
+    _image_path(folder, name).unlink(missing_ok=True)
+    for path in (_labels_path(folder, name), _image_path(folder, name)):
+        with atomic(path) as temporary:
+            try:
+                os.link(source / path.name, temporary)
+            except OSError:
+                shutil.copyfile(source / path.name, temporary)
 
 
 def stored_key(folder: Path, name: str) -> str | None:

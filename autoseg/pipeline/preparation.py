@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -114,13 +115,14 @@ def prepare_cases(
 ) -> None:
     """Crop, normalise, resample and store every case that is not yet stored with the same settings.
 
-    A case is read once for all configurations. ``previous`` maps configurations with a previous stage to its
+    A case is read once for all configurations, and what is equal in several of them is made once. ``previous`` maps configurations with a previous stage to its
     label map of each case.
     """
     previous = previous or {}
     folders = {one.name: workspace.preprocessed_folder(plan.dataset, one.name) for one in configurations}
     for folder in folders.values():
         folder.mkdir(parents=True, exist_ok=True)
+    known = sorted({folder for one in folders.values() for folder in one.parent.iterdir() if folder.is_dir()})
 
     def prepare_one(case: CaseFiles) -> None:
         labels = require_labels(case)
@@ -133,8 +135,14 @@ def prepare_cases(
         missing = [one for one in configurations if store.stored_key(folders[one.name], case.name) != keys[one.name]]
         if not missing:
             return
-        image, label_map = read_image(case, plan.channels), images.read_labels(labels)
+        image_and_labels = cache(lambda: (read_image(case, plan.channels), images.read_labels(labels)))
         for one in missing:
+            made = (folder for folder in known if store.stored_key(folder, case.name) == keys[one.name])
+            equal = next((folder for folder in made if folder != folders[one.name]), None)
+            if equal is not None:
+                store.link_case(equal, folders[one.name], case.name)
+                continue
+            image, label_map = image_and_labels()
             before = images.read_labels(stages[one.name]) if one.name in stages else None
             prepared = prepare.apply(case.name, image, label_map, plan, one, before)
             slices, ignored = one.network.dimensions == 2, plan.labels.ignore_index

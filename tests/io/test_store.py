@@ -106,6 +106,23 @@ def test_stored_key(tmp_path: Path):
         store.open_case(tmp_path, "sub-01")
 
 
+@pytest.mark.parametrize("can_link", [True, False])
+def test_a_linked_case_is_the_same_case(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, can_link: bool):
+    def refuse(*paths: object) -> None:
+        raise OSError("no links here")
+
+    if not can_link:
+        monkeypatch.setattr(store.os, "link", refuse)
+    case = make_case(shape=(5, 6, 7))
+    store.save_case(tmp_path / "a", case, "key")
+    store.link_case(tmp_path / "a", tmp_path / "b", case.name)
+    store.link_case(tmp_path / "a", tmp_path / "b", case.name)
+    assert store.stored_key(tmp_path / "b", case.name) == "key"
+    image, _ = store.open_case(tmp_path / "b", case.name).read(((0, 5), (0, 6), (0, 7)))
+    np.testing.assert_array_equal(image, case.image)
+    assert len(list((tmp_path / "b").iterdir())) == 2
+
+
 def test_a_failed_save_leaves_no_pair(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     store.save_case(tmp_path, make_case(), "old")
     write, calls = Path.write_bytes, []

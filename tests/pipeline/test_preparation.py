@@ -2,6 +2,7 @@
 
 import json
 
+import numpy as np
 import pytest
 
 from autoseg.core.errors import BadInput
@@ -55,6 +56,27 @@ def test_a_case_is_read_once_for_all_configurations(workspace, tiny_plan, monkey
     assert len(read) == len(set(read)) == 6
     folders = [workspace.preprocessed_folder("Tiny", one.name) for one in (fine, coarse)]
     assert [store.open_case(folder, cases[0].name).shape for folder in folders] == [(16, 24, 20), (8, 12, 10)]
+
+
+def test_what_is_equal_in_two_configurations_is_made_once(workspace, tiny_plan, monkeypatch):
+    done, original = [], preparation.prepare.apply
+    monkeypatch.setattr(preparation.prepare, "apply", lambda name, *rest: done.append(name) or original(name, *rest))
+    cases = workspace.read_dataset("Tiny").cases
+    first = tiny_plan.configurations["3d_fullres"]
+    same = first.model_copy(update={"name": "same"})
+    later = first.model_copy(update={"name": "later"})
+    prepare_cases(workspace, tiny_plan, [first, same], cases)
+    prepare_cases(workspace, tiny_plan, [later], cases)
+    assert sorted(done) == sorted(case.name for case in cases)
+    folders = [workspace.preprocessed_folder("Tiny", one.name) for one in (first, same, later)]
+    everywhere = tuple((0, 9) for _ in range(3))
+    read = [store.open_case(folder, cases[0].name).read(everywhere) for folder in folders]
+    for image, labels in read[1:]:
+        np.testing.assert_array_equal(image, read[0][0])
+        np.testing.assert_array_equal(labels, read[0][1])
+    coarser = same.model_copy(update={"spacing_mm": (2.4, 2.0, 2.0)})
+    prepare_cases(workspace, tiny_plan, [coarser], cases)
+    assert [store.open_case(folder, cases[0].name).shape[0] for folder in folders] == [16, 8, 16]
 
 
 def test_a_damaged_prepared_case_is_made_again(workspace, tiny_plan):
