@@ -100,6 +100,18 @@ class SplitSpec(Frozen):
     seed: int = 12345
 
 
+class ComparisonSpec(Frozen):
+    """Configurations that are to be compared with the ``baseline``.
+
+    ``NAME_*`` stands for the configurations ``NAME_DOMAIN`` that are trained on single domains, each asked about the
+    cases of its own one.
+    """
+
+    title: str
+    configurations: tuple[str, ...] = Field(min_length=2)
+    baseline: str
+
+
 class Decision(Frozen):
     """One decision in words: what was decided, the choice, and why."""
 
@@ -124,6 +136,7 @@ class Plan(Frozen):
     recommended: str
     split: SplitSpec = SplitSpec()
     recipe: str | None = None  # its name, and the fidelity where that is not the paper's
+    comparisons: dict[str, ComparisonSpec] = Field(default_factory=dict)
     decisions: tuple[Decision, ...]
 
     @model_validator(mode="after")

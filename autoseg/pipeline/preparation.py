@@ -115,8 +115,8 @@ def prepare_cases(
 ) -> None:
     """Crop, normalise, resample and store every case that is not yet stored with the same settings.
 
-    A case is read once for all configurations, and what is equal in several of them is made once. ``previous`` maps configurations with a previous stage to its
-    label map of each case.
+    A case is read once for all configurations, and what is equal in several of them is made once. ``previous``
+    maps configurations with a previous stage to its label map of each case.
     """
     previous = previous or {}
     folders = {one.name: workspace.preprocessed_folder(plan.dataset, one.name) for one in configurations}

@@ -19,19 +19,11 @@ from autoseg.core import plan_inheritance
 from autoseg.core.document import Frozen
 from autoseg.core.errors import BadInput
 from autoseg.core.fingerprint import Fingerprint
-from autoseg.core.plan import Plan, SplitSpec, read_plan
+from autoseg.core.plan import ComparisonSpec, Plan, SplitSpec, read_plan
 from autoseg.planning.recipe_fitting import fit
 
 Fidelity = Literal["paper", "code"]
 _PER_DOMAIN = "per_domain"
-
-
-class Comparison(Frozen):
-    """Configurations that are compared with the ``baseline``."""
-
-    title: str
-    configurations: tuple[str, ...] = Field(min_length=2)
-    baseline: str
 
 
 class Recipe(Frozen):
@@ -44,7 +36,7 @@ class Recipe(Frozen):
     split: SplitSpec | None = None
     recommended: str
     configurations: dict[str, dict[str, JsonValue]]
-    comparisons: dict[str, Comparison] = Field(default_factory=dict)
+    comparisons: dict[str, ComparisonSpec] = Field(default_factory=dict)
     code: dict[str, JsonValue] = Field(default_factory=dict)
 
 
@@ -87,6 +79,7 @@ def apply_recipe(plan: Plan, fingerprint: Fingerprint, recipe: Recipe, name: str
         "configurations": configurations,
         "recommended": recipe.recommended,
         "recipe": name,
+        "comparisons": {key: one.model_dump(mode="json") for key, one in recipe.comparisons.items()},
         "decisions": _decisions(recipe, name, configurations),
     }
     if recipe.split is not None:
