@@ -19,7 +19,7 @@ from autoseg.inference.engines import Engine, EngineName, choose_engine, openvin
 from autoseg.inference.full_volume import full_volume_logits
 from autoseg.inference.lanes import Lanes, choose_lanes
 from autoseg.inference.sliding_window import mirror_combinations, sliding_window_logits, sliding_window_slabs
-from autoseg.networks import build, model_file
+from autoseg.networks import build_planned, model_file
 from autoseg.preprocessing import prepare
 from autoseg.preprocessing.previous_stage import num_input_channels, one_hot_channels
 from autoseg.preprocessing.resample import resample_logits_to_labels
@@ -155,7 +155,7 @@ def _load_engine(
     folder: Traversable, plan: Plan, configuration: Configuration, name: EngineName, execution: Execution
 ) -> Engine:
     in_channels = num_input_channels(plan, configuration)
-    network = build(configuration.network, in_channels, plan.labels.num_outputs).eval()
+    network = build_planned(configuration.network, in_channels, plan.labels.num_outputs).eval()
     weights = folder / "final.safetensors"
     model_file.load_weights(network, model_file.read_weights(weights), weights)
     if name == "openvino":

@@ -15,12 +15,15 @@ from autoseg.core.network_spec import NetworkSpec
 from autoseg.interop.nnunet_documents import FOREIGN, Numbers, Positive, Sizes, Text, check
 
 _PACKAGE = "dynamic_network_architectures.architectures"
-CLASSES = {"plain_unet": f"{_PACKAGE}.unet.PlainConvUNet", "residual_unet": f"{_PACKAGE}.unet.ResidualEncoderUNet"}
+CLASSES = {
+    "plain_unet": f"{_PACKAGE}.unet.PlainConvUNet",
+    "residual_encoder_unet": f"{_PACKAGE}.unet.ResidualEncoderUNet",
+}
 _KNOWN_CLASSES = {
     **{path: name for name, path in CLASSES.items()},
-    f"{_PACKAGE}.residual_unet.ResidualEncoderUNet": "residual_unet",  # its place in older versions
+    f"{_PACKAGE}.residual_unet.ResidualEncoderUNet": "residual_encoder_unet",  # its place in older versions
 }
-_BLOCKS = {"plain_unet": "n_conv_per_stage", "residual_unet": "n_blocks_per_stage"}
+_BLOCKS = {"plain_unet": "n_conv_per_stage", "residual_encoder_unet": "n_blocks_per_stage"}
 _IMPORTED = ("conv_op", "norm_op", "dropout_op", "nonlin")
 _LEAKY = ("torch.nn.LeakyReLU", "torch.nn.modules.activation.LeakyReLU")
 

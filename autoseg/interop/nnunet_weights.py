@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from autoseg.core.errors import BadInput
 from autoseg.core.network_spec import NetworkSpec
-from autoseg.networks import build
+from autoseg.networks import build_planned
 
 if TYPE_CHECKING:
     import torch
@@ -58,7 +58,8 @@ def our_weights(
     _require_enough(theirs, network, source)
     left, found, missing = dict(theirs), {}, []
     shapes = {
-        name: tuple(tensor.shape) for name, tensor in build(network, in_channels, out_channels).state_dict().items()
+        name: tuple(tensor.shape)
+        for name, tensor in build_planned(network, in_channels, out_channels).state_dict().items()
     }
     for name, shape in shapes.items():
         aliases = their_names(name, network)

@@ -1,28 +1,35 @@
-"""The catalogue of networks: every name that a plan may use."""
+"""Networks by name: those that nnU-Net plans, and those of the published systems. ``python -m autoseg.networks`` lists them."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from autoseg.core.errors import BadInput
-from autoseg.core.network_spec import NetworkSpec, PublishedNetwork
+from autoseg.core.network_spec import NetworkSpec
 
 if TYPE_CHECKING:
     from torch import nn
 
-NAMES = ("plain_unet", "residual_unet")
 
+def build(name: str, *, in_channels: int, out_channels: int, dimensions: int, **parameters: Any) -> nn.Module:
+    """The network ``name`` of the catalogue, freshly initialised from torch's random state.
 
-def build(spec: NetworkSpec | PublishedNetwork, in_channels: int, out_channels: int) -> nn.Module:
-    """The network of a plan, freshly initialised from torch's random state.
-
-    A forward pass maps ``(B, in_channels, *spatial)`` to logits ``(B, out_channels, *spatial)``; with
-    ``network.deep_supervision = True`` it returns a list of logits, finest first.
+    A forward pass maps ``(B, in_channels, *spatial)`` to logits ``(B, out_channels, *spatial)``; a voxel classifier
+    to those of the centre voxel, ``(B, out_channels, 1, 1, 1)``. Where the attribute ``deep_supervision``
+    exists and is set, and with the parameter ``both_outputs``, it returns a list of logits, that of the whole network
+    first. Parameters not given are those of the source. BadInput: there is no such network or parameter, or
+    not with these dimensions or values.
     """
-    from autoseg.networks.residual_unet import residual_encoder_unet
-    from autoseg.networks.unet import plain_conv_unet
+    from autoseg.networks import catalogue
 
-    builders = dict(zip(NAMES, (plain_conv_unet, residual_encoder_unet), strict=True))
-    if not isinstance(spec, NetworkSpec) or spec.name not in builders:
-        raise BadInput(f"network {spec.name!r} is not in the catalogue; choose one of {', '.join(NAMES)}.")
-    return builders[spec.name](spec, in_channels, out_channels)
+    return catalogue.build(name, in_channels, out_channels, dimensions, parameters)
+
+
+def build_planned(spec: NetworkSpec, in_channels: int, out_channels: int) -> nn.Module:
+    """The network of a plan."""
+    return build(
+        spec.name,
+        in_channels=in_channels,
+        out_channels=out_channels,
+        dimensions=spec.dimensions,
+        **spec.model_dump(exclude={"name", "dimensions"}),
+    )

@@ -62,7 +62,8 @@ def _joined(upsampler: nn.Module, x: torch.Tensor, skips: list[torch.Tensor]) ->
     memory of ``torch.cat``, which otherwise is that of the whole pass.
     """
     if not torch.is_inference_mode_enabled():
-        return torch.cat((upsampler(x), skips.pop()), dim=1)
+        skip = skips.pop()
+        return torch.cat((_cropped(upsampler(x), skip), skip), dim=1)
     skip = skips.pop()
     width = skip.shape[1]
     layout = torch.channels_last if skip.ndim == 4 else torch.channels_last_3d
@@ -72,5 +73,10 @@ def _joined(upsampler: nn.Module, x: torch.Tensor, skips: list[torch.Tensor]) ->
     joined = torch.empty(size, dtype=skip.dtype, device=skip.device, memory_format=layout)
     joined[:, width:] = skip
     del skip
-    joined[:, :width] = upsampler(x)
+    joined[:, :width] = _cropped(upsampler(x), joined)
     return joined
+
+
+def _cropped(x: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
+    """A view without the last voxels of an axis where the skip is no multiple of the stride."""
+    return x[(..., *(slice(size) for size in like.shape[2:]))]

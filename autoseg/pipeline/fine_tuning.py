@@ -13,7 +13,7 @@ from autoseg.core.network_spec import NetworkSpec
 from autoseg.core.plan import Configuration, Decision, Plan, read_plan
 from autoseg.io.model_archive import ENDING, PLAN, WEIGHTS
 from autoseg.io.workspace import nearest_name
-from autoseg.networks import build
+from autoseg.networks import build_planned
 from autoseg.pipeline.models import archived_models
 from autoseg.preprocessing.previous_stage import num_input_channels
 from autoseg.runtime.progress import counted, say
@@ -87,7 +87,7 @@ def begin_with(model: InitialModel, configuration: Configuration, plan: Plan, he
 
     configuration = as_wide_as(model, configuration)
     with torch.device("meta"):
-        network = build(configuration.network, num_input_channels(plan, configuration), plan.labels.num_outputs)
+        network = build_planned(configuration.network, num_input_channels(plan, configuration), plan.labels.num_outputs)
     weights, taken = fitting_weights(network.state_dict(), model.weights)
     if not weights:
         raise BadInput(

@@ -48,7 +48,7 @@ class Planner:
 
 
 PLAIN = Architecture("plain_unet", (2,) * 14, 2)
-RESIDUAL = Architecture("residual_unet", (1, 3, 4, *(6,) * 11), 1)
+RESIDUAL = Architecture("residual_encoder_unet", (1, 3, 4, *(6,) * 11), 1)
 
 
 def _residual(memory_gb: float, activations_3d: float, activations_2d: float) -> Planner:

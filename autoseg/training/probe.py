@@ -9,7 +9,7 @@ from math import prod
 import torch
 
 from autoseg.core.plan import Configuration
-from autoseg.networks import build
+from autoseg.networks import build_planned
 from autoseg.runtime.devices import Execution, candidates
 from autoseg.training.patches import Batch
 from autoseg.training.step import training_step
@@ -26,7 +26,7 @@ def seconds_per_step(assignment: Assignment, execution: Execution) -> float:
     """
     configuration = assignment.configuration
     size = configuration.batch_size
-    network = build(configuration.network, assignment.num_channels, assignment.labels.num_outputs)
+    network = build_planned(configuration.network, assignment.num_channels, assignment.labels.num_outputs)
     network = execution.place_network(network, configuration.network.dimensions)
     network.deep_supervision = True  # type: ignore[assignment]
     optimizer = make_optimizer(network, configuration)

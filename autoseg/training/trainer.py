@@ -13,7 +13,7 @@ from torch import nn
 from autoseg.core.labels import Labels
 from autoseg.core.plan import Configuration
 from autoseg.io.store import StoredCase
-from autoseg.networks import build
+from autoseg.networks import build_planned
 from autoseg.runtime.devices import Execution
 from autoseg.runtime.interrupts import stop_requests
 from autoseg.runtime.jobs import num_cores
@@ -61,7 +61,7 @@ def train(assignment: Assignment, execution: Execution, clock: Clock) -> bool:
     """
     spec = assignment.configuration.training
     torch.manual_seed(spec.seed)
-    network = build(assignment.configuration.network, assignment.num_channels, assignment.labels.num_outputs)
+    network = build_planned(assignment.configuration.network, assignment.num_channels, assignment.labels.num_outputs)
     network.load_state_dict(assignment.initial_weights, strict=False)
     network = execution.place_network(network, assignment.configuration.network.dimensions)
     network.deep_supervision = True  # type: ignore[assignment]

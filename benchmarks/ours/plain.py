@@ -19,7 +19,7 @@ from torch.nn.functional import interpolate, pad
 from autoseg.core.geometry import box_shape, box_slices
 from autoseg.core.plan import Configuration, Plan, read_plan
 from autoseg.io import images
-from autoseg.networks import build, model_file
+from autoseg.networks import build_planned, model_file
 from autoseg.preprocessing import prepare
 
 STEP = 0.5
@@ -36,7 +36,7 @@ def main() -> None:
     asked = parser.parse_args()
     plan = read_plan((asked.model / "plan.json").read_text(encoding="utf-8"), str(asked.model))
     configuration = plan.configurations[asked.configuration]
-    network = build(configuration.network, len(plan.channels), plan.labels.num_outputs)
+    network = build_planned(configuration.network, len(plan.channels), plan.labels.num_outputs)
     model_file.load_weights(network, model_file.read(asked.model / "final.safetensors")[0], asked.model)
     asked.output.mkdir(parents=True, exist_ok=True)
     for path in sorted(asked.inputs.iterdir()):

@@ -15,7 +15,7 @@ import torch
 from autoseg.core.plan import read_plan
 from autoseg.io.store import StoredCase, open_case
 from autoseg.io.workspace import Workspace
-from autoseg.networks import build
+from autoseg.networks import build_planned
 from autoseg.pipeline.preparation import dataset_folds
 from autoseg.runtime.devices import Execution
 from autoseg.runtime.memory import keep_freed_memory
@@ -60,7 +60,7 @@ def time_steps(assignment: Assignment, execution: Execution, number: int) -> lis
     """Seconds of each step, as the training loop does them."""
     configuration = assignment.configuration
     torch.manual_seed(configuration.training.seed)
-    network = build(configuration.network, assignment.num_channels, assignment.labels.num_outputs)
+    network = build_planned(configuration.network, assignment.num_channels, assignment.labels.num_outputs)
     network = execution.place_network(network, configuration.network.dimensions)
     network.deep_supervision = True
     optimizer = make_optimizer(network, configuration)

@@ -12,7 +12,7 @@ import torch
 
 from autoseg.core.plan import read_plan
 from autoseg.io.workspace import write_bytes, write_text
-from autoseg.networks import build, model_file
+from autoseg.networks import build_planned, model_file
 
 
 def main() -> None:
@@ -32,7 +32,7 @@ def main() -> None:
     chosen = {"configurations": {configuration.name: configuration}, "recommended": configuration.name}
     plan = plan.model_copy(update=chosen)
     torch.manual_seed(0)
-    network = build(configuration.network, len(plan.channels), plan.labels.num_outputs)
+    network = build_planned(configuration.network, len(plan.channels), plan.labels.num_outputs)
     write_bytes(asked.folder / "final.safetensors", model_file.serialise(network.state_dict(), {}))
     write_text(asked.folder / "plan.json", plan.model_dump_json(indent=1) + "\n")
 

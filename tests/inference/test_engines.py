@@ -9,7 +9,7 @@ import torch
 from autoseg.core.errors import BadInput
 from autoseg.core.network_spec import NetworkSpec
 from autoseg.inference.engines import OPENVINO_PAYS_FROM_VOXELS, choose_engine, openvino_engine, torch_engine
-from autoseg.networks import build
+from autoseg.networks import build_planned
 from autoseg.runtime.devices import Execution, core_pool
 
 CPU = Execution("cpu", "fp32", channels_last=False)
@@ -40,7 +40,7 @@ def random_network(dimensions):
         blocks_per_decoder_stage=(2, 2),
     )
     torch.manual_seed(0)
-    network = build(spec, 2, 3).eval()
+    network = build_planned(spec, 2, 3).eval()
     with torch.no_grad():
         for parameter in network.parameters():
             parameter += 0.1 * torch.randn_like(parameter)  # norms that scale and shift

@@ -10,7 +10,7 @@ import torch
 from autoseg.core.case import Image
 from autoseg.core.errors import BadInput
 from autoseg.inference.predictor import load_predictor
-from autoseg.networks import build, model_file
+from autoseg.networks import build_planned, model_file
 from autoseg.preprocessing import prepare
 
 
@@ -18,7 +18,7 @@ def save_fold(folder, plan, seed=0):
     """A model folder with random weights."""
     configuration = plan.configurations["3d_fullres"]
     torch.manual_seed(seed)
-    network = build(configuration.network, len(plan.channels), plan.labels.num_outputs)
+    network = build_planned(configuration.network, len(plan.channels), plan.labels.num_outputs)
     folder.mkdir(parents=True)
     (folder / "plan.json").write_text(plan.model_dump_json())
     (folder / "final.safetensors").write_bytes(model_file.serialise(network.state_dict(), {}))

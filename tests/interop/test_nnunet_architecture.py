@@ -29,7 +29,7 @@ def test_one_number_stands_for_all_stages():
 def test_the_former_place_of_the_residual_network_is_known():
     architecture = peer_networks.read("residual_3d")["architecture"]
     path = "dynamic_network_architectures.architectures.residual_unet.ResidualEncoderUNet"
-    assert network_of({**architecture, "network_class_name": path}, "plans.json").name == "residual_unet"
+    assert network_of({**architecture, "network_class_name": path}, "plans.json").name == "residual_encoder_unet"
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import torch
 from autoseg.core.errors import BadInput
 from autoseg.interop.nnunet_files import open_model
 from autoseg.interop.nnunet_model import read_fold, read_models
-from autoseg.networks import build
+from autoseg.networks import build_planned
 from autoseg.planning.configurations import augmentation
 from tests.interop import peer_models
 from tests.networks import peer_networks
@@ -34,7 +34,7 @@ def test_a_model_gives_the_logits_that_it_gave_in_nnunet(tmp_path, name, packed)
     configuration = plan.configurations["3d_fullres"]
     assert (plan.dataset, model.configuration.name) == ("Tiny", "3d_fullres")
     assert configuration.augmentation.mirror_axes == (0, 2)
-    network = build(configuration.network, 2, 3)
+    network = build_planned(configuration.network, 2, 3)
     network.load_state_dict(weights)
     golden = peer_networks.read(name)
     torch.testing.assert_close(network(golden["image"]), golden["logits"][0], atol=1e-4, rtol=1e-4)

@@ -5,7 +5,7 @@ import torch
 
 from autoseg.core.errors import BadInput
 from autoseg.core.network_spec import NetworkSpec
-from autoseg.networks import NAMES, build
+from autoseg.networks import NAMES, build_planned
 
 every_network = pytest.mark.parametrize("name", NAMES)
 
@@ -25,7 +25,7 @@ def spec(name: str, dimensions: int) -> NetworkSpec:
 @every_network
 @pytest.mark.parametrize("dimensions", [2, 3])
 def test_logits_have_the_size_of_the_input_and_gradients_reach_every_weight(name, dimensions):
-    network = build(spec(name, dimensions), in_channels=2, out_channels=3)
+    network = build_planned(spec(name, dimensions), in_channels=2, out_channels=3)
     with torch.no_grad():  # a residual block begins with a zero, which holds gradients back
         for parameter in network.parameters():
             parameter.add_(0.01)
@@ -40,7 +40,7 @@ def test_logits_have_the_size_of_the_input_and_gradients_reach_every_weight(name
 
 @every_network
 def test_without_deep_supervision_only_the_finest_head_is_evaluated(name):
-    network = build(spec(name, 3), in_channels=1, out_channels=2).eval()
+    network = build_planned(spec(name, 3), in_channels=1, out_channels=2).eval()
     calls = []
     for head in network.decoder.heads:
         head.register_forward_hook(lambda *_: calls.append(1))
@@ -51,7 +51,7 @@ def test_without_deep_supervision_only_the_finest_head_is_evaluated(name):
 
 @every_network
 def test_the_input_is_left_as_it_is(name):
-    network = build(spec(name, 2), in_channels=1, out_channels=2).eval()
+    network = build_planned(spec(name, 2), in_channels=1, out_channels=2).eval()
     image = torch.randn(1, 1, 8, 8)
     before = image.clone()
     with torch.inference_mode():
@@ -61,7 +61,7 @@ def test_the_input_is_left_as_it_is(name):
 
 @every_network
 def test_weights_have_one_name_each(name):
-    network = build(spec(name, 3), in_channels=1, out_channels=2)
+    network = build_planned(spec(name, 3), in_channels=1, out_channels=2)
     storages = [tensor.data_ptr() for tensor in network.state_dict().values()]
     assert len(set(storages)) == len(storages)
 
@@ -69,7 +69,7 @@ def test_weights_have_one_name_each(name):
 @every_network
 def test_every_weight_counts_the_slope_in_its_initial_spread(name):
     torch.manual_seed(0)
-    network = build(spec(name, 3).model_copy(update={"features_per_stage": (64, 64, 64)}), 64, 2)
+    network = build_planned(spec(name, 3).model_copy(update={"features_per_stage": (64, 64, 64)}), 64, 2)
     drawn = [weight for weight in network.encoder.parameters() if tuple(weight.shape) == (64, 64, 3, 3, 3)]
     assert len(drawn) >= 4
     for weight in drawn:
@@ -81,4 +81,4 @@ def test_every_weight_counts_the_slope_in_its_initial_spread(name):
 
 def test_a_network_that_is_not_there_is_refused():
     with pytest.raises(BadInput, match="choose one of plain_unet, residual_unet"):
-        build(spec("segnet", 3), 1, 2)
+        build_planned(spec("segnet", 3), 1, 2)

@@ -5,7 +5,7 @@ import torch
 
 from autoseg.interop.nnunet_architecture import network_of
 from autoseg.interop.nnunet_weights import our_weights
-from autoseg.networks import build
+from autoseg.networks import build_planned
 from autoseg.planning.memory import count_parameters
 from tests.networks import peer_networks
 from tests.networks.test_catalogue import spec
@@ -13,7 +13,7 @@ from tests.networks.test_catalogue import spec
 
 @pytest.mark.parametrize("dimensions", [2, 3])
 def test_parameter_count_is_the_closed_form(dimensions):
-    network = build(spec("plain_unet", dimensions), in_channels=2, out_channels=3)
+    network = build_planned(spec("plain_unet", dimensions), in_channels=2, out_channels=3)
     assert sum(p.numel() for p in network.parameters()) == count_parameters(spec("plain_unet", dimensions), 2, 3)
 
 
@@ -21,7 +21,7 @@ def test_parameter_count_is_the_closed_form(dimensions):
 def test_logits_of_every_stage_are_those_of_the_peer(name):
     golden = peer_networks.read(name)
     network_spec = network_of(golden["architecture"], "plans.json")
-    network = build(network_spec, in_channels=2, out_channels=3)
+    network = build_planned(network_spec, in_channels=2, out_channels=3)
     network.load_state_dict(our_weights(golden["weights"], network_spec, 2, 3, "checkpoint"))
     network.deep_supervision = True
     for logits, expected in zip(network(golden["image"]), golden["logits"], strict=True):

@@ -8,7 +8,7 @@ import torch
 
 from autoseg.interop.bids_conversion import convert, plan_conversion
 from autoseg.io.workspace import Workspace, write_json, write_text
-from autoseg.networks import build, model_file
+from autoseg.networks import build_planned, model_file
 from autoseg.pipeline.training import SPLIT_FILE, validate_fold
 from autoseg.planning.folds import Fold
 
@@ -45,7 +45,7 @@ def cross_validated(converted, tmp_path_factory, tiny_pair_plan):
         for index, split in enumerate(splits):
             folder = workspace.model_folder("Tiny", name, f"fold{index}")
             torch.manual_seed(10 * number + index)
-            network = build(configuration.network, 1, 3)
+            network = build_planned(configuration.network, 1, 3)
             own = tiny_pair_plan.model_copy(update={"configurations": {name: configuration}, "recommended": name})
             write_text(folder / "plan.json", own.model_dump_json())
             write_json(folder / SPLIT_FILE, split)

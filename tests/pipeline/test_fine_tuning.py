@@ -10,7 +10,7 @@ from safetensors.torch import load_file, save_file
 from autoseg.core.errors import BadInput
 from autoseg.core.labels import Labels
 from autoseg.io.model_archive import write_archive
-from autoseg.networks import build
+from autoseg.networks import build_planned
 from autoseg.pipeline.fine_tuning import as_wide_as, begin_with, read_initial_model
 from autoseg.pipeline.training import TrainingOptions, train
 
@@ -27,7 +27,7 @@ def fold(tmp_path, tiny_plan):
     folder = tmp_path / "models/Tiny/3d_fullres/fold0"
     folder.mkdir(parents=True)
     torch.manual_seed(5)
-    network = build(tiny_plan.configurations["3d_fullres"].network, 1, 3)
+    network = build_planned(tiny_plan.configurations["3d_fullres"].network, 1, 3)
     save_file(network.state_dict(), folder / "final.safetensors")
     (folder / "plan.json").write_text(tiny_plan.model_dump_json())
     (folder / "split.json").write_text('{"train": ["a", "b"], "val": ["c"]}')

@@ -10,7 +10,7 @@ import torch
 from autoseg.core.errors import BadInput
 from autoseg.interop.nnunet_documents import parse
 from autoseg.io.workspace import Workspace
-from autoseg.networks import build, model_file
+from autoseg.networks import build_planned, model_file
 from autoseg.pipeline.models import workspace_models
 from autoseg.pipeline.nnunet import export_model, import_model
 from autoseg.pipeline.prediction import PredictionOptions, predict
@@ -33,7 +33,7 @@ def scan(tmp_path):
 def save_ours(workspace, plan, name, fold="fold0", seed=0):
     configuration = plan.configurations[plan.recommended]
     torch.manual_seed(seed)
-    network = build(configuration.network, len(plan.channels), plan.labels.num_outputs)
+    network = build_planned(configuration.network, len(plan.channels), plan.labels.num_outputs)
     folder = workspace.model_folder(name, configuration.name, fold)
     folder.mkdir(parents=True)
     (folder / "plan.json").write_text(plan.model_dump_json())

@@ -67,7 +67,7 @@ def test_without_lowres_the_context_is_given(make_fingerprint) -> None:
 
 def test_residual_planners_say_so(make_fingerprint) -> None:
     said = reasons(make_plan(make_fingerprint(num_cases=50), planner="resenc-l"))
-    assert said["network"].startswith("residual_unet: ")
+    assert said["network"].startswith("residual_encoder_unet: ")
     assert "24 GB" in said["network"]
     assert "5 %" not in said["3d_fullres batch"]
     assert "network" not in reasons(make_plan(make_fingerprint()))

@@ -23,8 +23,8 @@ PLANNER_NAMES = {
     "nnUNetPlannerResEncL": "resenc-l",
     "nnUNetPlannerResEncXL": "resenc-xl",
 }
-NETWORKS = {"plain_unet": "PlainConvUNet", "residual_unet": "ResidualEncoderUNet"}
-BLOCKS = {"plain_unet": "n_conv_per_stage", "residual_unet": "n_blocks_per_stage"}
+NETWORKS = {"plain_unet": "PlainConvUNet", "residual_encoder_unet": "ResidualEncoderUNet"}
+BLOCKS = {"plain_unet": "n_conv_per_stage", "residual_encoder_unet": "n_blocks_per_stage"}
 NORMALIZATIONS = {
     "zscore": "ZScoreNormalization",
     "ct": "CTNormalization",

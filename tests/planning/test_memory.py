@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from autoseg.core.network_spec import NetworkSpec
-from autoseg.networks import build
+from autoseg.networks import build_planned
 from autoseg.planning.memory import BYTES_OF_PROCESS, count_parameters, largest_batch, training_bytes
 from autoseg.planning.planners import PLAIN, RESIDUAL
 from autoseg.planning.topology import Topology, choose_topology, count_activations, network_spec
@@ -59,14 +59,14 @@ PEER = [
 # The peak of a process counts what the process that started it had; VmHWM of a new image does not.
 STEP = """
 import torch
-from autoseg.networks import build
+from autoseg.networks import build_planned
 from autoseg.planning.topology import choose_topology, network_spec
 torch.set_num_threads(1)
 torch.nn.Conv3d(1, 1, 3)(torch.zeros(1, 1, 4, 4, 4)).sum().backward()
 peak = lambda: int(next(line for line in open("/proc/self/status") if line.startswith("VmHWM")).split()[1])
 before = peak()
 topology = choose_topology((1, 1, 1), (32, 32, 32))
-network = build(network_spec(topology, 16), 1, 3)
+network = build_planned(network_spec(topology, 16), 1, 3)
 network.deep_supervision = True
 optimizer = torch.optim.SGD(network.parameters(), lr=0.01, momentum=0.99, nesterov=True)
 sum(logits.square().mean() for logits in network(torch.randn(1, 1, *topology.patch_size))).backward()
@@ -86,7 +86,7 @@ def topology_of(patch: tuple[int, ...]) -> Topology:
 )
 def test_parameters_are_counted_as_torch_counts_them(spacing, size) -> None:
     network = network_spec(choose_topology(spacing, size))
-    expected = sum(parameter.numel() for parameter in build(network, 2, 5).parameters())
+    expected = sum(parameter.numel() for parameter in build_planned(network, 2, 5).parameters())
     assert count_parameters(network, 2, 5) == expected
 
 
@@ -95,7 +95,7 @@ def test_residual_network_is_counted_as_nnunet_counts_it(
     channels, classes, features, kernels, strides, blocks, total, maps
 ) -> None:
     network = NetworkSpec(
-        name="residual_unet",
+        name="residual_encoder_unet",
         dimensions=len(kernels[0]),
         features_per_stage=features,
         kernel_sizes=kernels,
@@ -109,7 +109,7 @@ def test_residual_network_is_counted_as_nnunet_counts_it(
 
 def test_a_projection_is_counted_where_the_width_changes_without_a_stride() -> None:
     network = NetworkSpec(
-        name="residual_unet",
+        name="residual_encoder_unet",
         dimensions=3,
         features_per_stage=(8, 8, 24),
         kernel_sizes=((3, 3, 3), (1, 3, 3), (3, 3, 3)),

@@ -89,7 +89,7 @@ def test_residual_planners(make_fingerprint, planner, patch, batch) -> None:
     fullres = plan.configurations["3d_fullres"]
     assert plan.planner == planner
     assert (fullres.patch_size, fullres.batch_size) == (patch, batch)
-    assert {part.network.name for part in plan.configurations.values()} == {"residual_unet"}
+    assert {part.network.name for part in plan.configurations.values()} == {"residual_encoder_unet"}
     assert plan.configurations["full_volume"].network.blocks_per_stage == (1, 3, 4, 6)
 
 

@@ -7,7 +7,7 @@ import math
 import pytest
 
 from autoseg.core.errors import BadInput
-from autoseg.networks import build
+from autoseg.networks import build_planned
 from autoseg.planning.planners import PLANNERS
 from autoseg.planning.topology import (
     choose_patch_and_batch,
@@ -64,7 +64,7 @@ def test_activations_are_those_of_the_real_network() -> None:
     import torch
 
     topology = choose_topology((3, 1, 1), (8, 32, 32))
-    network = build(network_spec(topology), 1, 4)
+    network = build_planned(network_spec(topology), 1, 4)
     sizes = []
     counted = [*network.decoder.heads[-1:], *network.decoder.upsamplers]
     counted += [unit.norm for stack in (*network.encoder, *network.decoder.stages) for unit in stack.convs]

@@ -5,7 +5,7 @@ from dataclasses import astuple
 import pytest
 import torch
 
-from autoseg.networks import build
+from autoseg.networks import build_planned
 from autoseg.training.initial_weights import fitting_weights
 
 FIRST = "encoder.0.convs.0.conv.weight"
@@ -13,7 +13,7 @@ FIRST = "encoder.0.convs.0.conv.weight"
 
 def weights_of(spec, channels=1, outputs=3, seed=0):
     torch.manual_seed(seed)
-    return build(spec, channels, outputs).state_dict()
+    return build_planned(spec, channels, outputs).state_dict()
 
 
 @pytest.fixture
@@ -88,7 +88,7 @@ def test_heads_and_offsets_alone_are_nothing(spec):
 
 def test_the_new_network_need_not_exist(spec):
     with torch.device("meta"):
-        shapes = build(spec, 1, 3).state_dict()
+        shapes = build_planned(spec, 1, 3).state_dict()
     given = weights_of(spec)
     weights, _ = fitting_weights(shapes, given)
     assert torch.equal(weights[FIRST], given[FIRST])

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from autoseg.core.labels import Labels
-from autoseg.networks import build
+from autoseg.networks import build_planned
 from autoseg.runtime.devices import Execution
 from autoseg.training import step
 from autoseg.training.losses import deep_supervision_loss
@@ -28,7 +28,7 @@ def three_cores():
 
 def network_and_batch(configuration, size):
     torch.manual_seed(0)
-    network = build(configuration.network, 1, 3)
+    network = build_planned(configuration.network, 1, 3)
     network.deep_supervision = True
     return network, torch.randn(size, 1, 16, 16, 16), torch.randint(3, (size, 16, 16, 16))
 

@@ -7,13 +7,14 @@ the stride before its 1x1 projection. A stem of one convolution comes first; the
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal
 
 import torch
 from torch import nn
 
-from autoseg.core.network_spec import NetworkSpec
+from autoseg.core.plan import Count
 from autoseg.networks.blocks import LEAKY_SLOPE, ConvNorm, ConvNormAct, ConvStack, average_pool
-from autoseg.networks.unet import UNet
+from autoseg.networks.unet import UNet, topology
 
 
 class ResidualBlock(nn.Module):
@@ -48,8 +49,29 @@ class ResidualBlock(nn.Module):
         return y
 
 
-def residual_encoder_unet(spec: NetworkSpec, in_channels: int, out_channels: int) -> UNet:
-    """ResidualEncoderUNet: ``blocks_per_stage`` residual blocks; the last norm of each starts at zero."""
+def residual_encoder_unet(
+    in_channels: Count,
+    out_channels: Count,
+    dimensions: Literal[2, 3],
+    features_per_stage: tuple[Count, ...] | None = None,
+    kernel_sizes: tuple[tuple[Count, ...], ...] | None = None,
+    strides: tuple[tuple[Count, ...], ...] | None = None,
+    blocks_per_stage: tuple[Count, ...] = (1, 3, 4, 6),
+    blocks_per_decoder_stage: tuple[Count, ...] = (1,),
+) -> UNet:
+    """ResidualEncoderUNet: ``blocks_per_stage`` residual blocks; the last norm of each starts at zero.
+
+    The parameters are those of ``plain_unet``, and the blocks those of nnU-Net's planners: 1, 3, 4, 6, 6, ...
+    """
+    spec = topology(
+        "residual_encoder_unet",
+        dimensions,
+        features_per_stage,
+        kernel_sizes,
+        strides,
+        blocks_per_stage,
+        blocks_per_decoder_stage,
+    )
     encoder, channels = [], spec.features_per_stage[0]
     for stage, (width, kernel, blocks, stride) in enumerate(
         zip(spec.features_per_stage, spec.kernel_sizes, spec.blocks_per_stage, spec.strides, strict=True)

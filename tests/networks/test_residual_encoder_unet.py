@@ -5,8 +5,8 @@ import torch
 
 from autoseg.interop.nnunet_architecture import network_of
 from autoseg.interop.nnunet_weights import our_weights
-from autoseg.networks import build
-from autoseg.networks.residual_unet import ResidualBlock
+from autoseg.networks import build_planned
+from autoseg.networks.residual_encoder_unet import ResidualBlock
 from tests.networks import peer_networks
 
 
@@ -14,7 +14,7 @@ from tests.networks import peer_networks
 def test_logits_of_every_stage_are_those_of_the_peer(name):
     golden = peer_networks.read(name)
     spec = network_of(golden["architecture"], "plans.json")
-    network = build(spec, in_channels=2, out_channels=3)
+    network = build_planned(spec, in_channels=2, out_channels=3)
     network.load_state_dict(our_weights(golden["weights"], spec, 2, 3, "checkpoint"))
     network.deep_supervision = True
     for logits, expected in zip(network(golden["image"]), golden["logits"], strict=True):
@@ -23,7 +23,7 @@ def test_logits_of_every_stage_are_those_of_the_peer(name):
 
 def test_a_block_is_its_skip_at_first():
     spec = network_of(peer_networks.read("residual_3d")["architecture"], "plans.json")
-    blocks = [module for module in build(spec, 1, 2).modules() if isinstance(module, ResidualBlock)]
+    blocks = [module for module in build_planned(spec, 1, 2).modules() if isinstance(module, ResidualBlock)]
     assert len(blocks) == sum(spec.blocks_per_stage)
     same = blocks[0]  # neither strided nor wider
     x = torch.rand(1, spec.features_per_stage[0], 4, 4, 4)
