@@ -1,4 +1,4 @@
-"""Networks by name: those that nnU-Net plans, and those of the published systems. ``python -m autoseg.networks`` lists them."""
+"""Networks by name: nnU-Net's and those of the published systems; ``python -m autoseg.networks`` lists them."""
 
 from __future__ import annotations
 

@@ -1,13 +1,15 @@
 """The U-Net as it is usually written in Keras (after Ronneberger et al., MICCAI 2015), in Blázquez Martínez, EPFL 2021.
 
-Convolutions keep the size, unlike Ronneberger's; a map is doubled by repeating voxels, then convolved with a kernel of 2.
-The report's text puts a batch normalisation behind each convolution. The number of weights that it gives for TensorFlow
-fits the network without any, the one for PyEDDL the network with all, so there are both.
+Convolutions keep the size, unlike Ronneberger's; a map is doubled by repeating voxels, then convolved with a kernel
+of 2. The report's text puts a batch normalisation behind each convolution. The number of weights that it gives for
+TensorFlow fits the network without any, the one for PyEDDL the network with all, so there are both. Weights begin
+He-normal.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Literal
 
 import torch
@@ -55,7 +57,7 @@ class ClassicUNet(nn.Module):
         super().__init__()
 
         def chain(*widths: int) -> nn.Sequential:
-            return nn.Sequential(*(_Unit(dimensions, *pair, 3, norm) for pair in zip(widths, widths[1:], strict=False)))
+            return nn.Sequential(*(_Unit(dimensions, *pair, 3, norm) for pair in pairwise(widths)))
 
         def dropped(layers: nn.Sequential, level: int) -> nn.Sequential:
             return nn.Sequential(*layers, nn.Dropout(dropout)) if level >= len(_WIDTHS) - 2 else layers

@@ -79,4 +79,5 @@ def _joined(upsampler: nn.Module, x: torch.Tensor, skips: list[torch.Tensor]) ->
 
 def _cropped(x: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
     """A view without the last voxels of an axis where the skip is no multiple of the stride."""
-    return x[(..., *(slice(size) for size in like.shape[2:]))]
+    whole, sizes = slice(None), like.shape[2:]
+    return x[(whole, whole, *map(slice, sizes))]

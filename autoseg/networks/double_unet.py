@@ -1,7 +1,7 @@
 """Double U-Net (Jha et al., CBMS 2020), 2D: a second U-Net sees the image times the output of a first one.
 
-The first encoder is the trunk of VGG-19, with random weights. Both bottoms are pyramids of dilated convolutions (ASPP), and
-the blocks of the decoders and of the second encoder end in squeeze and excitation.
+The first encoder is the trunk of VGG-19, with random weights. Both bottoms are pyramids of dilated convolutions (ASPP),
+and the blocks of the decoders and of the second encoder end in squeeze and excitation.
 """
 
 from __future__ import annotations

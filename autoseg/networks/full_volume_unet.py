@@ -1,4 +1,4 @@
-"""The 3D U-Net for whole volumes that Li et al. (Computerized Medical Imaging and Graphics 2021) compared with VoxHRNet.
+"""The 3D U-Net for whole volumes that Li et al. (CMIG 2021) compared with VoxHRNet.
 
 Layers as in their code, microsoft/VoxHRNet: a block ends in a batch normalisation without activation. Weights begin as
 torch's layers do.
@@ -31,8 +31,8 @@ def _block(before: int, width: int) -> nn.Sequential:
 class FullVolumeUNet(nn.Module):
     """``(B, in_channels, X, Y, Z)`` -> logits ``(B, out_channels, X, Y, Z)``; any size of at least 32.
 
-    Five levels and a bridge; the widths double from ``features``. Transposed convolutions double the size; the result is
-    resampled to that of the skip.
+    Five levels and a bridge; the widths double from ``features``. Transposed convolutions double the size; the
+    result is resampled to that of the skip.
     """
 
     def __init__(self, in_channels: int, out_channels: int, features: int, activated_logits: bool) -> None:

@@ -15,6 +15,9 @@ from torch import nn
 from autoseg.core.plan import Count
 from autoseg.networks.blocks import Share, batch_norm, convolution, dropout_maps, max_pool, resized
 
+_SMALL_WIDTHS = (32, 64, 128)
+_WIDTHS = (64, 128, 256, 512)
+
 
 def unit(
     dimensions: int,
@@ -85,8 +88,8 @@ def paugam_small_unet(
     dropout: Share = 0.3,
     norm_momentum: Share = 0.1,
 ) -> PaugamUNet:
-    """Three levels of 32, 64 and 128 maps; the paper's dropout and momentum (the code's default dropout is 0.4)."""
-    return PaugamUNet(in_channels, out_channels, dimensions, (32, 64, 128), dropout, norm_momentum)
+    """Three levels of 32, 64 and 128 maps; the paper's dropout and momentum."""
+    return PaugamUNet(in_channels, out_channels, dimensions, _SMALL_WIDTHS, dropout, norm_momentum)
 
 
 def paugam_unet(
@@ -96,5 +99,5 @@ def paugam_unet(
     dropout: Share = 0.3,
     norm_momentum: Share = 0.1,
 ) -> PaugamUNet:
-    """Four levels of 64, 128, 256 and 512 maps; the paper's dropout and momentum (the code's default dropout is 0.4)."""
-    return PaugamUNet(in_channels, out_channels, dimensions, (64, 128, 256, 512), dropout, norm_momentum)
+    """Four levels of 64, 128, 256 and 512 maps; the paper's dropout and momentum."""
+    return PaugamUNet(in_channels, out_channels, dimensions, _WIDTHS, dropout, norm_momentum)

@@ -24,9 +24,8 @@ def unpooled(x: torch.Tensor, indices: torch.Tensor, size: Sequence[int]) -> tor
 
     As ``torch.nn.functional.max_unpool2d``, in both dimensions and in a form that OpenVINO reads.
     """
-    batch, channels = x.shape[:2]
-    empty = x.new_zeros(1).expand(batch, channels, torch.Size(size).numel())
-    return empty.scatter(2, indices.flatten(2), x.flatten(2)).reshape(batch, channels, *size)
+    empty = x.new_zeros(*x.shape[:2], *size)
+    return empty.flatten(2).scatter(2, indices.flatten(2), x.flatten(2)).view_as(empty)
 
 
 class SegNet(nn.Module):

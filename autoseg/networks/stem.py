@@ -1,4 +1,4 @@
-"""The beginning of the full-volume networks of Li et al. (Computerized Medical Imaging and Graphics 2021): half the size, 64 maps."""
+"""The beginning of the full-volume networks of Li et al. (CMIG 2021): half the size, 64 maps."""
 
 from __future__ import annotations
 

@@ -24,8 +24,8 @@ class UNet(nn.Module):
 
     ``encoder`` has one module for each stage of ``spec``: ``features_per_stage`` channels, smaller by the
     stage's stride, rounded up. Any size will do; nothing has to be cropped if it is a multiple of the product of
-    the strides on its axis. With ``deep_supervision`` the forward pass returns a list of logits, finest first, one for each
-    stage but the bottleneck; else only the finest, and the other heads are not evaluated.
+    the strides on its axis. With ``deep_supervision`` the forward pass returns a list of logits, finest first, one
+    for each stage but the bottleneck; else only the finest, and the other heads are not evaluated.
     """
 
     def __init__(self, encoder: Sequence[nn.Module], spec: NetworkSpec, out_channels: int) -> None:
@@ -63,7 +63,7 @@ def topology(
 ) -> NetworkSpec:
     """The stages of a U-Net, where None stands for nnU-Net's: features doubling from 32, kernels 3, strides 2.
 
-    The last number of blocks is also that of the stages for which there is none.
+    The last number of blocks is also that of the stages for which there is none; numbers for more stages are not used.
     """
     features = _FEATURES[dimensions] if features is None else features
     stages = len(features)
@@ -75,14 +75,14 @@ def topology(
         features_per_stage=tuple(features),
         kernel_sizes=((3,) * dimensions,) * stages if kernels is None else tuple(tuple(kernel) for kernel in kernels),
         strides=tuple(tuple(stride) for stride in strides),
-        blocks_per_stage=_continued(blocks, stages),
-        blocks_per_decoder_stage=_continued(decoder_blocks, stages - 1),
+        blocks_per_stage=_continued(tuple(blocks), stages),
+        blocks_per_decoder_stage=_continued(tuple(decoder_blocks), stages - 1),
     )
 
 
-def _continued(numbers: Sequence[int], length: int) -> tuple[int, ...]:
-    """At least ``length`` numbers, the last one again and again."""
-    return (*numbers, *(numbers[-1:] * (length - len(numbers))))
+def _continued(numbers: tuple[int, ...], length: int) -> tuple[int, ...]:
+    """The first ``length`` numbers, the last one again and again."""
+    return (numbers + numbers[-1:] * (length - len(numbers)))[:length]
 
 
 def plain_unet(

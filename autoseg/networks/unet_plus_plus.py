@@ -1,4 +1,4 @@
-"""U-Net++ (Zhou et al., TMI 2020) for whole volumes, as Li et al. (Computerized Medical Imaging and Graphics 2021) compared it with VoxHRNet, 3D.
+"""U-Net++ (Zhou et al., TMI 2020) for whole volumes, as Li et al. (CMIG 2021) compared it with VoxHRNet, 3D.
 
 Layers as in their code, microsoft/VoxHRNet. Weights begin as torch's layers do.
 """

@@ -1,6 +1,6 @@
 """The classifiers of a voxel from the 11 x 11 x 11 voxels around it: one of the two stages of a cascade.
 
-``valverde2017``: Valverde et al., NeuroImage 2017, as their Lasagne code has it; ``nicmslesions``: their later Keras code.
+``valverde2017``: Valverde et al., NeuroImage 2017, as in their Lasagne code; ``nicmslesions``: their later Keras code.
 The two stages of a cascade are two networks of their own.
 """
 

@@ -1,15 +1,15 @@
-"""VoxHRNet (Li et al., Computerized Medical Imaging and Graphics 2021): a whole volume at several resolutions side by side, 3D.
+"""VoxHRNet (Li et al., CMIG 2021): a whole volume at several resolutions side by side, 3D.
 
-Sizes and fusions as in the authors' code, microsoft/VoxHRNet, where it differs from Table 1 of the paper: no ReLU behind
-the last strided convolution of a fusion, a 1x1 convolution before upsampling, a ReLU behind the sum. Normalisations are
-instance norms without weights. Weights begin as torch's layers do.
+Sizes and fusions as in the authors' code, microsoft/VoxHRNet, where it differs from Table 1 of the paper: no ReLU
+behind the last strided convolution of a fusion, a convolution of one voxel before upsampling, a ReLU behind the sum.
+Normalisations are instance norms without weights. Weights begin as torch's layers do.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, cast
 
 import torch
 from torch import nn
@@ -22,7 +22,7 @@ from autoseg.networks.stem import STEM_WIDTH, stem, unit
 
 @dataclass(frozen=True)
 class _Size:
-    """Stage i has its ``modules``, of i + 2 branches with ``blocks`` blocks each; a branch has half the size of the last."""
+    """Widths of the ``branches``, finest first; stage i has ``modules[i]`` modules of i + 2 branches of ``blocks``."""
 
     branches: tuple[int, ...]
     modules: tuple[int, ...] = (1, 2)
@@ -83,7 +83,7 @@ class Fusion(nn.Module):
         fused = []
         for target, paths in enumerate(self.paths):
             total = maps[target]
-            for source, path in enumerate(paths):  # type: ignore[arg-type]
+            for source, path in enumerate(cast(nn.ModuleList, paths)):
                 if source > target:
                     total = total + resized(path(maps[source]), maps[target].shape[2:])
                 elif source < target:
@@ -154,12 +154,11 @@ def voxhrnet(
     size: Literal["small", "base", "large", "hammers"] = "base",
     branches: tuple[Count, ...] | None = None,
 ) -> VoxHRNet:
-    """The paper's three sizes, or that of the code's configuration for Hammers; ``branches`` gives them other widths."""
+    """The paper's sizes, or that of the code's configuration for Hammers; ``branches`` gives them other widths."""
     chosen = _SIZES[size]
     if branches is not None:
         if len(branches) != len(chosen.branches):
-            raise BadInput(
-                f"network voxhrnet: {len(branches)} branches; give {len(chosen.branches)} for size {size!r}."
-            )
+            wanted = len(chosen.branches)
+            raise BadInput(f"network voxhrnet: {len(branches)} branches for size {size!r}; give {wanted} widths.")
         chosen = _Size(branches, chosen.modules, chosen.blocks)
     return VoxHRNet(in_channels, out_channels, chosen)

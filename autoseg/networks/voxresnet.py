@@ -1,4 +1,4 @@
-"""VoxResNet (Chen et al., NeuroImage 2018) for whole volumes, as Li et al. (Computerized Medical Imaging and Graphics 2021) compared it, 3D.
+"""VoxResNet (Chen et al., NeuroImage 2018) for whole volumes, as Li et al. (CMIG 2021) compared it, 3D.
 
 Layers as in their code, microsoft/VoxHRNet: no auxiliary losses. Weights begin as torch's layers do.
 """

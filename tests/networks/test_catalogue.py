@@ -1,84 +1,283 @@
-"""What every network of the catalogue must hold."""
+"""What every network of the catalogue must hold: its number of weights, its contract, and what is refused."""
+
+import subprocess
+import sys
 
 import pytest
 import torch
 
 from autoseg.core.errors import BadInput
 from autoseg.core.network_spec import NetworkSpec
-from autoseg.networks import NAMES, build_planned
-
-every_network = pytest.mark.parametrize("name", NAMES)
-
-
-def spec(name: str, dimensions: int) -> NetworkSpec:
-    return NetworkSpec(
-        name=name,
-        dimensions=dimensions,
-        features_per_stage=(4, 8, 16),
-        kernel_sizes=((1, 3, 3)[-dimensions:], (3,) * dimensions, (3,) * dimensions),
-        strides=((1,) * dimensions, (1, 2, 2)[-dimensions:], (2,) * dimensions),
-        blocks_per_stage=(2, 2, 2),
-        blocks_per_decoder_stage=(2, 2),
-    )
+from autoseg.networks import build, build_planned, model_file
+from autoseg.networks.catalogue import CATALOGUE
 
 
-@every_network
-@pytest.mark.parametrize("dimensions", [2, 3])
-def test_logits_have_the_size_of_the_input_and_gradients_reach_every_weight(name, dimensions):
-    network = build_planned(spec(name, dimensions), in_channels=2, out_channels=3)
-    with torch.no_grad():  # a residual block begins with a zero, which holds gradients back
+def counts(name, in_channels, out_channels, dimensions, **parameters):
+    """Trained numbers, and numbers that normalisations keep."""
+    with torch.device("meta"):
+        network = build(name, in_channels=in_channels, out_channels=out_channels, dimensions=dimensions, **parameters)
+    kept = [buffer.numel() for key, buffer in network.named_buffers() if not key.endswith("num_batches_tracked")]
+    return sum(parameter.numel() for parameter in network.parameters()), sum(kept)
+
+
+PYEDDL = 29_320_226  # of which it counts both numbers that a normalisation learns and both that it keeps
+PUBLISHED = [
+    ("paugam_small_unet", 2, {}, 1, 1, 1_211_329, 2_304),
+    ("paugam_small_unet", 2, {}, 1, 3, 1_211_907, 2_304),
+    ("paugam_small_unet", 2, {}, 1, 4, 1_212_196, 2_304),
+    ("paugam_unet", 2, {}, 1, 1, 19_590_529, 9_728),
+    ("paugam_unet", 2, {}, 1, 3, 19_591_683, 9_728),
+    ("paugam_unet", 2, {}, 1, 4, 19_592_260, 9_728),
+    ("segnet", 2, {}, 1, 1, 29_442_433, 15_872),
+    ("segnet", 2, {}, 1, 3, 29_443_587, 15_872),
+    ("segnet", 2, {}, 1, 4, 29_444_164, 15_872),
+    ("nopool_aspp", 2, {}, 1, 1, 500_161, 2_816),
+    ("nopool_aspp", 2, {}, 1, 3, 500_419, 2_816),
+    ("nopool_aspp", 2, {}, 1, 4, 500_548, 2_816),
+    ("nopool_aspp", 2, {"features": 32}, 1, 1, 126_177, 1_408),
+    ("nopool_aspp", 2, {"features": 32}, 1, 3, 126_307, 1_408),
+    ("classic_unet", 2, {}, 1, 1, 31_031_685, 0),
+    ("classic_unet", 2, {"norm": "batch"}, 3, 1, 31_060_241 - 13_702, 13_702),
+    ("classic_unet", 2, {"norm": "batch"}, 1, 1, 31_045_387, 13_702),
+    ("double_unet", 2, {}, 1, 1, 29_288_546, 7_296),
+    ("double_unet", 2, {}, 3, 1, 29_290_274, 7_296),
+    ("double_unet", 2, {"variant": "pytorch"}, 3, 1, 29_288_886, 7_296),
+    ("double_unet", 2, {"variant": "pyeddl"}, 3, 1, PYEDDL - 18_304, 18_304),
+    ("valverde2017", 3, {}, 3, 2, 189_922, 192),
+    ("valverde2017", 3, {}, 2, 2, 189_058, 192),
+    ("valverde2017", 3, {}, 4, 2, 190_786, 192),
+    ("nicmslesions", 3, {}, 2, 2, 470_082, 384),
+    ("nicmslesions", 3, {}, 3, 2, 470_946, 384),
+    ("nicmslesions", 3, {}, 4, 2, 471_810, 384),
+    ("voxhrnet", 3, {"size": "small"}, 1, 55, 1_350_599, 0),
+    ("voxhrnet", 3, {}, 1, 55, 2_355_479, 0),
+    ("voxhrnet", 3, {"size": "large"}, 1, 55, 5_207_447, 0),
+    ("voxhrnet", 3, {"size": "hammers"}, 1, 96, 14_079_920, 0),
+    ("full_volume_unet", 3, {}, 1, 55, 2_072_013, 2_110),
+    ("voxresnet", 3, {}, 1, 55, 1_942_108, 1_536),
+    ("unet_plus_plus", 3, {}, 1, 55, 2_211_767, 2_628),
+    ("unet_plus_plus", 3, {"upsampled_nodes": True}, 1, 55, 2_211_767, 2_628),
+    ("plain_unet", 3, {}, 1, 2, 31_195_594, 0),
+    ("plain_unet", 2, {}, 1, 2, 46_324_558, 0),
+    ("plain_unet", 2, {"features_per_stage": (32, 64, 128, 256, 512, 512, 512)}, 1, 2, 33_471_820, 0),
+]
+
+
+@pytest.mark.parametrize(("name", "dimensions", "parameters", "channels", "classes", "trained", "kept"), PUBLISHED)
+def test_numbers_of_weights_are_those_published(name, dimensions, parameters, channels, classes, trained, kept):
+    assert counts(name, channels, classes, dimensions, **parameters) == (trained, kept)
+
+
+@pytest.mark.parametrize(("channels", "classes"), [(1, 1), (4, 5)])
+@pytest.mark.parametrize(
+    ("name", "parameters", "constant", "each_channel", "each_class"),
+    [
+        ("paugam_small_unet", {}, 1_210_752, 288, 289),
+        ("paugam_unet", {}, 19_589_376, 576, 577),
+        ("segnet", {}, 29_441_280, 576, 577),
+        ("nopool_aspp", {}, 499_456, 576, 129),
+        ("voxhrnet", {"size": "small"}, 1_345_924 - 864, 864, 85),
+        ("voxhrnet", {}, 2_349_264 - 864, 864, 113),
+        ("voxhrnet", {"size": "large"}, 5_198_152 - 864, 864, 169),
+        ("full_volume_unet", {}, 2_065_908 - 108, 108, 111),
+        ("voxresnet", {}, 1_775_568 - 864, 864, 3_028),
+        ("unet_plus_plus", {}, 2_211_217 - 864, 864, 10),
+        ("valverde2017", {}, 189_922 - 3 * 864 - 2 * 257, 864, 257),
+        ("nicmslesions", {}, 470_082 - 2 * 864 - 2 * 65, 864, 65),
+    ],
+)
+def test_weights_grow_with_channels_and_classes(
+    name, parameters, constant, each_channel, each_class, channels, classes
+):
+    trained, _ = counts(name, channels, classes, min(CATALOGUE[name].dimensions), **parameters)
+    assert trained == constant + each_channel * channels + each_class * classes
+
+
+@pytest.mark.parametrize(
+    ("name", "constant", "each_channel"), [("classic_unet", 31_031_109, 576), ("double_unet", 29_287_682, 864)]
+)
+@pytest.mark.parametrize("channels", [1, 2, 4])
+def test_weights_grow_with_channels(name, constant, each_channel, channels):
+    assert counts(name, channels, 1, 2)[0] == constant + each_channel * channels
+
+
+STAGES = {"features_per_stage": (4, 8, 16)}
+NARROW = {  # constants of a network's module that make it quick
+    "paugam": {"_SMALL_WIDTHS": (4, 8, 12), "_WIDTHS": (4, 6, 8, 10)},
+    "segnet": {
+        "_ENCODER": ((4, 4), (8, 8), (8, 8, 8), (16, 16, 16), (16, 16, 16)),
+        "_DECODER": ((16, 16, 16), (16, 16, 8), (8, 8, 8), (8, 4), (4,)),
+    },
+    "classic_unet": {"_WIDTHS": (4, 6, 8, 12, 16)},
+    "double_unet": {
+        "_VGG": ((4, 2), (8, 2), (8, 4), (16, 4), (16, 4)),
+        "_ENCODER": (48, 48, 48, 48),
+        "_DECODER": (48, 48, 48, 48),
+    },
+}
+CASES = {  # network, odd sizes that it takes, parameters that make it small
+    "plain 2d": ("plain_unet", (37, 41), STAGES),
+    "plain 3d": ("plain_unet", (37, 41, 35), STAGES),
+    "residual 2d": ("residual_encoder_unet", (37, 41), STAGES),
+    "residual 3d": ("residual_encoder_unet", (19, 21, 17), STAGES),
+    "small paugam 2d": ("paugam_small_unet", (37, 41), {}),
+    "small paugam 3d": ("paugam_small_unet", (19, 21, 17), {}),
+    "paugam 2d": ("paugam_unet", (37, 41), {}),
+    "paugam 3d": ("paugam_unet", (19, 21, 17), {}),
+    "segnet 2d": ("segnet", (37, 41), {}),
+    "segnet 3d": ("segnet", (33, 35, 37), {}),
+    "aspp 2d": ("nopool_aspp", (37, 41), {"features": 8}),
+    "aspp 3d": ("nopool_aspp", (13, 11, 9), {"features": 4}),
+    "classic 2d": ("classic_unet", (37, 41), {}),
+    "classic 3d": ("classic_unet", (19, 21, 17), {"norm": "batch"}),
+    "double": ("double_unet", (37, 41), {}),
+    "double, pytorch": ("double_unet", (37, 41), {"variant": "pytorch", "both_outputs": True}),
+    "double, pyeddl": ("double_unet", (37, 41), {"variant": "pyeddl"}),
+    "valverde": ("valverde2017", (11, 11, 11), {}),
+    "nicmslesions": ("nicmslesions", (11, 11, 11), {}),
+    "voxhrnet": ("voxhrnet", (19, 21, 17), {"branches": (4, 8, 12)}),
+    "voxhrnet, hammers": ("voxhrnet", (19, 21, 17), {"size": "hammers", "branches": (4, 6, 8, 10)}),
+    "full volume": ("full_volume_unet", (37, 41, 35), {"features": 2}),
+    "full volume, plain logits": ("full_volume_unet", (33, 35, 37), {"features": 2, "activated_logits": False}),
+    "voxresnet": ("voxresnet", (19, 21, 17), {"channels": 4}),
+    "plus plus": ("unet_plus_plus", (37, 41, 35), {"features": 3}),
+    "plus plus, upsampled": ("unet_plus_plus", (33, 35, 37), {"features": 3, "upsampled_nodes": True}),
+}
+CLASSES = 3
+
+
+@pytest.fixture(scope="module", params=CASES)
+def case(request):
+    """A network of 2 channels and 3 classes, what builds it again, a batch of two, and the size of its logits."""
+    name, size, parameters = CASES[request.param]
+
+    def make():
+        with pytest.MonkeyPatch.context() as patch:
+            for module, constants in NARROW.items():
+                for constant, value in constants.items():
+                    patch.setattr(f"autoseg.networks.{module}.{constant}", value)
+            return build(name, in_channels=2, out_channels=CLASSES, dimensions=len(size), **parameters)
+
+    torch.manual_seed(0)
+    network = make()
+    logits = (2, CLASSES, *((1, 1, 1) if name in ("valverde2017", "nicmslesions") else size))
+    return network, make, torch.randn(2, 2, *size), logits
+
+
+def outputs_of(network, x):
+    """A list in any case."""
+    outputs = network(x)
+    return outputs if isinstance(outputs, list) else [outputs]
+
+
+def test_every_network_is_a_case():
+    listed = {(name, len(size)) for name, size, _ in CASES.values()}
+    assert listed == {(name, dimensions) for name, entry in CATALOGUE.items() for dimensions in entry.dimensions}
+
+
+def test_logits_fit_an_odd_size_and_gradients_reach_every_weight(case):
+    network, make, image, shape = case
+    network = make().train()
+    with torch.no_grad():  # a residual block begins with a zero, and a PReLU too, which hold gradients back
         for parameter in network.parameters():
-            parameter.add_(0.01)
-    network.deep_supervision = True
-    size = (6, 8, 12)[-dimensions:]
-    outputs = network(torch.randn(2, 2, *size))
-    assert [tuple(o.shape) for o in outputs] == [(2, 3, *size), (2, 3, *(6, 4, 6)[-dimensions:])]
-    sum(output.square().mean() for output in outputs).backward()
-    weights = [parameter for name, parameter in network.named_parameters() if name.endswith("weight")]
-    assert all(weight.grad is not None and weight.grad.abs().sum() > 0 for weight in weights)
-
-
-@every_network
-def test_without_deep_supervision_only_the_finest_head_is_evaluated(name):
-    network = build_planned(spec(name, 3), in_channels=1, out_channels=2).eval()
-    calls = []
-    for head in network.decoder.heads:
-        head.register_forward_hook(lambda *_: calls.append(1))
-    single = network(torch.zeros(1, 1, 4, 8, 8))
-    assert single.shape == (1, 2, 4, 8, 8)
-    assert len(calls) == 1
-
-
-@every_network
-def test_the_input_is_left_as_it_is(name):
-    network = build_planned(spec(name, 2), in_channels=1, out_channels=2).eval()
-    image = torch.randn(1, 1, 8, 8)
+            parameter.add_(0.001)
+    if hasattr(network, "deep_supervision"):
+        network.deep_supervision = True
     before = image.clone()
-    with torch.inference_mode():
-        network(image)
+    outputs = outputs_of(network, image)
+    assert tuple(outputs[0].shape) == shape
     assert torch.equal(image, before)
+    sum(output.square().mean() for output in outputs).backward()
+    weights = {key: weight for key, weight in network.named_parameters() if key.endswith("weight")}
+    assert weights
+    assert [key for key, weight in weights.items() if weight.grad is None or not weight.grad.abs().sum() > 0] == []
 
 
-@every_network
-def test_weights_have_one_name_each(name):
-    network = build_planned(spec(name, 3), in_channels=1, out_channels=2)
-    storages = [tensor.data_ptr() for tensor in network.state_dict().values()]
+def test_half_precision_and_the_other_memory_layout_give_the_same_logits(case):
+    network, _, image, _ = case
+    network.eval()
+    layout = torch.channels_last if image.ndim == 4 else torch.channels_last_3d
+    with torch.inference_mode():
+        expected = outputs_of(network, image)[0]
+        turned = outputs_of(network, image.to(memory_format=layout))[0]
+        with torch.autocast("cpu", torch.bfloat16):
+            half = outputs_of(network, image)[0]
+    torch.testing.assert_close(turned, expected, atol=1e-4, rtol=1e-3)
+    assert (half.float() - expected).norm() < 0.1 * expected.norm()
+
+
+def test_weights_come_back_from_a_file(case, tmp_path):
+    network, make, image, _ = case
+    path = tmp_path / "weights.safetensors"
+    path.write_bytes(model_file.serialise(network.state_dict(), {}))
+    again = make()
+    model_file.load_weights(again, model_file.read(path)[0], path)
+    with torch.inference_mode():
+        assert torch.equal(outputs_of(again.eval(), image)[0], outputs_of(network.eval(), image)[0])
+
+
+def test_weights_have_one_name_each(case):
+    storages = [tensor.data_ptr() for tensor in case[0].state_dict().values() if tensor.numel()]
     assert len(set(storages)) == len(storages)
 
 
-@every_network
-def test_every_weight_counts_the_slope_in_its_initial_spread(name):
-    torch.manual_seed(0)
-    network = build_planned(spec(name, 3).model_copy(update={"features_per_stage": (64, 64, 64)}), 64, 2)
-    drawn = [weight for weight in network.encoder.parameters() if tuple(weight.shape) == (64, 64, 3, 3, 3)]
-    assert len(drawn) >= 4
-    for weight in drawn:
-        assert float(weight.std()) == pytest.approx((2 / (1 + 0.01**2) / (64 * 27)) ** 0.5, rel=0.02)
-    biases = [value for key, value in network.named_parameters() if key.endswith("conv.bias")]
-    assert biases
-    assert not any(bias.any() for bias in biases)
+@pytest.mark.filterwarnings("ignore")
+def test_a_trace_of_one_size_fits_another(case):
+    network, _, image, shape = case
+    network.eval()
+    fixed = shape[2:] != image.shape[2:]
+    example = image[:1] if fixed else torch.zeros(1, 2, *(32,) * (image.ndim - 2))
+    with torch.no_grad():
+        traced = torch.jit.trace(network, example, check_trace=False)
+        for output, expected in zip(outputs_of(traced, image), outputs_of(network, image), strict=True):
+            torch.testing.assert_close(output, expected, atol=1e-5, rtol=1e-5)
 
 
-def test_a_network_that_is_not_there_is_refused():
-    with pytest.raises(BadInput, match="choose one of plain_unet, residual_unet"):
-        build_planned(spec("segnet", 3), 1, 2)
+def test_importing_the_room_loads_no_torch():
+    command = "import sys, autoseg.networks; print('torch' in sys.modules)"
+    output = subprocess.run([sys.executable, "-c", command], capture_output=True, text=True, check=True)
+    assert output.stdout.strip() == "False"
+
+
+@pytest.mark.parametrize(
+    ("name", "channels", "dimensions", "parameters", "sentence"),
+    [
+        ("unet", 1, 2, {}, r"network 'unet' is not in the catalogue; choose one of plain_unet, residual_encoder_unet"),
+        ("segnet", 1, 2, {"width": 3}, r"segnet has no parameter 'width'; it has dropout, norm_momentum\.$"),
+        ("voxhrnet", 1, 2, {}, "voxhrnet has no form in 2 dimensions; it needs 3"),
+        ("double_unet", 1, 3, {}, "double_unet has no form in 3 dimensions; it needs 2"),
+        ("plain_unet", 1, 4, {}, "no form in 4 dimensions; it needs 2 or 3"),
+        ("segnet", 1, 2, {"dropout": 1.0}, r"segnet cannot be built \(dropout: .*less than 1"),
+        ("segnet", 0, 2, {}, r"segnet cannot be built \(in_channels: .*greater than or equal to 1"),
+        ("voxhrnet", 1, 3, {"size": "tiny"}, "size: .*'small', 'base', 'large' or 'hammers'"),
+        ("voxhrnet", 1, 3, {"branches": [4, 8]}, "2 branches for size 'base'; give 3 widths"),
+        ("classic_unet", 1, 2, {"norm": "instance"}, "norm: .*'none' or 'batch'"),
+        ("plain_unet", 1, 2, {"features_per_stage": "many"}, "features_per_stage: .*tuple"),
+        ("plain_unet", 1, 2, {"features_per_stage": [4]}, "2 stages"),
+        ("plain_unet", 1, 2, {"features_per_stage": [4, 8], "kernel_sizes": [[3, 3], [2, 2]]}, "2 x 2 has an even"),
+    ],
+)
+def test_what_cannot_be_built_is_said_in_a_sentence(name, channels, dimensions, parameters, sentence):
+    with pytest.raises(BadInput, match=sentence):
+        build(name, in_channels=channels, out_channels=2, dimensions=dimensions, **parameters)
+
+
+def test_a_list_from_a_document_is_taken():
+    assert counts("voxhrnet", 1, 2, 3, branches=[16, 32, 64]) == counts("voxhrnet", 1, 2, 3)
+
+
+def test_a_planned_network_is_that_of_its_parameters():
+    spec = NetworkSpec(
+        name="plain_unet",
+        dimensions=2,
+        features_per_stage=(4, 8),
+        kernel_sizes=((1, 3), (3, 3)),
+        strides=((1, 1), (1, 2)),
+        blocks_per_stage=(1, 2),
+        blocks_per_decoder_stage=(3,),
+    )
+    network = build_planned(spec, 1, 2)
+    assert [tuple(stage.convs[0].conv.weight.shape) for stage in network.encoder] == [(4, 1, 1, 3), (8, 4, 3, 3)]
+    assert [len(stage.convs) for stage in (*network.encoder, *network.decoder.stages)] == [1, 2, 3]
+    with pytest.raises(BadInput, match="segnet has no parameter 'features_per_stage'"):
+        build_planned(spec.model_copy(update={"name": "segnet"}), 1, 2)
