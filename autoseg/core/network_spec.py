@@ -8,7 +8,7 @@ from pydantic import Discriminator, Field, JsonValue, Tag, model_validator
 
 from autoseg.core.document import Count, Frozen, Problem, length, listed, refuse
 
-MADE_TO_MEASURE = ("plain_unet", "residual_unet")
+MADE_TO_MEASURE = ("plain_unet", "residual_encoder_unet")
 _MADE, _PUBLISHED = "<made to measure>", "<published>"
 TAGS = {_MADE, _PUBLISHED}  # pydantic puts them into the paths of errors
 

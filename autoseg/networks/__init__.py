@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from autoseg.core.network_spec import NetworkSpec
+from autoseg.core.network_spec import NetworkSpec, PublishedNetwork
 
 if TYPE_CHECKING:
     from torch import nn
@@ -24,12 +24,14 @@ def build(name: str, *, in_channels: int, out_channels: int, dimensions: int, **
     return catalogue.build(name, in_channels, out_channels, dimensions, parameters)
 
 
-def build_planned(spec: NetworkSpec, in_channels: int, out_channels: int) -> nn.Module:
+def build_planned(spec: NetworkSpec | PublishedNetwork, in_channels: int, out_channels: int) -> nn.Module:
     """The network of a plan."""
-    return build(
-        spec.name,
-        in_channels=in_channels,
-        out_channels=out_channels,
-        dimensions=spec.dimensions,
-        **spec.model_dump(exclude={"name", "dimensions"}),
-    )
+    published = spec.params if isinstance(spec, PublishedNetwork) else None
+    parameters = spec.model_dump(exclude={"name", "dimensions"}) if published is None else published
+    channels = {"in_channels": in_channels, "out_channels": out_channels}
+    network = build(spec.name, dimensions=spec.dimensions, **channels, **parameters)
+    if isinstance(spec, PublishedNetwork) and spec.batch_statistics:
+        from autoseg.networks.blocks import forget_running_statistics
+
+        forget_running_statistics(network)
+    return network

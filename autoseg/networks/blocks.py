@@ -159,3 +159,11 @@ def initialise_glorot_uniform(network: nn.Module) -> None:
             nn.init.xavier_uniform_(module.weight)
             if module.bias is not None:
                 nn.init.zeros_(module.bias)
+
+
+def forget_running_statistics(network: nn.Module) -> None:
+    """Let batch norms use the statistics of the batch at hand in evaluation mode, too."""
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm2d | nn.BatchNorm3d | nn.BatchNorm1d):
+            module.track_running_stats = False
+            module.running_mean = module.running_var = module.num_batches_tracked = None

@@ -16,7 +16,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from autoseg.core.plan import Count
+from autoseg.core.document import Count
 from autoseg.networks.blocks import Share, batch_norm, convolution, initialise_he_normal, max_pool
 
 Norm = Literal["none", "batch"]

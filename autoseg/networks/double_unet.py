@@ -14,7 +14,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from autoseg.core.plan import Count
+from autoseg.core.document import Count
 from autoseg.networks.blocks import batch_norm, convolution, initialise_glorot_uniform, max_pool, resized
 
 _VGG = ((64, 2), (128, 2), (256, 4), (512, 4), (512, 4))  # width and convolutions of a stage

@@ -10,7 +10,7 @@ from typing import Literal
 import torch
 from torch import nn
 
-from autoseg.core.plan import Count
+from autoseg.core.document import Count
 from autoseg.networks.blocks import Share, batch_norm, convolution, dropout_maps
 from autoseg.networks.paugam import unit
 

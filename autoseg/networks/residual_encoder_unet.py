@@ -12,7 +12,7 @@ from typing import Literal
 import torch
 from torch import nn
 
-from autoseg.core.plan import Count
+from autoseg.core.document import Count
 from autoseg.networks.blocks import LEAKY_SLOPE, ConvNorm, ConvNormAct, ConvStack, average_pool
 from autoseg.networks.unet import UNet, topology
 

@@ -12,7 +12,7 @@ from typing import Literal
 import torch
 from torch import nn
 
-from autoseg.core.plan import Count
+from autoseg.core.document import Count
 from autoseg.networks.blocks import Share, batch_norm, convolution, dropout_maps, max_pool
 
 _ENCODER = ((64, 64), (128, 128), (256, 256, 256), (512, 512, 512), (512, 512, 512))

@@ -11,8 +11,8 @@ from typing import Literal
 import torch
 from torch import nn
 
+from autoseg.core.document import Count
 from autoseg.core.network_spec import NetworkSpec
-from autoseg.core.plan import Count
 from autoseg.networks.blocks import ConvStack, initialise_he_normal
 from autoseg.networks.decoder import Decoder
 

@@ -12,7 +12,7 @@ from typing import Literal
 import torch
 from torch import nn
 
-from autoseg.core.plan import Count
+from autoseg.core.document import Count
 from autoseg.networks.blocks import Share, batch_norm, convolution, initialise_glorot_uniform, max_pool
 
 PATCH_VOXELS = 11

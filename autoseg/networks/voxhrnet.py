@@ -14,8 +14,8 @@ from typing import Literal, cast
 import torch
 from torch import nn
 
+from autoseg.core.document import Count
 from autoseg.core.errors import BadInput
-from autoseg.core.plan import Count
 from autoseg.networks.blocks import convolution, resized
 from autoseg.networks.stem import STEM_WIDTH, stem, unit
 

@@ -11,7 +11,7 @@ from typing import Literal
 import torch
 from torch import nn
 
-from autoseg.core.plan import Count
+from autoseg.core.document import Count
 from autoseg.networks.blocks import batch_norm, convolution, resized
 from autoseg.networks.stem import STEM_WIDTH, stem
 

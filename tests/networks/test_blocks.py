@@ -4,7 +4,13 @@ import pytest
 import torch
 from torch import nn
 
-from autoseg.networks.blocks import ConvStack, convolution, instance_norm, transposed_convolution
+from autoseg.networks.blocks import (
+    ConvStack,
+    convolution,
+    forget_running_statistics,
+    instance_norm,
+    transposed_convolution,
+)
 
 
 @pytest.mark.parametrize("shape", [(2, 5, 6, 7), (2, 5, 4, 6, 7)])
@@ -29,3 +35,11 @@ def test_transposed_convolution_undoes_the_size_of_a_strided_one():
     x = torch.zeros(1, 2, 4, 6, 8)
     small = convolution(3, 2, 3, (1, 3, 3), (1, 2, 2))(x)
     assert transposed_convolution(3, 3, 2, (1, 2, 2))(small).shape == x.shape
+
+
+def test_batch_norms_may_use_the_batch_at_hand_in_evaluation_too():
+    network = nn.Sequential(nn.Conv2d(1, 2, 1), nn.BatchNorm2d(2))
+    forget_running_statistics(network)
+    x = torch.randn(3, 1, 5, 5) * 4 + 2
+    torch.testing.assert_close(network.eval()(x), network.train()(x))
+    assert sorted(network.state_dict()) == ["0.bias", "0.weight", "1.bias", "1.weight"]
