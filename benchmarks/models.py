@@ -70,6 +70,6 @@ def mean_dice(setting: Setting, predictions: Path, references: Path) -> float:
     """Mean foreground Dice by our scorer."""
     output = predictions.with_name(predictions.name + "-scores")
     command = setting.autoseg(
-        setting.folder, "evaluate", predictions, references, "-o", output, "--no-surface", "--json"
+        setting.folder, "evaluate", predictions, references, "-o", output, "--metrics", "overlap", "--json"
     )
     return float(run(command).document["mean"]["dice"])

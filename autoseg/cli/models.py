@@ -136,7 +136,20 @@ def evaluate(
     output: Annotated[
         Path | None, typer.Option("-o", "--output", help="Where the results go.", show_default="PREDICTIONS")
     ] = None,
-    surface: Annotated[bool, typer.Option(help="Also HD95, ASSD and NSD (slower).")] = True,
+    metrics: Annotated[
+        str,
+        typer.Option(
+            metavar="FAMILY,...",
+            help="overlap (always), surface (HD, HD95, ASSD, NSD), voxels (HD of whole masks in voxels), "
+            "skeleton (SHD, SMD; slow), lesions (sensitivity, PPV, F1).",
+        ),
+    ] = "overlap,surface",
+    error_maps: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR", help="Also a NIfTI for each case: 1 = missed, 2 = invented, 3 = wrong label, 0 elsewhere."
+        ),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Compare segmentations with references, by case, label and domain; writes evaluation.csv and .json.
@@ -147,7 +160,8 @@ def evaluate(
     """
     from autoseg.pipeline.evaluation import evaluate_folders
 
-    summary = evaluate_folders(predictions, references, output, surface)
+    families = comma_separated(metrics) or ()
+    summary = evaluate_folders(predictions, references, output, families, error_maps)
     if as_json:
         print_json(summary)
     else:
@@ -165,6 +179,6 @@ def validation_title(dataset: str, configuration: str, fold: str, summary: dict[
 
 def show_summary(title: str, summary: dict[str, Any]) -> None:
     """The table of an evaluation."""
-    from autoseg.evaluation.evaluate import SUMMARY_HEADER, summary_table
+    from autoseg.evaluation.evaluate import summary_table
 
-    print_table(title, SUMMARY_HEADER, summary_table(summary))
+    print_table(title, *summary_table(summary))

@@ -1,74 +1,48 @@
-"""How well a label map agrees with its reference: overlap, volume and surface distance.
+"""How well a label map agrees with its reference, label by label: all families of scores of one case.
 
-The rule for empty labels, everywhere in autoseg, is ``EMPTY_LABEL_RULE``.
+What the scores are, and what they are where a label is empty: ``autoseg.evaluation.scores``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import asdict, dataclass
 from math import prod
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from autoseg.core.errors import BadInput
 from autoseg.core.labels import Labels
+from autoseg.evaluation.lesions import lesion_scores
+from autoseg.evaluation.scores import DEFAULT_FAMILIES, LabelMetrics, chosen_families
+from autoseg.evaluation.skeletons import skeleton_scores
+from autoseg.evaluation.surfaces import hausdorff_voxels, surface_scores
 
-EMPTY_LABEL_RULE = (
-    "A label that is in neither the prediction nor the reference of a case is absent: it has no scores, is left out "
-    "of all means, and is counted in num_absent. A label that is in the reference only is missed, one that is in the "
-    "prediction only is spurious: Dice, IoU and NSD are 0, precision and recall are 0 where they are defined, HD95 "
-    "and ASSD do not exist and are left out of their means, and the case is counted in num_missed or num_spurious."
-)
 SLAB_VOXELS = 2**17
-ROUNDING_MM = 1e-6  # sums of squared spacings may round a distance that equals the tolerance to just above it
 
 Mask = npt.NDArray[np.bool_]
 Slices = tuple[slice, ...]
 
 
 @dataclass(frozen=True)
-class SurfaceScores:
-    """HD95 and ASSD in millimetres; NSD is a share from 0 to 1."""
+class Counts:
+    """Numbers of voxels: of the label in both maps, in each, and all voxels that have a reference."""
 
-    hd95_mm: float
-    assd_mm: float
-    nsd: float
+    shared: int
+    predicted: int
+    expected: int
+    total: int
 
 
 @dataclass(frozen=True)
-class LabelMetrics:
-    """The scores of one label in one case; None where a score is undefined (``EMPTY_LABEL_RULE``).
+class Grid:
+    """What the distances of a case are measured with."""
 
-    ``volume_error`` is (predicted - reference) / reference; Dice, IoU, precision, recall and NSD go from 0 to 1.
-    """
-
-    dice: float | None
-    iou: float | None
-    precision: float | None
-    recall: float | None
-    hd95_mm: float | None
-    assd_mm: float | None
-    nsd: float | None
-    volume_error: float | None
-    predicted_volume_mm3: float
-    reference_volume_mm3: float
-
-    @property
-    def absent(self) -> bool:
-        """Nothing to find, nothing found."""
-        return self.predicted_volume_mm3 == 0 and self.reference_volume_mm3 == 0
-
-    @property
-    def missed(self) -> bool:
-        """Something to find, nothing found."""
-        return self.predicted_volume_mm3 == 0 and self.reference_volume_mm3 > 0
-
-    @property
-    def spurious(self) -> bool:
-        """Nothing to find, something found."""
-        return self.predicted_volume_mm3 > 0 and self.reference_volume_mm3 == 0
+    spacing_mm: Sequence[float]
+    axial_axis: int
+    tolerance_mm: float
 
 
 def case_metrics(
@@ -76,80 +50,86 @@ def case_metrics(
     reference: npt.NDArray[np.integer],
     spacing_mm: Sequence[float],
     labels: Labels,
-    surface: bool = True,
+    families: Collection[str] = DEFAULT_FAMILIES,
     tolerance_mm: float = 1.0,
+    axial_axis: int = 2,
 ) -> dict[str, LabelMetrics]:
     """Score every foreground label or region of a case; the keys of the result are their names, in file order.
 
     ``prediction`` and ``reference`` are label maps of the same shape ``(X, Y, Z)``; ``spacing_mm`` is the voxel
-    size along each axis (for a sheared affine its column norms: distances are then those of the unsheared grid).
-    Values that ``labels`` does not name count as background, and so does the prediction where the reference is to
-    be ignored. Without ``surface``, HD95, ASSD and NSD are None. Raises BadInput if the shapes differ.
+    size along each axis (for a sheared affine its column norms: distances are then those of the unsheared grid);
+    ``axial_axis`` is the axis from slice to slice, for ``skeleton``. Values that ``labels`` does not name count as
+    background, and voxels whose reference is to be ignored do not count. ``families`` are keys of
+    ``scores.FAMILIES``; ``overlap`` is always among them. Raises BadInput if the shapes differ or a family is unknown.
     """
     if prediction.shape != reference.shape:
         raise BadInput(
             f"The prediction has shape {prediction.shape} and its reference {reference.shape}: "
             "compare label maps on the same grid."
         )
+    asked = chosen_families(families)
+    spatial = asked != ("overlap",)
     values = labels.stored_values[1:]
     predicted, expected = _numbered(prediction, values), _numbered(reference, values)
+    total = predicted.size
     if labels.ignore is not None:
-        predicted[reference == labels.ignore] = 0
+        ignored = reference == labels.ignore
+        predicted[ignored] = 0
+        total -= int(np.count_nonzero(ignored))
     confusion = _confusion(predicted, expected, len(values) + 1)
-    boxes = _joint_boxes(predicted, expected, len(values)) if surface else []
+    boxes = _joint_boxes(predicted, expected, len(values)) if spatial else []
+    grid = Grid(spacing_mm, axial_axis, tolerance_mm)
     voxel_mm3 = float(np.prod(spacing_mm))
     result = {}
     for name, stored in labels.foreground.items():
         members = [values.index(value) + 1 for value in stored]
-        shared = int(confusion[np.ix_(members, members)].sum())
-        num_expected, num_predicted = int(confusion[members].sum()), int(confusion[:, members].sum())
-        scores = None
-        if surface and num_expected and num_predicted:
-            box = _union([boxes[number - 1] for number in members])
-            masks = [np.isin(numbers[box], members) for numbers in (predicted, expected)]
-            scores = surface_scores(masks[0], masks[1], spacing_mm, tolerance_mm)
-        nsd = scores.nsd if scores else 0.0 if surface and num_expected + num_predicted else None
-        result[name] = LabelMetrics(
-            dice=_ratio(2 * shared, num_expected + num_predicted),
-            iou=_ratio(shared, num_expected + num_predicted - shared),
-            precision=_ratio(shared, num_predicted),
-            recall=_ratio(shared, num_expected),
-            hd95_mm=scores.hd95_mm if scores else None,
-            assd_mm=scores.assd_mm if scores else None,
-            nsd=nsd,
-            volume_error=_ratio(num_predicted - num_expected, num_expected),
-            predicted_volume_mm3=num_predicted * voxel_mm3,
-            reference_volume_mm3=num_expected * voxel_mm3,
+        counts = Counts(
+            shared=int(confusion[np.ix_(members, members)].sum()),
+            predicted=int(confusion[:, members].sum()),
+            expected=int(confusion[members].sum()),
+            total=total,
         )
+        scores = _overlap(counts)
+        if spatial and counts.predicted + counts.expected:
+            box = _union([boxes[number - 1] for number in members])
+            scores |= _spatial(np.isin(predicted[box], members), np.isin(expected[box], members), asked, grid)
+        volumes_mm3 = counts.predicted * voxel_mm3, counts.expected * voxel_mm3
+        result[name] = LabelMetrics(asked, *volumes_mm3, **scores)
     return result
 
 
-def surface_scores(
-    prediction: Mask, reference: Mask, spacing_mm: Sequence[float], tolerance_mm: float = 1.0
-) -> SurfaceScores:
-    """Distances between the surfaces of two masks of the same shape ``(X, Y, Z)``, neither of them empty.
+def _overlap(counts: Counts) -> dict[str, Any]:
+    """The scores that follow from the numbers of voxels."""
+    union = counts.predicted + counts.expected - counts.shared
+    if not union:
+        return {}
+    conformity = _ratio(counts.shared - (union - counts.shared), counts.shared)
+    volume_error = _ratio(counts.predicted - counts.expected, counts.expected)
+    return {
+        "dice": _ratio(2 * counts.shared, counts.predicted + counts.expected),
+        "iou": _ratio(counts.shared, union),
+        "precision": _ratio(counts.shared, counts.predicted),
+        "recall": _ratio(counts.shared, counts.expected),
+        "specificity": _ratio(counts.total - union, counts.total - counts.expected),
+        "conformity_percent": None if conformity is None else 100 * conformity,
+        "volume_error_percent": None if volume_error is None else 100 * volume_error,
+    }
 
-    A surface is the voxels of a mask with a face neighbour outside it or outside the array; a distance is that
-    from the centre of a surface voxel to the closest centre of the other surface, in millimetres. HD95 is the
-    larger of the two directed 95th percentiles (linear interpolation); ASSD is the mean over the distances of both
-    directions pooled; NSD is the share of the pooled distances that are at most ``tolerance_mm`` (Nikolov et al.,
-    JMIR 2021, with voxels in place of surface elements). These are the definitions of MONAI.
 
-    The cost grows with the array: cut it to the joint bounding box first, which changes nothing.
-    """
-    from scipy import ndimage
-
-    surfaces = [mask & ~ndimage.binary_erosion(mask) for mask in (prediction, reference)]
-    to_prediction, to_reference = (
-        ndimage.distance_transform_edt(~surface, sampling=spacing_mm) for surface in surfaces
-    )
-    directed = [to_reference[surfaces[0]], to_prediction[surfaces[1]]]
-    pooled = np.concatenate(directed)
-    return SurfaceScores(
-        hd95_mm=max(float(np.percentile(distances, 95)) for distances in directed),
-        assd_mm=float(pooled.mean()),
-        nsd=float((pooled <= tolerance_mm + ROUNDING_MM).mean()),
-    )
+def _spatial(prediction: Mask, reference: Mask, families: Collection[str], grid: Grid) -> dict[str, Any]:
+    """The scores that need the masks ``(X, Y, Z)``, cut to their joint box; at least one is not empty."""
+    scores: dict[str, Any] = {}
+    if "lesions" in families:
+        scores |= asdict(lesion_scores(prediction, reference, float(np.prod(grid.spacing_mm))))
+    if not (prediction.any() and reference.any()):
+        return scores | ({"nsd": 0.0} if "surface" in families else {})
+    if "surface" in families:
+        scores |= asdict(surface_scores(prediction, reference, grid.spacing_mm, grid.tolerance_mm))
+    if "voxels" in families:
+        scores["hd_voxels"] = hausdorff_voxels(prediction, reference)
+    if "skeleton" in families:
+        scores |= asdict(skeleton_scores(prediction, reference, grid.spacing_mm, grid.axial_axis))
+    return scores
 
 
 def _ratio(numerator: int, denominator: int) -> float | None:

@@ -115,7 +115,7 @@ def without_smaller_components(
 
 
 def case_dice(table: ComponentTable, present: npt.NDArray[np.bool_], structures: Structures) -> dict[str, float | None]:
-    """The Dice of each structure in one case; None where it is in neither map (``metrics.EMPTY_LABEL_RULE``)."""
+    """The Dice of each structure in one case; None where it is in neither map (``scores.EMPTY_LABEL_RULE``)."""
     there = present[table.shared_component]
     predicted_numbers = table.numbers[table.shared_component]
     dice: dict[str, float | None] = {}

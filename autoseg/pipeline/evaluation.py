@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,10 +14,12 @@ import numpy as np
 import numpy.typing as npt
 
 from autoseg.core.errors import BadInput
-from autoseg.core.geometry import spacing_mm
+from autoseg.core.geometry import canonical_axes, spacing_mm
 from autoseg.core.labels import Labels
+from autoseg.evaluation.error_maps import ERRORS, error_map
 from autoseg.evaluation.evaluate import CaseResult, csv_text, summarize
 from autoseg.evaluation.metrics import case_metrics
+from autoseg.evaluation.scores import DEFAULT_FAMILIES, chosen_families
 from autoseg.interop.label_conventions import LabelSource, read_label_table
 from autoseg.interop.references import find_references, read_reference
 from autoseg.io import images
@@ -41,23 +43,32 @@ def evaluate_pairs(
     pairs: Sequence[Pair],
     labels: Labels,
     output: Path,
-    surface: bool = True,
+    families: Collection[str] = DEFAULT_FAMILIES,
     facts: Mapping[str, Any] | None = None,
+    error_maps: Path | None = None,
 ) -> dict[str, Any]:
     """Score every pair; writes ``evaluation.json`` (with ``facts``) and ``evaluation.csv`` into ``output``.
 
-    A pair that cannot be read or compared is reported and the others go on; the sentences are in
-    ``summary["problems"]``.
+    ``families`` are those of ``evaluation.scores.FAMILIES``. Into the folder ``error_maps``, if there is one, goes a
+    NIfTI for each case with the values of ``evaluation.error_maps.ERRORS``. A pair that cannot be read or compared
+    is reported and the others go on; the sentences are in ``summary["problems"]``.
     """
 
     def score(pair: Pair) -> CaseResult | BadInput:
         try:
             prediction, reference, affine = read_both(pair, labels)
-            metrics = case_metrics(prediction, reference, spacing_mm(affine), labels, surface)
+            axial_axis = canonical_axes(affine).axes[2]
+            metrics = case_metrics(prediction, reference, spacing_mm(affine), labels, families, axial_axis=axial_axis)
+            if error_maps:
+                errors = error_map(prediction, reference, labels)
+                images.write_labels(error_maps / f"{pair.case}.nii.gz", errors, like=_reference_file(pair))
             return CaseResult(pair.case, pair.domain, metrics)
         except BadInput as error:
             return error
 
+    chosen_families(families)  # a mistake ends it here, not in every case
+    if error_maps:
+        write_text(error_maps / "dseg.tsv", "index\tname\n" + "".join(f"{key}\t{ERRORS[key]}\n" for key in ERRORS))
     results, problems = [], []
     with progress(f"evaluate {counted(len(pairs), 'case')}") as shown:
         for done, result in enumerate(map_threads(score, pairs), start=1):
@@ -76,7 +87,11 @@ def evaluate_pairs(
 
 
 def evaluate_folders(
-    predictions: Path, references: Path, output: Path | None = None, surface: bool = True
+    predictions: Path,
+    references: Path,
+    output: Path | None = None,
+    families: Collection[str] = DEFAULT_FAMILIES,
+    error_maps: Path | None = None,
 ) -> dict[str, Any]:
     """Compare a folder of predictions with a folder of label files or with a BIDS dataset's labels.
 
@@ -87,6 +102,10 @@ def evaluate_folders(
     for folder in (predictions, references):
         if not folder.is_dir():
             raise BadInput(f"{folder}: there is no such folder; check the path.")
+    if error_maps and (
+        error_maps.resolve() == predictions.resolve() or error_maps.resolve().is_relative_to(references.resolve())
+    ):
+        raise BadInput(f"{error_maps}: holds segmentations or references; choose another folder for the error maps.")
     files = images.list_images(predictions)
     if not files:
         raise BadInput(f"{predictions}: holds no segmentations ({', '.join(images.IMAGE_ENDINGS)}).")
@@ -113,7 +132,7 @@ def evaluate_folders(
         )
     if unmatched:
         say(f"note: {len(unmatched)} predictions have no reference: {', '.join(unmatched[:5])}", style="yellow")
-    return evaluate_pairs(pairs, labels, output or predictions, surface)
+    return evaluate_pairs(pairs, labels, output or predictions, families, error_maps=error_maps)
 
 
 def read_both(
@@ -122,16 +141,20 @@ def read_both(
     """Prediction and reference ``(X, Y, Z)`` and the affine of the prediction; BadInput if their grids differ."""
     prediction, affine = images.read_label_map(pair.prediction)
     reference: npt.NDArray[np.integer]
+    file = _reference_file(pair)
     if isinstance(pair.reference, LabelSource):
-        file = pair.reference.parts[0].path
         reference = read_reference(pair.reference, _single(pair, labels))
         reference_affine = images.read_geometry(file)[1]
     else:
-        file = pair.reference
         reference, reference_affine = images.read_label_map(file)
     if difference := grid_difference(reference.shape, reference_affine, prediction.shape, affine):
         raise BadInput(f"{pair.prediction}: {difference} {file.name}; compare segmentations of one image.")
     return prediction, reference, affine
+
+
+def _reference_file(pair: Pair) -> Path:
+    """The file, or one of the files, on whose grid the reference lies."""
+    return pair.reference.parts[0].path if isinstance(pair.reference, LabelSource) else pair.reference
 
 
 def _references(folder: Path) -> dict[str, Path | LabelSource]:

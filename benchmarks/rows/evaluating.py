@@ -18,20 +18,21 @@ CASES = 60
 
 def overlap(setting: Setting) -> Result:
     """Evaluate 60 cases with overlap metrics only."""
-    return timed(setting, 10, "overlap metrics", "--no-surface")
+    return timed(setting, 10, "overlap metrics", "overlap")
 
 
 def surface(setting: Setting) -> Result:
     """Evaluate 60 cases with HD95, ASSD and NSD, against the peer without them."""
-    return timed(setting, 1, "with HD95, ASSD and NSD; the peer without", "--surface")
+    return timed(setting, 1, "with HD95, ASSD and NSD; the peer without", "overlap,surface")
 
 
-def timed(setting: Setting, target: float, which: str, option: str) -> Result:
+def timed(setting: Setting, target: float, which: str, families: str) -> Result:
     """Both commands on the same files."""
     folder = material.once(setting, "evaluation", lambda root: make_pairs(setting, root))
     predictions, references = folder / "predictions", folder / "labels"
     simple = setting.peer_program("nnUNetv2_evaluate_simple", references, predictions, "-l", "1", "2")
-    ours = setting.autoseg(folder, "evaluate", predictions, references, option, "--json", "-o", folder / "scores")
+    chosen = ("--metrics", families, "--json", "-o", folder / "scores")
+    ours = setting.autoseg(folder, "evaluate", predictions, references, *chosen)
 
     def peer(*processes: str) -> float:
         return run([*simple, "-o", str(folder / "summary.json"), *processes]).seconds
@@ -40,7 +41,7 @@ def timed(setting: Setting, target: float, which: str, option: str) -> Result:
     runs = alternate(1 if setting.quick else 3, sides)
     commands = [
         "peer: nnUNetv2_evaluate_simple -l 1 2, also with -np 2 (faster counts)",
-        f"ours: autoseg evaluate {option}",
+        f"ours: autoseg evaluate --metrics {families}",
     ]
     count = len(list(references.iterdir()))
     return compared(f"evaluate {count} cases, {which}", "s", runs, target, commands)

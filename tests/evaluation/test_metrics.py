@@ -1,67 +1,36 @@
-"""Overlap against float loops and sets; surfaces against brute force, a k-d tree and geometry."""
+"""Overlap against sets of voxels and SimpleITK, distances of all labels against brute force, and the empty cases."""
 
 from __future__ import annotations
 
-from itertools import product
+from dataclasses import replace
 
 import numpy as np
-import numpy.typing as npt
 import pytest
 
 from autoseg.core.errors import BadInput
 from autoseg.core.geometry import spacing_mm
 from autoseg.core.labels import Labels
-from autoseg.evaluation.metrics import LabelMetrics, case_metrics, surface_scores
+from autoseg.evaluation.metrics import case_metrics
+from autoseg.evaluation.scores import FAMILIES, LabelMetrics, score_names
+from tests.evaluation.masks import UNIT, Mask, blobs, brute_force_distances, cube
 
 LABELS = Labels(values={"background": 0, "front": 1, "back": 2})
-UNIT = (1.0, 1.0, 1.0)
-Mask = npt.NDArray[np.bool_]
 
 
-def blobs(seed: int, shape: tuple[int, ...] = (14, 12, 10)) -> npt.NDArray[np.int32]:
-    """A label map with values 0, 1, 2 and 7, in overlapping boxes at random places."""
-    rng = np.random.default_rng(seed)
-    result = np.zeros(shape, np.int32)
-    for value in (1, 2, 7, 1, 2):
-        corner = [int(rng.integers(0, size - 4)) for size in shape]
-        result[tuple(slice(start, start + int(rng.integers(3, 7))) for start in corner)] = value
-    return result
-
-
-def surface_points(mask: Mask, spacing: tuple[float, ...]) -> npt.NDArray[np.float64]:
-    """The centres of surface voxels in mm, voxel by voxel: a face neighbour is outside the mask or the array."""
-    inside = set(map(tuple, np.argwhere(mask).tolist()))
-    steps = [tuple(sign * int(axis == other) for other in range(3)) for axis, sign in product(range(3), (-1, 1))]
-    surface = [
-        voxel for voxel in sorted(inside) if any(tuple(np.add(voxel, step).tolist()) not in inside for step in steps)
-    ]
-    return np.array(surface, np.float64) * np.array(spacing)
-
-
-def brute_force_distances(
-    one: Mask, other: Mask, spacing: tuple[float, ...]
-) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    """Directed distances between two surfaces: the minimum over all pairs, in float64."""
-    a, b = surface_points(one, spacing), surface_points(other, spacing)
-    pairs = np.sqrt(((a[:, None] - b[None]) ** 2).sum(-1))
-    return pairs.min(axis=1), pairs.min(axis=0)
-
-
-def cube(start: tuple[int, int, int], size: int = 6, shape: tuple[int, int, int] = (20, 20, 20)) -> Mask:
-    mask = np.zeros(shape, bool)
-    mask[tuple(slice(first, first + size) for first in start)] = True
-    return mask
-
-
-def one_label(prediction: Mask, reference: Mask, surface: bool = True) -> LabelMetrics:
+def one_label(prediction: Mask, reference: Mask, families: tuple[str, ...] = tuple(FAMILIES)) -> LabelMetrics:
     maps = prediction.astype(np.uint8), reference.astype(np.uint8)
-    return case_metrics(*maps, UNIT, Labels(values={"it": 1}), surface)["it"]
+    return case_metrics(*maps, UNIT, Labels(values={"it": 1}), families)["it"]
+
+
+def all_scores(metrics: LabelMetrics) -> dict[str, float]:
+    """The scores that exist."""
+    return {name: getattr(metrics, name) for name in score_names(FAMILIES) if getattr(metrics, name) is not None}
 
 
 @pytest.mark.parametrize("seed", range(4))
 def test_overlap_equals_counting_voxels(seed: int) -> None:
     prediction, reference, spacing = blobs(seed), blobs(seed + 100), (0.5, 2.0, 1.5)
-    result = case_metrics(prediction, reference, spacing, LABELS, surface=False)
+    result = case_metrics(prediction, reference, spacing, LABELS, families=[])
     assert list(result) == ["front", "back"]
     for name, metrics in result.items():
         found = {tuple(voxel) for voxel in np.argwhere(prediction == LABELS.values[name]).tolist()}
@@ -70,10 +39,33 @@ def test_overlap_equals_counting_voxels(seed: int) -> None:
         assert metrics.iou == pytest.approx(len(found & wanted) / len(found | wanted), rel=1e-12)
         assert metrics.precision == pytest.approx(len(found & wanted) / len(found), rel=1e-12)
         assert metrics.recall == pytest.approx(len(found & wanted) / len(wanted), rel=1e-12)
-        assert metrics.volume_error == pytest.approx(len(found) / len(wanted) - 1, rel=1e-12)
+        background = prediction.size - len(wanted)
+        assert metrics.specificity == pytest.approx((background - len(found - wanted)) / background, rel=1e-12)
+        if shared := len(found & wanted):
+            assert metrics.conformity_percent == pytest.approx(100 * (1 - len(found ^ wanted) / shared), rel=1e-12)
+            assert metrics.conformity_percent == pytest.approx(100 * (3 - 2 / metrics.dice), rel=1e-12)
+        else:
+            assert metrics.conformity_percent is None
+        assert metrics.volume_error_percent == pytest.approx(100 * (len(found) / len(wanted) - 1), rel=1e-12)
         assert metrics.predicted_volume_mm3 == pytest.approx(1.5 * len(found), rel=1e-12)
         assert metrics.reference_volume_mm3 == pytest.approx(1.5 * len(wanted), rel=1e-12)
-        assert (metrics.hd95_mm, metrics.assd_mm, metrics.nsd) == (None, None, None)
+        assert set(all_scores(metrics)) <= set(score_names(["overlap"]))
+        assert metrics.families == ("overlap",)
+
+
+def test_overlap_equals_simpleitk() -> None:
+    import SimpleITK as sitk
+
+    prediction, reference = blobs(5), blobs(6)
+    measures = sitk.LabelOverlapMeasuresImageFilter()
+    measures.Execute(*(sitk.GetImageFromArray(voxels.astype(np.uint8)) for voxels in (prediction, reference)))
+    for name, metrics in case_metrics(prediction, reference, UNIT, LABELS, families=[]).items():
+        value = LABELS.values[name]
+        assert metrics.dice == pytest.approx(measures.GetDiceCoefficient(value), rel=1e-9)
+        assert metrics.iou == pytest.approx(measures.GetJaccardCoefficient(value), rel=1e-9)
+        assert metrics.recall == pytest.approx(1 - measures.GetFalseNegativeError(value), rel=1e-9)
+        assert metrics.precision == pytest.approx(1 - measures.GetFalseDiscoveryRate(value), rel=1e-9)
+        assert metrics.specificity == pytest.approx(1 - measures.GetFalsePositiveError(value), rel=1e-9)
 
 
 @pytest.mark.parametrize(("seed", "spacing"), [(0, UNIT), (1, (0.7, 3.0, 1.1)), (2, (2.5, 0.4, 0.4))])
@@ -84,59 +76,17 @@ def test_surface_scores_equal_brute_force(seed: int, spacing: tuple[float, float
         value = LABELS.values[name]
         there, back = brute_force_distances(prediction == value, reference == value, spacing)
         pooled = [*there, *back]
+        assert metrics.hd_mm == pytest.approx(max(pooled), rel=1e-9)
         assert metrics.hd95_mm == pytest.approx(max(np.percentile(there, 95), np.percentile(back, 95)), rel=1e-9)
         assert metrics.assd_mm == pytest.approx(sum(pooled) / len(pooled), rel=1e-9)
         assert metrics.nsd == pytest.approx(sum(distance <= 1.3 for distance in pooled) / len(pooled), rel=1e-12)
 
 
-def test_surface_scores_equal_a_tree_on_larger_masks() -> None:
-    from scipy.ndimage import gaussian_filter
-    from scipy.spatial import cKDTree
-
-    spacing, rng = (0.8, 0.8, 3.0), np.random.default_rng(0)
-    masks = [gaussian_filter(rng.normal(size=(40, 40, 20)), 2) > 0.03 for _ in range(2)]
-    a, b = (surface_points(mask, spacing) for mask in masks)
-    there, back = cKDTree(b).query(a)[0], cKDTree(a).query(b)[0]
-    scores = surface_scores(*masks, spacing)
-    assert scores.hd95_mm == pytest.approx(max(np.percentile(there, 95), np.percentile(back, 95)), rel=1e-9)
-    assert scores.assd_mm == pytest.approx(np.concatenate([there, back]).mean(), rel=1e-9)
-
-
-@pytest.mark.parametrize("side_mm", [0.5, 0.25])
-def test_spheres_have_the_distance_of_their_radii(side_mm: float) -> None:
-    half = 12.5 - side_mm / 2
-    grid = np.stack(np.meshgrid(*[np.arange(-half, half + side_mm / 2, side_mm)] * 3, indexing="ij"))
-    radius = np.sqrt((grid**2).sum(0))
-    scores = surface_scores(radius <= 8, radius <= 12, (side_mm,) * 3)
-    # Centres of surface voxels lie 0 to 1 side within their sphere, 0.42 on average: the same in both, so the mean
-    # distance is that of the radii but for the choice of the nearest. It gains at most 0.58 sides from the inner
-    # sphere (to the deepest centre of the outer one) and 0.42 from the outer one, which has 9/13 of the points.
-    assert 4 - 0.47 * side_mm < scores.assd_mm < 4
-    assert scores.hd95_mm == pytest.approx(4, abs=side_mm)  # the deepest centre of one, the highest of the other
-    assert scores.nsd == 0
-    assert one_label(radius <= 8, radius <= 12).dice == pytest.approx(2 * 8**3 / (8**3 + 12**3), abs=0.01)
-
-
-@pytest.mark.parametrize(("axis", "shift"), [(0, 3), (1, 5), (2, 2)])
-def test_shifted_cube_has_its_shift_as_hd95(axis: int, shift: int) -> None:
-    spacing = (0.5, 1.5, 4.0)
-    start = [6, 6, 6]
-    start[axis] += shift
-    scores = surface_scores(cube((start[0], start[1], start[2])), cube((6, 6, 6)), spacing)
-    # The far face is 36 of the 152 surface voxels, more than the 5 % that HD95 leaves out.
-    assert scores.hd95_mm == pytest.approx(shift * spacing[axis], rel=1e-9)
-
-
 def test_equal_maps_are_perfect() -> None:
     result = case_metrics(blobs(3), blobs(3), (1.0, 2.0, 3.0), LABELS)["front"]
     assert (result.dice, result.iou, result.precision, result.recall, result.nsd) == (1, 1, 1, 1, 1)
-    assert (result.hd95_mm, result.assd_mm, result.volume_error) == (0, 0, 0)
-
-
-def test_tolerance_includes_a_distance_that_equals_it() -> None:
-    scores = surface_scores(cube((6, 6, 6), 1), cube((9, 6, 6), 1), (0.1, 1.0, 1.0), tolerance_mm=0.3)
-    assert scores.nsd == 1
-    assert surface_scores(cube((6, 6, 6), 1), cube((9, 6, 6), 1), (0.1, 1.0, 1.0), tolerance_mm=0.29).nsd == 0
+    assert (result.hd_mm, result.hd95_mm, result.assd_mm, result.volume_error_percent) == (0, 0, 0, 0)
+    assert (result.specificity, result.conformity_percent) == (1, 100)
 
 
 def test_masks_at_the_border_of_the_image_have_a_surface_there() -> None:
@@ -146,33 +96,47 @@ def test_masks_at_the_border_of_the_image_have_a_surface_there() -> None:
     assert scores.hd95_mm == pytest.approx(max(np.percentile(there, 95), np.percentile(back, 95)))
 
 
+NOTHING = np.zeros((20, 20, 20), bool)
+
+
 def test_absent_label_has_no_scores() -> None:
-    nothing = np.zeros((20, 20, 20), bool)
-    result = one_label(nothing, nothing)
+    result = one_label(NOTHING, NOTHING)
     assert (result.absent, result.missed, result.spurious) == (True, False, False)
-    assert (result.dice, result.iou, result.precision, result.recall) == (None, None, None, None)
-    assert (result.hd95_mm, result.assd_mm, result.nsd, result.volume_error) == (None, None, None, None)
+    assert all_scores(result) == {}
 
 
 def test_missed_label_scores_zero() -> None:
-    result = one_label(np.zeros((20, 20, 20), bool), cube((1, 1, 1)))
+    result = one_label(NOTHING, cube((1, 1, 1)))
     assert (result.absent, result.missed, result.spurious) == (False, True, False)
-    assert (result.dice, result.iou, result.precision, result.recall, result.nsd) == (0, 0, None, 0, 0)
-    assert (result.hd95_mm, result.assd_mm, result.volume_error) == (None, None, -1)
+    zero = dict.fromkeys(("dice", "iou", "recall", "nsd", "lesion_sensitivity", "lesion_f1"), 0)
+    assert all_scores(result) == {**zero, "specificity": 1, "volume_error_percent": -100}
+    assert (result.num_predicted_lesions, result.num_reference_lesions) == (0, 1)
 
 
 def test_spurious_label_scores_zero() -> None:
-    result = one_label(cube((1, 1, 1)), np.zeros((20, 20, 20), bool))
+    result = one_label(cube((1, 1, 1)), NOTHING)
     assert (result.absent, result.missed, result.spurious) == (False, False, True)
-    assert (result.dice, result.iou, result.precision, result.recall, result.nsd) == (0, 0, 0, None, 0)
-    assert (result.hd95_mm, result.assd_mm, result.volume_error) == (None, None, None)
-    assert one_label(cube((1, 1, 1)), np.zeros((20, 20, 20), bool), surface=False).nsd is None
+    zero = dict.fromkeys(("dice", "iou", "precision", "nsd", "lesion_ppv", "lesion_f1"), 0)
+    assert all_scores(result) == {**zero, "specificity": pytest.approx(1 - 6**3 / 20**3)}
+    assert (result.num_predicted_lesions, result.num_reference_lesions) == (1, 0)
+    assert one_label(cube((1, 1, 1)), NOTHING, ("overlap",)).nsd is None
+
+
+def test_a_label_that_fills_the_image_has_no_specificity() -> None:
+    assert one_label(cube((0, 0, 0), 3, (3, 3, 3)), cube((0, 0, 0), 3, (3, 3, 3))).specificity is None
+
+
+def test_conformity_does_not_exist_without_a_common_voxel() -> None:
+    result = one_label(cube((0, 0, 0)), cube((10, 0, 0)))
+    assert result.conformity_percent is None
+    assert one_label(cube((0, 0, 0), 2), cube((1, 1, 1), 2)).conformity_percent == 100 * (1 - 14)
 
 
 def test_disjoint_cubes_overlap_nowhere() -> None:
     result = one_label(cube((0, 0, 0)), cube((10, 0, 0)))
     assert (result.dice, result.precision, result.recall, result.nsd) == (0, 0, 0, 0)
-    assert result.hd95_mm == 10
+    assert (result.hd_mm, result.hd95_mm, result.hd_voxels) == (10, 10, 10)
+    assert (result.lesion_sensitivity, result.lesion_ppv, result.lesion_f1) == (0, 0, 0)
 
 
 def test_values_outside_the_labels_are_background() -> None:
@@ -207,7 +171,7 @@ def test_shapes_must_agree() -> None:
 def test_a_region_is_scored_as_the_mask_of_its_values(seed):
     regions = Labels(values={"background": 0, "both": (1, 2), "back": (2,), "other": 7}, region_order=(1, 2, 7))
     prediction, reference = blobs(seed), blobs(seed + 10)
-    result = case_metrics(prediction, reference, UNIT, regions)
+    result = case_metrics(prediction, reference, UNIT, regions, FAMILIES)
     masks = [np.isin(label_map, (1, 2)) for label_map in (prediction, reference)]
     assert result["both"] == one_label(*masks)
     assert result["back"] == one_label(prediction == 2, reference == 2)
@@ -219,5 +183,25 @@ def test_what_is_to_be_ignored_in_the_reference_counts_in_neither_map():
     prediction, reference = blobs(1), np.where(blobs(2) == 2, 7, blobs(2))
     known = reference != 7
     assert ((prediction == 1) & ~known).sum() > 0
-    result = case_metrics(prediction, reference, UNIT, labels)
-    assert result == {"front": one_label((prediction == 1) & known, (reference == 1) & known)}
+    (metrics,) = case_metrics(prediction, reference, UNIT, labels, FAMILIES).values()
+    without = one_label((prediction == 1) & known, (reference == 1) & known)
+    assert metrics == replace(without, specificity=metrics.specificity)
+    negatives = known & (reference != 1)
+    assert metrics.specificity == pytest.approx(1 - (negatives & (prediction == 1)).sum() / negatives.sum())
+
+
+def test_families_are_those_that_were_asked_for() -> None:
+    result = one_label(cube((1, 1, 1)), cube((2, 2, 2)), ("lesions", "voxels"))
+    assert result.families == ("overlap", "voxels", "lesions")
+    assert set(all_scores(result)) == set(score_names(result.families))
+    with pytest.raises(BadInput, match="no family of scores called 'surfaces'; choose of overlap, surface"):
+        one_label(cube((1, 1, 1)), cube((2, 2, 2)), ("surfaces",))
+
+
+def test_skeletons_are_those_of_slices_across_the_axial_axis() -> None:
+    bar = np.zeros((8, 30, 9), np.uint8)
+    bar[:, 2:28, 3] = 1
+    moved = np.roll(bar, 2, axis=2)
+    for axis, distance_mm in ((0, 3.0), (1, 3.0), (2, None)):  # across axis 2 no slice holds both
+        metrics = case_metrics(bar, moved, (1.0, 0.5, 1.5), Labels(values={"it": 1}), ["skeleton"], axial_axis=axis)
+        assert metrics["it"].shd_mm == (None if distance_mm is None else pytest.approx(distance_mm, abs=0.1))

@@ -101,7 +101,7 @@ def test_the_mean_dice_is_that_of_an_evaluation_to_the_last_digit(structures, ig
     assert labels.foreground == structures
     candidate = rate(("2d",), tables_of(pairs, ignore), structures)
     results = [
-        CaseResult(str(number), "", case_metrics(*pair, (1.0, 1.0, 1.0), labels, surface=False))
+        CaseResult(str(number), "", case_metrics(*pair, (1.0, 1.0, 1.0), labels, families=["overlap"]))
         for number, pair in enumerate(pairs)
     ]
     summary = summarize(results)

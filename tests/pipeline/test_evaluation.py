@@ -39,7 +39,7 @@ def test_the_labels_of_a_converted_dataset_give_names_and_domains(predictions, c
     folder.mkdir()
     for path in predictions.glob("*.nii.gz"):
         shutil.copy(path, folder / path.name.replace("sub-", "tiny_sub-").replace("_T1w", "_T1w_0000"))
-    summary = evaluate_folders(folder, labels, tmp_path / "scores", surface=False)
+    summary = evaluate_folders(folder, labels, tmp_path / "scores", families=["overlap"])
     assert summary["mean"]["dice"] == 1
     assert list(summary["domains"]) == ["tiny"]
     assert (tmp_path / "scores/evaluation.json").is_file()

@@ -40,7 +40,7 @@ def test_every_candidate_has_the_dice_of_an_evaluation_of_its_label_maps(validat
             Pair(case.name, case.domain, label_map(validated, one.configurations, fold, case), case.labels)
             for fold, case in held_out(validated)
         ]
-        summary = evaluate_pairs(pairs, labels, tmp_path / one.title, surface=False)
+        summary = evaluate_pairs(pairs, labels, tmp_path / one.title, families=["overlap"])
         assert one.mean_dice == summary["mean"]["dice"]
         assert one.dice == {name: label["dice"] for name, label in summary["labels"].items()}
     assert chosen.configurations == max(chosen.candidates, key=lambda one: one.mean_dice).configurations
@@ -58,7 +58,7 @@ def test_the_dice_of_the_selection_is_that_of_postprocessed_label_maps(validated
         labels = images.read_labels(label_map(validated, chosen.configurations, fold, case))
         images.write_labels(path, postprocess(labels, chosen.postprocessing), like=case.channels[0])
         pairs.append(Pair(case.name, case.domain, path, case.labels))
-    summary = evaluate_pairs(pairs, validated.read_dataset("Tiny").labels, tmp_path, surface=False)
+    summary = evaluate_pairs(pairs, validated.read_dataset("Tiny").labels, tmp_path, families=["overlap"])
     assert chosen.mean_dice == summary["mean"]["dice"]
 
 
