@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
-CONNECTIVITY = 6  # by faces, as ITK's connected components have it unless told otherwise
+CONNECTIVITY: Final = 6  # by faces, as ITK's connected components have it unless told otherwise
 LARGEST_DROPPED_MM3 = 3.0
 MIN_OVERLAP = 0.10
 MAX_OUTSIDE = 0.70

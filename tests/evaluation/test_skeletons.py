@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy import ndimage
+from skimage.morphology import skeletonize
 
 from autoseg.evaluation.skeletons import skeleton_points, skeleton_scores, slice_distances
 from tests.evaluation.masks import Mask, blobs, cube
@@ -30,6 +32,19 @@ def test_points_lie_where_the_mask_is_whatever_the_spacing() -> None:
         assert len(points) > 0
         voxels = (points / spacing).astype(int)
         assert line(12)[voxels[:, 0], voxels[:, 1]].all()
+
+
+@pytest.mark.parametrize("spacing", [(0.5, 0.5), (0.33, 0.71)])
+def test_thinning_part_by_part_changes_nothing(spacing: tuple[float, float]) -> None:
+    mask = ndimage.gaussian_filter(np.random.default_rng(0).normal(size=(40, 30)), 1.5) > 0.08
+    assert ndimage.label(mask, np.ones((3, 3)))[1] > 3
+    nearest = [
+        ((np.arange(round(size * side / 0.1)) + 0.5) * 0.1 / side + 1e-9).astype(int)
+        for size, side in zip(mask.shape, spacing, strict=True)
+    ]
+    whole = skeletonize(mask[np.ix_(*nearest)], method="zhang")
+    expected = sorted(((np.argwhere(whole) + 0.5) * 0.1).tolist())
+    assert sorted(skeleton_points(mask, spacing).tolist()) == expected
 
 
 @pytest.mark.parametrize("shift", [1, 4])
