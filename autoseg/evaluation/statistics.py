@@ -62,21 +62,20 @@ def defined_pairs(one: Scores, other: Scores) -> Pairs:
 
 
 def paired_t_test(one: Scores, other: Scores) -> PairedTest:
-    """Student's t-test of pairs (``scipy.stats.ttest_rel``): is the mean difference zero?
+    """Student's t-test of pairs (``scipy.stats.ttest_1samp`` of the differences): is the mean difference zero?
 
     If no pair differs, t is 0 and p is 1. Fewer than two pairs, or differences that are all the same, cannot be tested.
     """
     from scipy import stats
 
-    pairs = defined_pairs(one, other)
-    difference = pairs.one - pairs.other
+    difference = _differences(one, other)
     if len(difference) < 2:
         return PairedTest(None, None)
     if not difference.any():
         return PairedTest(0.0, 1.0)
     if np.ptp(difference) == 0:
         return PairedTest(None, None)
-    test = stats.ttest_rel(pairs.one, pairs.other)
+    test = stats.ttest_1samp(difference, 0.0)
     return PairedTest(float(test.statistic), float(test.pvalue))
 
 
@@ -88,14 +87,19 @@ def wilcoxon_signed_rank(one: Scores, other: Scores) -> PairedTest:
     """
     from scipy import stats
 
-    pairs = defined_pairs(one, other)
-    difference = pairs.one - pairs.other
+    difference = _differences(one, other)
     if len(difference) < 2:
         return PairedTest(None, None)
     if not difference.any():
         return PairedTest(0.0, 1.0)
     test = stats.wilcoxon(difference[difference != 0])
     return PairedTest(float(test.statistic), float(test.pvalue))
+
+
+def _differences(one: Scores, other: Scores) -> Numbers:
+    """Of the defined pairs; rounded far below any score's precision, so that equal ones are equal in floats too."""
+    pairs = defined_pairs(one, other)
+    return np.round(pairs.one - pairs.other, 12)
 
 
 def holm(p_values: Sequence[float | None]) -> list[float | None]:

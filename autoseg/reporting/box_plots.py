@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import ceil
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -142,44 +142,44 @@ def _draw_boxes(
     """The boxes, points and marks of one panel; a box takes ``box_points`` of the width."""
     random = np.random.default_rng(0)
     mark_points = min(FONT_POINTS + 1, 0.6 * box_points)  # so that three stars are as wide as a box
-    diamond_points = min(5.0, 0.25 * box_points)
-    for place, group in enumerate(groups):
-        for number, method in enumerate(methods):
-            values = np.asarray(group.values.get(method, ()), np.float64)
-            if not len(values):
-                continue
-            position = place * stride + number
-            colour, hatch = _look(number)
-            axis.boxplot(
-                [values],
-                positions=[position],
-                widths=BOX_WIDTH,
-                patch_artist=True,
-                showfliers=False,
-                showmeans=True,
-                manage_ticks=False,
-                boxprops={"facecolor": colour, "edgecolor": "0.2", "linewidth": 0.8, "alpha": 0.75, "hatch": hatch},
-                medianprops={"color": "black", "linewidth": 1.6},
-                whiskerprops={"color": "0.2", "linewidth": 0.8},
-                capprops={"color": "0.2", "linewidth": 0.8},
-                meanprops={
-                    "marker": "D",
-                    "markersize": diamond_points,
-                    "markerfacecolor": "white",
-                    "markeredgecolor": "black",
-                    "markeredgewidth": 0.8,
-                },
-            )
-            shifts = random.uniform(-0.3, 0.3, len(values)) * BOX_WIDTH
-            size = min(8.0, 0.5 * box_points) if len(values) <= 60 else 3.0
-            axis.scatter(position + shifts, values, s=size, color="black", alpha=0.4, linewidths=0, zorder=2.5)
+    for number, method in enumerate(methods):
+        there = [(place, group) for place, group in enumerate(groups) if len(group.values.get(method, ()))]
+        if not there:
+            continue
+        positions = [place * stride + number for place, _ in there]
+        values = [np.asarray(group.values[method], np.float64) for _, group in there]
+        axis.boxplot(values, positions=positions, **_box_style(number, box_points))
+        across = np.repeat(positions, [len(scores) for scores in values])
+        across += random.uniform(-0.3, 0.3, len(across)) * BOX_WIDTH
+        size = min(8.0, 0.5 * box_points) if len(across) <= 60 * len(there) else 3.0
+        axis.scatter(across, np.concatenate(values), s=size, color="black", alpha=0.4, linewidths=0, zorder=2.5)
+        for position, scores, (_, group) in zip(positions, values, there, strict=True):
             if mark := group.marks.get(method):
-                top = (position, float(values.max()))
+                top = (position, float(scores.max()))
                 axis.annotate(mark, top, (0, 1), textcoords="offset points", ha="center", fontsize=mark_points)
     axis.grid(axis="y", color="0.88", linewidth=0.6)
     axis.set_axisbelow(True)
     axis.spines[["top", "right"]].set_visible(False)
     axis.tick_params(axis="x", length=0)
+
+
+def _box_style(number: int, box_points: float) -> dict[str, Any]:
+    """How matplotlib draws the boxes of a method."""
+    colour, hatch = _look(number)
+    thin = {"color": "0.2", "linewidth": 0.8}
+    diamond = {"marker": "D", "markersize": min(5.0, 0.25 * box_points), "markeredgewidth": 0.8}
+    return {
+        "widths": BOX_WIDTH,
+        "patch_artist": True,
+        "showfliers": False,
+        "showmeans": True,
+        "manage_ticks": False,
+        "boxprops": {"facecolor": colour, "edgecolor": "0.2", "linewidth": 0.8, "alpha": 0.75, "hatch": hatch},
+        "medianprops": {"color": "black", "linewidth": 1.6},
+        "whiskerprops": thin,
+        "capprops": thin,
+        "meanprops": {**diamond, "markerfacecolor": "white", "markeredgecolor": "black"},
+    }
 
 
 def _look(number: int) -> tuple[str, str]:

@@ -30,6 +30,14 @@ def test_train_predict_evaluate(autoseg, capsys, tiny_bids, tiny_plan, tmp_path)
     assert 0 <= summary["mean"]["dice"] <= 1
     assert autoseg("evaluate", output, tiny_bids) == 0
     assert "core" in capsys.readouterr().out
+    chosen = ("--metrics", "lesions, voxels", "--error-maps", tmp_path / "errors")
+    assert autoseg("evaluate", output, tiny_bids, *chosen, "--json") == 0
+    scores = set(json.loads(capsys.readouterr().out)["mean"])
+    assert {"dice", "hd_voxels", "lesion_f1"} < scores
+    assert not {"hd95_mm", "shd_mm"} & scores
+    assert len(list((tmp_path / "errors").glob("*.nii.gz"))) == 6
+    assert autoseg("evaluate", output, tiny_bids, "--metrics", "all") == 2
+    assert "choose of overlap, surface, voxels, skeleton, lesions" in capsys.readouterr().err
 
 
 def test_a_left_out_image_is_status_2(autoseg, capsys, tiny_bids, tiny_plan, tmp_path):

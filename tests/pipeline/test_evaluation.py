@@ -81,3 +81,53 @@ def test_nothing_to_compare_is_said(predictions, tiny_bids, tmp_path):
         evaluate_folders(empty, tiny_bids)
     with pytest.raises(BadInput, match="no such folder"):
         evaluate_folders(predictions, tmp_path / "absent")
+
+
+def test_error_maps_show_what_is_wrong_on_the_grid_of_the_reference(predictions, tiny_bids, tmp_path):
+    path = predictions / "sub-00_T1w.nii.gz"
+    reference = nibabel.load(path)
+    voxels = np.asarray(reference.dataobj).copy()
+    changed = np.zeros_like(voxels)
+    core, background = np.argwhere(voxels == 2), np.argwhere(voxels == 0)
+    for value, place, error in ((0, core[0], 1), (1, core[1], 3), (2, background[0], 2)):
+        voxels[tuple(place)], changed[tuple(place)] = value, error
+    nibabel.save(nibabel.Nifti1Image(voxels, reference.affine), path)
+    evaluate_folders(predictions, tiny_bids, tmp_path / "scores", error_maps=tmp_path / "errors")
+    written = sorted(file.name for file in (tmp_path / "errors").iterdir())
+    assert written == ["dseg.tsv", *(f"sub-{number:02d}_T1w.nii.gz" for number in range(6))]
+    errors = nibabel.load(tmp_path / "errors/sub-00_T1w.nii.gz")
+    assert np.array_equal(np.asarray(errors.dataobj), changed)
+    assert np.allclose(errors.affine, reference.affine)
+    assert not np.asarray(nibabel.load(tmp_path / "errors/sub-01_T1w.nii.gz").dataobj).any()
+    assert "3\twrong label" in (tmp_path / "errors/dseg.tsv").read_text()
+
+
+def test_error_maps_do_not_land_on_segmentations_or_among_references(predictions, tiny_bids, tmp_path):
+    before = sorted(predictions.iterdir())
+    for folder in (predictions, predictions / "../predictions", tiny_bids / "derivatives/errors"):
+        with pytest.raises(BadInput, match="choose another folder for the error maps"):
+            evaluate_folders(predictions, tiny_bids, tmp_path / "scores", error_maps=folder)
+    assert sorted(predictions.iterdir()) == before
+    assert not (tiny_bids / "derivatives/errors").exists()
+
+
+def test_slices_of_skeletons_are_axial_whatever_the_axis_order_of_the_file(tmp_path):
+    """A bar from foot to head, stored with the slices first; the other one is 3 mm to its side."""
+    to_ras = np.array([[0, 0, 1, 0], [0, 1, 0, 0], [4, 0, 0, 0], [0, 0, 0, 1]], float)
+    voxels = np.zeros((5, 20, 20), np.uint8)
+    for folder, side in (("predictions", 10), ("references", 13)):
+        moved = voxels.copy()
+        moved[:, 4:16, side] = 1
+        (tmp_path / folder).mkdir()
+        nibabel.save(nibabel.Nifti1Image(moved, to_ras), tmp_path / folder / "case.nii.gz")
+    (tmp_path / "predictions/dseg.tsv").write_text("index\tname\n0\tbackground\n1\tline\n")
+    summary = evaluate_folders(tmp_path / "predictions", tmp_path / "references", families=["skeleton", "lesions"])
+    assert summary["mean"]["shd_mm"] == pytest.approx(3)
+    assert summary["mean"]["lesion_f1"] == 0
+    assert "hd95_mm" not in summary["mean"]
+    assert (tmp_path / "predictions/evaluation.csv").read_text().splitlines()[0].endswith("num_reference_lesions")
+
+
+def test_an_unknown_family_ends_it_before_any_case(predictions, tiny_bids):
+    with pytest.raises(BadInput, match="no family of scores called 'distances'"):
+        evaluate_folders(predictions, tiny_bids, families=["distances"])
