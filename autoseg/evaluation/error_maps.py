@@ -20,10 +20,10 @@ def error_map(
     """
     known = labels.stored_values[1:]
     found, wanted = np.isin(prediction, known), np.isin(reference, known)
-    errors = (
-        (wanted & ~found) + 2 * (found & ~wanted).astype(np.uint8) + 3 * (found & wanted & (prediction != reference))
-    )
+    errors = np.zeros(reference.shape, np.uint8)
+    errors[wanted & ~found] = 1
+    errors[found & ~wanted] = 2
+    errors[found & wanted & (prediction != reference)] = 3
     if labels.ignore is not None:
         errors[reference == labels.ignore] = 0
-    result: npt.NDArray[np.uint8] = errors.astype(np.uint8)
-    return result
+    return errors

@@ -1,4 +1,4 @@
-"""Distances between surfaces and between voxels: brute force, a k-d tree, geometry, MONAI's figures, SimpleITK."""
+"""Distances between surfaces and between voxels: a k-d tree, geometry, all pairs and SimpleITK."""
 
 from __future__ import annotations
 
