@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from autoseg.cli import comparison, data, delivery, models, nnunet, whole
+from autoseg.cli import comparison, data, delivery, experiments, models, nnunet, whole
 from autoseg.cli.terminal import choose_workspace, run_guarded
 
 app = typer.Typer(
@@ -41,6 +41,7 @@ VERBS: dict[str, Callable[..., Any]] = {
     "predict": models.predict,
     "evaluate": models.evaluate,
     "compare": comparison.compare,
+    "experiment": experiments.experiment,
     "select": delivery.select,
     "export": delivery.export,
     "run": whole.run,

@@ -63,6 +63,16 @@ def plan_dataset(
     return plan
 
 
+def plan_by_recipe(workspace: Workspace, name: str, recipe: str, fidelity: Fidelity) -> Plan:
+    """The plan of the dataset if it was made with this recipe, else a new one."""
+    path = workspace.require_dataset(name) / "plan.json"
+    if path.is_file():
+        plan = read_plan(path.read_text(encoding="utf-8"), str(path))
+        if plan.recipe == named_recipe(recipe, fidelity)[0]:
+            return plan
+    return plan_dataset(workspace, name, recipe=recipe, fidelity=fidelity)
+
+
 def named_recipe(recipe: str, fidelity: Fidelity) -> tuple[str, Recipe]:
     """A recipe and what a plan calls it: its name, and the fidelity if that is not the paper's."""
     name, text = recipe_text(recipe)

@@ -76,9 +76,9 @@ def markdown_text(comparison: Comparison) -> str:
     paragraphs = [
         f"# {score.title} of {len(comparison.methods)} methods on {len(comparison.cases)} cases",
         f"Mean ± standard deviation ({BETTER[score.best]}); the best mean of a row is bold. {marks_rule(baseline)}",
-        _table(("Label", *comparison.methods), score_rows(comparison, BOLD)),
+        markdown_table(("Label", *comparison.methods), score_rows(comparison, BOLD)),
         f"## Against {baseline}",
-        _table(TEST_HEADER, _test_rows(comparison)),
+        markdown_table(TEST_HEADER, _test_rows(comparison)),
         f"{RULES} The tests of every label are in comparison.csv.",
     ]
     if left_out:
@@ -136,7 +136,7 @@ def _p(p: float | None) -> str:
     return "-" if p is None else "< 0.001" if p < 0.001 else f"{p:.3f}"
 
 
-def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+def markdown_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """A Markdown table, first column to the left, the others to the right."""
     lines = [header, ("---", *["--:"] * (len(header) - 1)), *rows]
     return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)

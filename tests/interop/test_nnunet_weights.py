@@ -64,6 +64,6 @@ def test_what_does_not_fit_is_named(change, sentence):
 def test_a_network_far_larger_than_the_file_is_never_built(monkeypatch):
     golden, network = read("residual_3d")
     huge = network.model_copy(update={"features_per_stage": (8192,) * 3})
-    monkeypatch.setattr("autoseg.interop.nnunet_weights.build", lambda *_: pytest.fail("was built"))
+    monkeypatch.setattr("autoseg.interop.nnunet_weights.build_planned", lambda *_: pytest.fail("was built"))
     with pytest.raises(BadInput, match=r"holds \d+ numbers, and the network of plans\.json has at least \d+ weights"):
         our_weights(golden["weights"], huge, 2, 3, "checkpoint.pth")
