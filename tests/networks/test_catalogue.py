@@ -1,4 +1,4 @@
-"""What every network of the catalogue must hold: its number of weights, its contract, and what is refused."""
+"""The catalogue: the number of weights of every network, and what is refused. Its contract is in ``test_contract``."""
 
 import subprocess
 import sys
@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from autoseg.core.errors import BadInput
-from autoseg.core.network_spec import NetworkSpec
-from autoseg.networks import build, build_planned, model_file
+from autoseg.core.plan import NetworkSpec
+from autoseg.networks import build, build_planned
 from autoseg.networks.catalogue import CATALOGUE
 
 
@@ -99,138 +99,6 @@ def test_weights_grow_with_channels_and_classes(
 @pytest.mark.parametrize("channels", [1, 2, 4])
 def test_weights_grow_with_channels(name, constant, each_channel, channels):
     assert counts(name, channels, 1, 2)[0] == constant + each_channel * channels
-
-
-STAGES = {"features_per_stage": (4, 8, 16)}
-NARROW = {  # constants of a network's module that make it quick
-    "paugam": {"_SMALL_WIDTHS": (4, 8, 12), "_WIDTHS": (4, 6, 8, 10)},
-    "segnet": {
-        "_ENCODER": ((4, 4), (8, 8), (8, 8, 8), (16, 16, 16), (16, 16, 16)),
-        "_DECODER": ((16, 16, 16), (16, 16, 8), (8, 8, 8), (8, 4), (4,)),
-    },
-    "classic_unet": {"_WIDTHS": (4, 6, 8, 12, 16)},
-    "double_unet": {
-        "_VGG": ((4, 2), (8, 2), (8, 4), (16, 4), (16, 4)),
-        "_ENCODER": (48, 48, 48, 48),
-        "_DECODER": (48, 48, 48, 48),
-    },
-}
-CASES = {  # network, odd sizes that it takes, parameters that make it small
-    "plain 2d": ("plain_unet", (37, 41), STAGES),
-    "plain 3d": ("plain_unet", (37, 41, 35), STAGES),
-    "residual 2d": ("residual_encoder_unet", (37, 41), STAGES),
-    "residual 3d": ("residual_encoder_unet", (19, 21, 17), STAGES),
-    "small paugam 2d": ("paugam_small_unet", (37, 41), {}),
-    "small paugam 3d": ("paugam_small_unet", (19, 21, 17), {}),
-    "paugam 2d": ("paugam_unet", (37, 41), {}),
-    "paugam 3d": ("paugam_unet", (19, 21, 17), {}),
-    "segnet 2d": ("segnet", (37, 41), {}),
-    "segnet 3d": ("segnet", (33, 35, 37), {}),
-    "aspp 2d": ("nopool_aspp", (37, 41), {"features": 8}),
-    "aspp 3d": ("nopool_aspp", (13, 11, 9), {"features": 4}),
-    "classic 2d": ("classic_unet", (37, 41), {}),
-    "classic 3d": ("classic_unet", (19, 21, 17), {"norm": "batch"}),
-    "double": ("double_unet", (37, 41), {}),
-    "double, pytorch": ("double_unet", (37, 41), {"variant": "pytorch", "both_outputs": True}),
-    "double, pyeddl": ("double_unet", (37, 41), {"variant": "pyeddl"}),
-    "valverde": ("valverde2017", (11, 11, 11), {}),
-    "nicmslesions": ("nicmslesions", (11, 11, 11), {}),
-    "voxhrnet": ("voxhrnet", (19, 21, 17), {"branches": (4, 8, 12)}),
-    "voxhrnet, hammers": ("voxhrnet", (19, 21, 17), {"size": "hammers", "branches": (4, 6, 8, 10)}),
-    "full volume": ("full_volume_unet", (37, 41, 35), {"features": 2}),
-    "full volume, plain logits": ("full_volume_unet", (33, 35, 37), {"features": 2, "activated_logits": False}),
-    "voxresnet": ("voxresnet", (19, 21, 17), {"channels": 4}),
-    "plus plus": ("unet_plus_plus", (37, 41, 35), {"features": 3}),
-    "plus plus, upsampled": ("unet_plus_plus", (33, 35, 37), {"features": 3, "upsampled_nodes": True}),
-}
-CLASSES = 3
-
-
-@pytest.fixture(scope="module", params=CASES)
-def case(request):
-    """A network of 2 channels and 3 classes, what builds it again, a batch of two, and the size of its logits."""
-    name, size, parameters = CASES[request.param]
-
-    def make():
-        with pytest.MonkeyPatch.context() as patch:
-            for module, constants in NARROW.items():
-                for constant, value in constants.items():
-                    patch.setattr(f"autoseg.networks.{module}.{constant}", value)
-            return build(name, in_channels=2, out_channels=CLASSES, dimensions=len(size), **parameters)
-
-    torch.manual_seed(0)
-    network = make()
-    logits = (2, CLASSES, *((1, 1, 1) if name in ("valverde2017", "nicmslesions") else size))
-    return network, make, torch.randn(2, 2, *size), logits
-
-
-def outputs_of(network, x):
-    """A list in any case."""
-    outputs = network(x)
-    return outputs if isinstance(outputs, list) else [outputs]
-
-
-def test_every_network_is_a_case():
-    listed = {(name, len(size)) for name, size, _ in CASES.values()}
-    assert listed == {(name, dimensions) for name, entry in CATALOGUE.items() for dimensions in entry.dimensions}
-
-
-def test_logits_fit_an_odd_size_and_gradients_reach_every_weight(case):
-    network, make, image, shape = case
-    network = make().train()
-    with torch.no_grad():  # a residual block begins with a zero, and a PReLU too, which hold gradients back
-        for parameter in network.parameters():
-            parameter.add_(0.001)
-    if hasattr(network, "deep_supervision"):
-        network.deep_supervision = True
-    before = image.clone()
-    outputs = outputs_of(network, image)
-    assert tuple(outputs[0].shape) == shape
-    assert torch.equal(image, before)
-    sum(output.square().mean() for output in outputs).backward()
-    weights = {key: weight for key, weight in network.named_parameters() if key.endswith("weight")}
-    assert weights
-    assert [key for key, weight in weights.items() if weight.grad is None or not weight.grad.abs().sum() > 0] == []
-
-
-def test_half_precision_and_the_other_memory_layout_give_the_same_logits(case):
-    network, _, image, _ = case
-    network.eval()
-    layout = torch.channels_last if image.ndim == 4 else torch.channels_last_3d
-    with torch.inference_mode():
-        expected = outputs_of(network, image)[0]
-        turned = outputs_of(network, image.to(memory_format=layout))[0]
-        with torch.autocast("cpu", torch.bfloat16):
-            half = outputs_of(network, image)[0]
-    torch.testing.assert_close(turned, expected, atol=1e-4, rtol=1e-3)
-    assert (half.float() - expected).norm() < 0.1 * expected.norm()
-
-
-def test_weights_come_back_from_a_file(case, tmp_path):
-    network, make, image, _ = case
-    path = tmp_path / "weights.safetensors"
-    path.write_bytes(model_file.serialise(network.state_dict(), {}))
-    again = make()
-    model_file.load_weights(again, model_file.read(path)[0], path)
-    with torch.inference_mode():
-        assert torch.equal(outputs_of(again.eval(), image)[0], outputs_of(network.eval(), image)[0])
-
-
-def test_weights_have_one_name_each(case):
-    storages = [tensor.data_ptr() for tensor in case[0].state_dict().values() if tensor.numel()]
-    assert len(set(storages)) == len(storages)
-
-
-@pytest.mark.filterwarnings("ignore")
-def test_a_trace_of_one_size_fits_another(case):
-    network, _, image, shape = case
-    network.eval()
-    fixed = shape[2:] != image.shape[2:]
-    example = image[:1] if fixed else torch.zeros(1, 2, *(32,) * (image.ndim - 2))
-    with torch.no_grad():
-        traced = torch.jit.trace(network, example, check_trace=False)
-        for output, expected in zip(outputs_of(traced, image), outputs_of(network, image), strict=True):
-            torch.testing.assert_close(output, expected, atol=1e-5, rtol=1e-5)
 
 
 def test_importing_the_room_loads_no_torch():
