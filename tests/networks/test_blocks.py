@@ -6,9 +6,11 @@ from torch import nn
 
 from autoseg.networks.blocks import (
     ConvStack,
+    average_pool,
     convolution,
-    forget_running_statistics,
+    initialise_glorot_uniform,
     instance_norm,
+    resized,
     transposed_convolution,
 )
 
@@ -37,9 +39,31 @@ def test_transposed_convolution_undoes_the_size_of_a_strided_one():
     assert transposed_convolution(3, 3, 2, (1, 2, 2))(small).shape == x.shape
 
 
-def test_batch_norms_may_use_the_batch_at_hand_in_evaluation_too():
-    network = nn.Sequential(nn.Conv2d(1, 2, 1), nn.BatchNorm2d(2))
-    forget_running_statistics(network)
-    x = torch.randn(3, 1, 5, 5) * 4 + 2
-    torch.testing.assert_close(network.eval()(x), network.train()(x))
-    assert sorted(network.state_dict()) == ["0.bias", "0.weight", "1.bias", "1.weight"]
+@pytest.mark.parametrize(("kernel", "stride"), [((3, 1), (2, 4)), ((5, 3), (3, 2))])
+def test_strided_convolutions_and_means_round_sizes_up_alike(kernel, stride):
+    for size in ((7, 9), (8, 8), (5, 11)):
+        expected = tuple(-(-length // step) for length, step in zip(size, stride, strict=True))
+        x = torch.zeros(1, 1, *size)
+        assert convolution(2, 1, 1, kernel, stride)(x).shape[2:] == expected
+        assert average_pool(2, stride)(x).shape[2:] == expected
+
+
+def test_the_last_mean_is_over_the_voxels_that_there_are():
+    x = torch.arange(5.0).reshape(1, 1, 1, 5)
+    assert average_pool(2, (1, 2))(x).flatten().tolist() == [0.5, 2.5, 4.0]
+
+
+def test_a_dilated_convolution_keeps_the_size_and_a_resized_map_has_the_size_asked_for():
+    assert convolution(3, 1, 1, (3, 3, 3), dilation=6)(torch.zeros(1, 1, 4, 5, 6)).shape == (1, 1, 4, 5, 6)
+    ramp = torch.arange(4.0).reshape(1, 1, 4, 1)
+    assert resized(ramp, (7, 1), align_corners=True).flatten().tolist() == [0, 0.5, 1, 1.5, 2, 2.5, 3]
+    assert resized(ramp, (8, 1)).flatten().tolist() == [0, 0.25, 0.75, 1.25, 1.75, 2.25, 2.75, 3]
+
+
+def test_glorot_uniform_weights_spread_over_both_fans():
+    torch.manual_seed(0)
+    layer = nn.Conv2d(64, 32, 3)
+    initialise_glorot_uniform(layer)
+    bound = (6 / (9 * (64 + 32))) ** 0.5
+    assert float(layer.weight.detach().abs().max()) == pytest.approx(bound, rel=0.01)
+    assert not layer.bias.any()

@@ -5,7 +5,7 @@ import weakref
 import pytest
 import torch
 
-from autoseg.networks.decoder import Decoder
+from autoseg.networks.decoder import Decoder, _cropped
 
 
 def decoder_and_skips(dimensions, layout=torch.contiguous_format):
@@ -47,3 +47,26 @@ def test_the_joined_map_keeps_the_layout_and_is_released_before_it_is_normalised
     with torch.inference_mode():
         decoder(skips, deep_supervision=False)
     assert seen[1:] == [True, None]
+
+
+@pytest.mark.parametrize("inference", [False, True])
+def test_an_upsampled_map_is_cropped_at_its_end_to_an_odd_skip(inference):
+    decoder, _ = decoder_and_skips(2)
+    sizes = ((7, 10), (4, 5), (2, 3))
+    skips = [torch.randn(1, width, *size) for size, width in zip(sizes, (4, 6, 8), strict=True)]
+    seen = []
+    for upsampler, stage in zip(decoder.upsamplers, decoder.stages, strict=True):
+        upsampler.register_forward_hook(lambda *given: seen.append(given[2]))
+        stage.convs[0].conv.register_forward_pre_hook(lambda _, given: seen.append(given[0].clone()))
+    with torch.inference_mode(inference):
+        logits = decoder(list(skips), deep_supervision=True)
+    assert [tuple(x.shape[2:]) for x in logits] == [(7, 10), (4, 5)]
+    for upsampled, joined, skip in zip(seen[::2], seen[1::2], skips[1::-1], strict=True):
+        assert upsampled.shape[2:] != skip.shape[2:]
+        rows, columns = skip.shape[2:]
+        assert torch.equal(joined, torch.cat([upsampled[:, :, :rows, :columns], skip], dim=1))
+
+
+def test_nothing_is_copied_where_nothing_is_cropped():
+    x = torch.randn(1, 2, 4, 6)
+    assert _cropped(x, torch.empty(1, 5, 4, 6)).data_ptr() == x.data_ptr()
