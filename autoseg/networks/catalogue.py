@@ -43,8 +43,8 @@ class Entry(NamedTuple):
         return {name: parameter.default for name, parameter in given.items() if name not in _GIVEN}
 
 
-_LI = "Li et al., Comput. Med. Imaging Graph. 2021"
-_PAUGAM = "Paugam et al., Magn. Reson. Imaging 2019"
+_LI = "Li et al., Computerized Medical Imaging and Graphics 2021"
+_PAUGAM = "Paugam et al., Magnetic Resonance Imaging 2019"
 CATALOGUE = {
     "plain_unet": Entry(plain_unet, (2, 3), "nnU-Net: Isensee et al., Nature Methods 2021"),
     "residual_encoder_unet": Entry(residual_encoder_unet, (2, 3), "nnU-Net: Isensee et al., MICCAI 2024"),

@@ -22,11 +22,11 @@ def test_every_network_is_listed_with_its_weights_and_source(lines):
     assert list(rows) == ["network", *CATALOGUE]
     assert rows["double_unet"].split()[1:3] == ["29,288,900", "-"]
     assert rows["plain_unet"].split()[1:3] == ["46,324,558", "31,195,594"]
-    for name, entry in CATALOGUE.items():
-        assert rows[name].endswith(entry.source)
+    words = " ".join("\n".join(lines).split())
+    assert all(entry.source in words for entry in CATALOGUE.values())
 
 
 def test_parameters_are_listed_with_their_defaults(lines):
     below = lines[[line.split()[0] for line in lines].index("voxhrnet") + 1]
     assert below.strip() == "size='base', branches=None"
-    assert max(map(len, lines)) <= 118
+    assert max(map(len, lines)) <= 100
