@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from autoseg.core.errors import BadInput
-from autoseg.core.plan import NetworkSpec
+from autoseg.core.network_spec import NetworkSpec
 from autoseg.networks import build, build_planned
 from autoseg.networks.catalogue import CATALOGUE
 

@@ -17,7 +17,7 @@ def network():
 @pytest.mark.parametrize("bias", [True, False])
 def test_squeeze_and_excitation_is_two_dense_layers_on_the_means(bias):
     torch.manual_seed(0)
-    layer = SqueezeExcite(16, bias)
+    layer = SqueezeExcite(16, bias).requires_grad_(False)
     assert (layer.squeeze.bias is not None) == bias
     x = torch.randn(2, 16, 3, 5)
     y = layer(x)
