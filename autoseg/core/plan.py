@@ -79,6 +79,8 @@ class Configuration(Frozen):
         multiple = self.network.size_multiple
         if len(self.patch_size) == len(multiple) and any(p % m for p, m in zip(self.patch_size, multiple, strict=True)):
             problems.append(("patch_size", f"{listed(self.patch_size)} is no multiple of {listed(multiple)}"))
+        if (self.sampling == "candidates") != (self.candidates is not None):
+            problems.append(("candidates", 'belong to sampling "candidates", and the one to the other'))
         axes = self.augmentation.mirror_axes
         if len(set(axes)) < len(axes) or any(axis >= self.network.dimensions for axis in axes):
             problems.append(("augmentation.mirror_axes", f"{listed(axes)} are no axes of the network, each once"))
@@ -158,6 +160,8 @@ class Plan(Frozen):
             yield "name", f"{configuration.name!r} should be {key!r}, as the configuration is called in the plan"
         for field in ("normalization", "mask_normalization"):
             yield from length(field, getattr(configuration, field), len(self.channels), "channels")
+        if configuration.candidates is not None and configuration.candidates.channel >= len(self.channels):
+            yield "candidates.channel", f"{configuration.candidates.channel} is none of {len(self.channels)} channels"
         previous = configuration.previous_stage
         if previous is not None and previous not in self.configurations:
             yield "previous_stage", f"{previous!r} is no configuration of this plan"

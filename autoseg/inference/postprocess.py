@@ -1,4 +1,4 @@
-"""Keep the largest connected component of label values, as cross-validation decided (``core.selection``)."""
+"""Which connected components are kept: the largest, as cross-validation decided, or those that are lesions."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from autoseg.core.geometry import bounding_box, box_slices
+from autoseg.core.plan import CandidateSpec
 from autoseg.core.selection import Postprocessing
 
 Value = TypeVar("Value", bound=np.integer)
@@ -44,3 +45,22 @@ def keep_largest(labels: npt.NDArray[Value], values: Sequence[int]) -> npt.NDArr
     result = labels.copy()
     result[inside][smaller[components]] = 0
     return result
+
+
+def lesions(probability: npt.NDArray[np.float32], spec: CandidateSpec, voxel_ml: float) -> npt.NDArray[np.bool_]:
+    """Where ``probability`` ``(X, Y, Z)`` is at least ``decision``, without what is too small to be a lesion.
+
+    Components over faces are kept with more than ``smallest_lesion_voxels``, and nothing if these have less than
+    ``smallest_total_ml`` in all (Valverde et al., NeuroImage 2017; nicMSlesions).
+    """
+    import cc3d
+
+    found = probability >= spec.decision
+    components, number = cc3d.connected_components(found, connectivity=6, return_N=True)
+    sizes = np.bincount(components.ravel(order="K"), minlength=number + 1)
+    large = sizes > spec.smallest_lesion_voxels
+    large[0] = False
+    if sizes[large].sum() * voxel_ml < spec.smallest_total_ml:
+        large[:] = False
+    kept: npt.NDArray[np.bool_] = large[components]
+    return kept

@@ -10,6 +10,7 @@ from math import prod
 
 import numpy as np
 import numpy.typing as npt
+from torch import nn
 
 from autoseg.core.case import Case, Image
 from autoseg.core.errors import BadInput
@@ -154,13 +155,20 @@ def load_predictor(
 def _load_engine(
     folder: Traversable, plan: Plan, configuration: Configuration, name: EngineName, execution: Execution
 ) -> Engine:
+    network = load_network(folder, plan, configuration)
+    in_channels = num_input_channels(plan, configuration)
+    if name == "openvino":
+        return openvino_engine(network, execution, in_channels, configuration.network.size_multiple)
+    return torch_engine(execution.place_network(network, configuration.network.dimensions), execution)
+
+
+def load_network(folder: Traversable, plan: Plan, configuration: Configuration) -> nn.Module:
+    """The network of a fold for prediction, with its final weights, on the CPU."""
     in_channels = num_input_channels(plan, configuration)
     network = build_planned(configuration.network, in_channels, plan.labels.num_outputs).eval()
     weights = folder / "final.safetensors"
     model_file.load_weights(network, model_file.read_weights(weights), weights)
-    if name == "openvino":
-        return openvino_engine(network, execution, in_channels, configuration.network.size_multiple)
-    return torch_engine(execution.place_network(network, configuration.network.dimensions), execution)
+    return network
 
 
 def _preparation(plan: Plan, configuration: Configuration) -> tuple[object, ...]:

@@ -24,9 +24,12 @@ if TYPE_CHECKING:
 def held_out_label_maps(
     workspace: Workspace, dataset: RawDataset, configuration: Configuration, cases: Sequence[str]
 ) -> dict[str, Path]:
-    """Case -> the file of the previous stage; empty without one. BadInput if a case was not held out yet."""
+    """Case -> the file of the previous stage; empty without one. BadInput if a case was not held out yet.
+
+    A classifier of single voxels needs none (``pipeline.voxel_cascade``).
+    """
     stage = configuration.previous_stage
-    if stage is None:
+    if stage is None or configuration.candidates is not None:
         return {}
     found = found_label_maps(workspace, dataset, stage)
     missing = [name for name in cases if name not in found]

@@ -107,7 +107,7 @@ def choose(models: TrainedModels, configuration: str | None, fold_names: Sequenc
 def export(workspace: Workspace, dataset: str, output: Path, configuration: str | None = None) -> list[str]:
     """Write what ``predict`` needs to one file: of a configuration, else of the selection, else of all trained ones.
 
-    Returns the names of the members. The selection goes with it if all that it names does.
+    Previous stages go with it. Returns the names of the members. The selection goes with it if all that it names does.
     """
     if not output.name.endswith(ENDING):
         raise BadInput(f"{output}: give a name that ends with {ENDING}, such as {dataset}{ENDING}.")
@@ -117,11 +117,7 @@ def export(workspace: Workspace, dataset: str, output: Path, configuration: str 
         chosen = choose(models, configuration)
         folds = dict.fromkeys(chosen.configurations, chosen.folds)
     plan = dataset_plan(workspace, dataset, {name: tuple(of_name) for name, of_name in models.folds.items()})
-    for stage in [plan.configurations[name].previous_stage for name in folds if name in plan.configurations]:
-        if stage is not None and stage not in folds:
-            if stage not in models.folds:
-                raise BadInput(f"{dataset}: the previous stage {stage} is not trained; train it before the export.")
-            folds[stage] = tuple(models.folds[stage])
+    folds = with_previous_stages(folds, models, plan)
     members: dict[str, Path | str] = {PLAN: plan.model_dump_json(indent=1) + "\n"}
     for name in folds:
         for fold in folds[name]:
@@ -134,3 +130,23 @@ def export(workspace: Workspace, dataset: str, output: Path, configuration: str 
         members[SELECTION] = selection.model_dump_json(indent=1) + "\n"
     write_archive(output, dataset, members)
     return sorted(members)
+
+
+def with_previous_stages(
+    folds: Mapping[str, tuple[str, ...]], models: TrainedModels, plan: Plan
+) -> dict[str, tuple[str, ...]]:
+    """What else predicts: every fold of a previous stage; of one that chooses voxels, those of the stage after it."""
+    complete = dict(folds)
+    for name in [name for name in folds if name in plan.configurations]:
+        stage = plan.configurations[name].previous_stage
+        if stage is None:
+            continue
+        needed = folds[name] if plan.configurations[name].candidates else complete.get(stage, models.folds.get(stage))
+        missing = "" if stage in models.folds else stage
+        missing = missing or next((f"{stage} {fold}" for fold in needed or () if fold not in models.folds[stage]), "")
+        if missing:
+            raise BadInput(
+                f"{models.dataset}: the previous stage {missing} is not trained; train it before the export."
+            )
+        complete[stage] = tuple(dict.fromkeys((*complete.get(stage, ()), *(needed or ()))))
+    return complete

@@ -18,10 +18,12 @@ from autoseg.io import images
 from autoseg.io.probabilities import ENDING, write_probabilities
 from autoseg.io.workspace import LABELS_FILE, write_json, write_text
 from autoseg.pipeline.models import Choice, TrainedModels, choose
+from autoseg.pipeline.voxel_cascade import load_chains
 from autoseg.runtime.jobs import map_threads
 from autoseg.runtime.progress import counted, progress, say
 
 if TYPE_CHECKING:
+    from autoseg.inference.candidates import CandidatePredictor
     from autoseg.inference.ensemble import Ensemble
     from autoseg.inference.predictor import Labels as LabelMap
     from autoseg.inference.predictor import Predictor
@@ -31,7 +33,7 @@ UNCHANGED = Postprocessing()
 
 
 class Segmenter(Protocol):
-    """A ``Predictor`` or an ``Ensemble``: prepares an image, then segments what it has prepared."""
+    """A ``Predictor``, ``Ensemble`` or ``CandidatePredictor``: prepares an image, then segments what it has prepared."""
 
     @property
     def plan(self) -> Plan:
@@ -64,7 +66,7 @@ def predict_cases(
 ) -> Predicted:
     """Segment each case onto its own grid; finished files are kept unless ``overwrite``.
 
-    The class probabilities, before ``postprocessing``, go to the folder ``probabilities``; that needs an ensemble.
+    The class probabilities, before ``postprocessing``, go to the folder ``probabilities``; a ``Predictor`` has none.
     A case that cannot be used is reported and the others go on. While the networks see a case, the next one
     is read and prepared and the one before is written, each in a thread of its own.
     """
@@ -191,12 +193,31 @@ def predict(
     return Predicted(predicted.written, predicted.skipped, (*problems, *predicted.problems))
 
 
-def load(models: TrainedModels, chosen: Choice, options: PredictionOptions, num_cases: int) -> Predictor | Ensemble:
+def load(
+    models: TrainedModels, chosen: Choice, options: PredictionOptions, num_cases: int
+) -> Predictor | Ensemble | CandidatePredictor:
     """The predictor of one configuration; of several, or if probabilities are wanted, an ensemble."""
     from autoseg.inference.ensemble import Ensemble
 
+    voxelwise = [name for name in chosen.configurations if classifies_voxels(models, name, chosen.folds[0])]
+    if voxelwise and len(chosen.configurations) > 1:
+        raise BadInput(
+            f"{models.dataset}: {voxelwise[0]} classifies single voxels, which cannot be averaged with "
+            "another configuration; name one of them with --configuration."
+        )
+    if voxelwise:
+        if options.engine not in (None, "torch"):
+            raise BadInput(f"--engine {options.engine}: {voxelwise[0]} runs with torch only; leave the option out.")
+        return load_chains(models, voxelwise[0], chosen.folds, options.device)
     members = [load_configuration(models, name, chosen.folds, options, num_cases) for name in chosen.configurations]
     return members[0] if len(members) == 1 and not options.save_probabilities else Ensemble(members)
+
+
+def classifies_voxels(models: TrainedModels, name: str, fold: str) -> bool:
+    """Whether a configuration is one of candidate voxels."""
+    folder = models.folds[name][fold]
+    plan = read_plan((folder / "plan.json").read_text(encoding="utf-8"), str(folder))
+    return name in plan.configurations and plan.configurations[name].candidates is not None
 
 
 def load_configuration(

@@ -54,13 +54,14 @@ def select(
 ) -> Selection:
     """Compare the configurations (default: all) and, with ``ensembles``, their pairs; writes ``selection.json``.
 
-    The best mean foreground Dice over all held-out cases wins; a pair must be better than the best single one.
+    Classifiers of single voxels are not paired. The best mean foreground Dice over all held-out cases wins; a pair must be better than the best single one.
     BadInput: no configuration is trained in every fold, or one that is asked for is not.
     """
     dataset, plan = workspace.read_dataset(name), read_or_make_plan(workspace, name)
     validated = cross_validation(workspace, dataset, plan, configurations)
     names: list[tuple[str, ...]] = [(one,) for one in validated.folders]
-    pairs: list[tuple[str, ...]] = list(combinations(validated.folders, 2)) if ensembles else []
+    averaged = [one for one in validated.folders if plan.configurations[one].candidates is None]
+    pairs: list[tuple[str, ...]] = list(combinations(averaged, 2)) if ensembles else []
     pair_folders = {pair: workspace.ensemble_folder(name, "+".join(pair)) for pair in pairs}
     predict_pairs(validated, pair_folders, device)
     structures = dataset.labels.foreground
@@ -187,7 +188,7 @@ def predict_fold(
     from autoseg.inference.ensemble import Ensemble, average_labels
     from autoseg.inference.predictor import load_predictor
 
-    names = list(validated.folders)
+    names = list(dict.fromkeys(name for pair in pair_folders for name in pair))
     groups = [tuple(names.index(name) for name in pair) for pair in pair_folders]
     members = []
     for name in names:

@@ -17,7 +17,8 @@ from autoseg.io.workspace import RawDataset, Workspace, nearest_name, write_json
 from autoseg.pipeline.cascade import held_out_label_maps, reading
 from autoseg.pipeline.evaluation import Pair, evaluate_pairs
 from autoseg.pipeline.fine_tuning import begin_with, read_initial_model
-from autoseg.pipeline.prediction import predict_cases
+from autoseg.pipeline.models import workspace_models
+from autoseg.pipeline.prediction import Segmenter, predict_cases
 from autoseg.pipeline.preparation import (
     dataset_folds,
     prepare_cases,
@@ -25,6 +26,7 @@ from autoseg.pipeline.preparation import (
     require_configuration,
     require_labels,
 )
+from autoseg.pipeline.voxel_cascade import fold_voxels, load_chains, seeing_all
 from autoseg.planning.folds import Fold
 from autoseg.preprocessing.previous_stage import num_input_channels
 from autoseg.runtime.memory import keep_freed_memory
@@ -78,12 +80,16 @@ def train(
     """
     dataset = workspace.read_dataset(name)
     plan = read_or_make_plan(workspace, name)
-    require_configuration(plan, configuration_name)
+    configuration = require_configuration(plan, configuration_name)
     summaries: dict[str, dict[str, Any] | None] = {}
     for fold_name, cases in resolve_folds(dataset, fold, options.splits).items():
         folder = workspace.model_folder(name, configuration_name, fold_name)
         if not options.overwrite:
             cases = recorded_split(folder) or cases
+        if configuration.candidates and configuration.previous_stage:
+            # The stages of a fold share their cases: nothing that validates has trained either of them.
+            first = workspace.model_folder(name, configuration.previous_stage, fold_name)
+            cases = recorded_split(first) or cases
         finished = (folder / "final.safetensors").is_file()
         if finished and not options.overwrite:
             if fold != "cv" and not options.resume:
@@ -140,6 +146,12 @@ def train_fold(
     prepared = workspace.preprocessed_folder(dataset.name, configuration_name)
     stored = {case.name: store.open_case(prepared, case.name) for case in cases}
 
+    training, validation = ([stored[name] for name in names] for names in (fold.train, fold.validation or fold.train))
+    voxels = None
+    if configuration.candidates:
+        voxels = fold_voxels(workspace, plan, configuration, fold_name, training, validation, options.device)
+        configuration = seeing_all(configuration, *voxels)
+
     from autoseg.training.trainer import Assignment, train
 
     keep_freed_memory()
@@ -148,10 +160,11 @@ def train_fold(
         configuration,
         plan.labels,
         num_input_channels(plan, configuration),
-        [stored[name] for name in fold.train],
-        [stored[name] for name in fold.validation or fold.train],
+        training,
+        validation,
         folder,
         beginning.weights if beginning else {},
+        voxels,
     )
     assignment, execution, decisions = settle(assignment, clock, options, resuming)
     if not resuming:
@@ -258,16 +271,19 @@ def validate_fold(
     """Segment the held-out cases with the final weights and score them; None if nothing is held out."""
     if not fold.validation:
         return None
-    from autoseg.inference.predictor import load_predictor
-
     folder = workspace.model_folder(dataset.name, configuration_name, fold_name)
     output = folder / "validation"
     held_out = [case for case in dataset.cases if case.name in set(fold.validation)]
     plan = read_plan((folder / "plan.json").read_text(encoding="utf-8"), str(folder / "plan.json"))
     configuration = plan.configurations[configuration_name]
-    stages = held_out_label_maps(workspace, dataset, configuration, fold.validation)
-    previous = reading(stages)
-    predictor = load_predictor([folder], configuration_name, device, num_cases=len(held_out), previous=previous)
+    predictor: Segmenter
+    if configuration.candidates:
+        predictor = load_chains(workspace_models(workspace, dataset.name), configuration_name, [fold_name], device)
+    else:
+        from autoseg.inference.predictor import load_predictor
+
+        previous = reading(held_out_label_maps(workspace, dataset, configuration, fold.validation))
+        predictor = load_predictor([folder], configuration_name, device, num_cases=len(held_out), previous=previous)
 
     def name(case: CaseFiles) -> str:
         return case.name + dataset.file_ending

@@ -15,8 +15,12 @@ def num_previous_channels(labels: Labels) -> int:
 
 
 def num_input_channels(plan: Plan, configuration: Configuration) -> int:
-    """What the network of a configuration sees: the channels of the image, and those of the previous stage."""
-    return len(plan.channels) + (num_previous_channels(plan.labels) if configuration.previous_stage else 0)
+    """What the network of a configuration sees: the channels of the image, and those of the previous stage.
+
+    A classifier of single voxels sees no label map: the previous stage chooses its voxels.
+    """
+    has_map = configuration.previous_stage is not None and configuration.candidates is None
+    return len(plan.channels) + (num_previous_channels(plan.labels) if has_map else 0)
 
 
 def one_hot_channels(indices: npt.NDArray[np.integer], labels: Labels) -> npt.NDArray[np.float32]:

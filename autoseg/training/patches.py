@@ -13,6 +13,7 @@ from concurrent.futures import Future, wait
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import count
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -53,7 +54,11 @@ class PatchSource:
 
     def batch(self, step: int) -> Batch:
         """The batch of a step."""
-        return _stack([self.sample(step, index) for index in range(self.configuration.batch_size)])
+        return stack([self.sample(step, index) for index in range(self.num_samples(step))])
+
+    def num_samples(self, step: int) -> int:
+        """Of the batch of a step."""
+        return self.configuration.batch_size
 
     def sample(self, step: int, index: int) -> Sample:
         """Image ``(C, *patch)`` and target ``(*patch)`` of one sample; threads may ask at once."""
@@ -88,7 +93,7 @@ class PatchSource:
         return augmentation.initial_patch_size(patch_size, self.configuration.augmentation)
 
 
-def _stack(samples: Sequence[Sample]) -> Batch:
+def stack(samples: Sequence[Sample]) -> Batch:
     """By numpy: after an operation shared over cores, torch's threads keep those busy for milliseconds, waiting."""
     image, target = (np.stack([part.numpy() for part in parts]) for parts in zip(*samples, strict=True))
     return Batch(torch.from_numpy(image), torch.from_numpy(target))
@@ -149,7 +154,20 @@ def draw_centre(
     return tuple(int(i) for i in np.unravel_index(chosen, case.shape))
 
 
-def batches(source: PatchSource, first_step: int, workers: int, ahead: int) -> Iterator[Batch]:
+class SampleSource(Protocol):
+    """A ``PatchSource`` or another that makes the samples of a step."""
+
+    def batch(self, step: int) -> Batch:
+        """The batch of a step."""
+
+    def num_samples(self, step: int) -> int:
+        """Of the batch of a step."""
+
+    def sample(self, step: int, index: int) -> Sample:
+        """One sample; threads may ask at once."""
+
+
+def batches(source: SampleSource, first_step: int, workers: int, ahead: int) -> Iterator[Batch]:
     """Batches from ``first_step`` on, for ever, in order; the same for all ``workers`` and ``ahead``.
 
     The samples of a batch are made side by side by ``workers`` threads, a batch when it is asked for and
@@ -158,21 +176,23 @@ def batches(source: PatchSource, first_step: int, workers: int, ahead: int) -> I
     """
     if workers == 1 and ahead == 0:
         yield from map(source.batch, count(first_step))
-    size, steps, pool = source.configuration.batch_size, count(first_step), core_pool(workers)
-    tasks = min(size, workers * TASKS_PER_WORKER)
-    parts = [range(size * task // tasks, size * (task + 1) // tasks) for task in range(tasks)]
+    steps, pool = count(first_step), core_pool(workers)
 
     def make(step: int, part: range) -> list[Sample]:
         return [source.sample(step, index) for index in part]
+
+    def parts(size: int) -> list[range]:
+        tasks = min(size, workers * TASKS_PER_WORKER)
+        return [range(size * task // tasks, size * (task + 1) // tasks) for task in range(tasks)]
 
     pending: deque[list[Future[list[Sample]]]] = deque()
     try:
         while True:
             while len(pending) <= ahead:
                 step = next(steps)
-                pending.append([pool.submit(make, step, part) for part in parts])
+                pending.append([pool.submit(make, step, part) for part in parts(source.num_samples(step))])
             samples = [sample for task in pending[0] for sample in task.result()]
             pending.popleft()
-            yield _stack(samples)
+            yield stack(samples)
     finally:
         wait([task for tasks_of_step in pending for task in tasks_of_step if not task.cancel()])

@@ -12,15 +12,16 @@ from torch import nn
 
 from autoseg.core.labels import Labels
 from autoseg.core.plan import Configuration
-from autoseg.io.store import StoredCase
+from autoseg.io.store import DecodedCases, StoredCase
 from autoseg.networks import build_planned
 from autoseg.runtime.devices import Execution
 from autoseg.runtime.interrupts import stop_requests
 from autoseg.runtime.jobs import num_cores
 from autoseg.runtime.progress import counted, progress, say
-from autoseg.training import checkpoint
+from autoseg.training import candidates, checkpoint
+from autoseg.training.candidates import Voxels
 from autoseg.training.losses import dice_from_counts, overlap_counts
-from autoseg.training.patches import TRAINING_STREAM, VALIDATION_STREAM, Batch, PatchSource, batches
+from autoseg.training.patches import TRAINING_STREAM, VALIDATION_STREAM, Batch, PatchSource, SampleSource, batches
 from autoseg.training.schedule import Clock
 from autoseg.training.step import batch_parts, forward, in_parts, training_step
 from autoseg.training.tracking import Record, tracker
@@ -41,6 +42,7 @@ class Assignment:
     validation: Sequence[StoredCase]
     folder: Path
     initial_weights: Mapping[str, torch.Tensor] = field(default_factory=dict)  # of another model, for a new training
+    voxels: tuple[Voxels, Voxels] | None = None  # that train and validate a classifier of single voxels
 
     @property
     def state_path(self) -> Path:
@@ -115,14 +117,28 @@ def make_optimizer(network: nn.Module, configuration: Configuration) -> torch.op
     )
 
 
+def sample_sources(assignment: Assignment) -> tuple[SampleSource, SampleSource]:
+    """What makes the samples of the training and of the validation."""
+    configuration, seed = assignment.configuration, assignment.configuration.training.seed
+    if assignment.voxels is not None:
+        cases, decoded = [*assignment.training, *assignment.validation], DecodedCases(candidates.DECODED_BYTES)
+        seen, unseen = assignment.voxels
+        return (
+            candidates.CandidateSource(cases, seen, configuration, True, TRAINING_STREAM, seed, decoded),
+            candidates.CandidateSource(cases, unseen, configuration, False, VALIDATION_STREAM, seed, decoded),
+        )
+    labels = assignment.labels
+    return (
+        PatchSource(assignment.training, configuration, labels, True, TRAINING_STREAM, seed),
+        PatchSource(assignment.validation, configuration, labels, False, VALIDATION_STREAM, seed),
+    )
+
+
 def patch_streams(
     assignment: Assignment, execution: Execution, run: checkpoint.Run
 ) -> tuple[Iterator[Batch], Iterator[Batch]]:
     """Endless training batches (augmented) and validation batches (plain), from where the run stands."""
-    configuration, labels = assignment.configuration, assignment.labels
-    seed = configuration.training.seed
-    training = PatchSource(assignment.training, configuration, labels, True, TRAINING_STREAM, seed)
-    plain = PatchSource(assignment.validation, configuration, labels, False, VALIDATION_STREAM, seed)
+    training, plain = sample_sources(assignment)
     # On a CPU the network wants every core itself: nothing is read ahead beside it.
     on_cpu = execution.device == "cpu"
     workers, ahead = (torch.get_num_threads(), 0) if on_cpu else (max(1, num_cores() - 2), BATCHES_AHEAD)
