@@ -168,4 +168,5 @@ def _on_box(probability: Probability, trace: SpatialTrace) -> Probability:
     """On the grid of the crop, linearly."""
     shape = box_shape(trace.box)
     separate = separate_axis(trace.resampled_spacing_mm, trace.spacing_mm)
-    return resample_logits_slab(probability[None], shape, slice(0, shape[0]), separate)[0]
+    found: Probability = resample_logits_slab(probability[None], shape, slice(0, shape[0]), separate)[0]
+    return found

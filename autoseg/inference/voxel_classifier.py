@@ -87,7 +87,7 @@ def _blocks(candidates: Mask) -> Iterator[Box]:
 def _one_by_one(
     network: nn.Module, patch_size: Sequence[int], execution: Execution
 ) -> Callable[[Image, Mask], npt.NDArray[np.float32]]:
-    """``image`` of a block with half a patch around it, ``candidates`` of the block -> their probabilities (C order)."""
+    """``image`` of a block with half a patch around it, its ``candidates`` -> their probabilities in C order."""
 
     def classify(image: Image, candidates: Mask) -> npt.NDArray[np.float32]:
         patches = np.lib.stride_tricks.sliding_window_view(image, patch_size, axis=(1, 2, 3))
@@ -132,7 +132,7 @@ def _shared(
         offsets = _feature_offsets(steps.tolist()).to(execution.device)
         size = BATCH["cpu" if execution.device == "cpu" else "cuda"]
         found = []
-        for part in begins.split(size):
+        for part in torch.split(begins, size):
             index = part[:, None] + offsets
             index[:, offsets < 0] = len(rows) - 1
             features = rows.index_select(0, index.flatten()).view(len(part), *(POOLED + 1,) * 3, -1)
@@ -167,7 +167,8 @@ def _pooled_maps(maps: torch.Tensor, features: int) -> tuple[torch.Tensor, tuple
     What comes second in a pair does not miss a tap along that axis. Rows of F, the variants of a voxel together, a
     last one of zeros; and the pairs along each axis.
     """
-    values = maps[0].permute(1, 2, 3, 0).unflatten(3, (2, 2, 2, features))
+    values = maps[0].permute(1, 2, 3, 0)
+    values = values.reshape(*values.shape[:3], 2, 2, 2, features)
     for axis in range(3):
         length = values.shape[axis] - 1
         complete = values.narrow(3 + axis, 0, 1).narrow(axis, 1, length)

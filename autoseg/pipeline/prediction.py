@@ -33,7 +33,7 @@ UNCHANGED = Postprocessing()
 
 
 class Segmenter(Protocol):
-    """A ``Predictor``, ``Ensemble`` or ``CandidatePredictor``: prepares an image, then segments what it has prepared."""
+    """A ``Predictor``, ``Ensemble`` or ``CandidatePredictor``: prepares an image, then segments what that gave."""
 
     @property
     def plan(self) -> Plan:

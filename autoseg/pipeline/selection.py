@@ -54,7 +54,8 @@ def select(
 ) -> Selection:
     """Compare the configurations (default: all) and, with ``ensembles``, their pairs; writes ``selection.json``.
 
-    Classifiers of single voxels are not paired. The best mean foreground Dice over all held-out cases wins; a pair must be better than the best single one.
+    Classifiers of single voxels are not paired.
+    The best mean foreground Dice over all held-out cases wins; a pair must be better than the best single one.
     BadInput: no configuration is trained in every fold, or one that is asked for is not.
     """
     dataset, plan = workspace.read_dataset(name), read_or_make_plan(workspace, name)
