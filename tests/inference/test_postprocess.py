@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
+from autoseg.core.plan import CandidateSpec
 from autoseg.core.selection import Postprocessing
-from autoseg.inference.postprocess import keep_largest, postprocess
+from autoseg.inference.postprocess import keep_largest, lesions, postprocess
 
 
 def label_map(seed, shape=(17, 15, 13)):
@@ -56,3 +57,32 @@ def test_any_memory_layout_gives_the_same():
     labels = label_map(3)
     turned = np.asfortranarray(labels)[::-1]
     np.testing.assert_array_equal(keep_largest(turned, [1, 2]), keep_largest(labels, [1, 2])[::-1])
+
+
+def test_lesions_are_decided_by_probability_and_size():
+    probability = np.zeros((12, 12, 12), np.float32)
+    probability[1:4, 1:4, 1:4] = 0.8  # 27 voxels at the decision
+    probability[6:8, 6:8, 6:11] = 0.9  # 20 voxels: not more than the smallest
+    probability[9:12, 1:4, 1:4] = 0.79
+    spec = CandidateSpec(decision=0.8, smallest_lesion_voxels=20)
+    expected = np.zeros(probability.shape, bool)
+    expected[1:4, 1:4, 1:4] = True
+    np.testing.assert_array_equal(lesions(probability, spec, voxel_ml=0.001), expected)
+    spec = CandidateSpec(decision=0.8, smallest_lesion_voxels=0)
+    np.testing.assert_array_equal(lesions(probability, spec, voxel_ml=0.001), probability >= np.float32(0.8))
+
+
+def test_lesions_that_touch_by_edges_are_apart():
+    probability = np.zeros((4, 4, 2), np.float32)
+    probability[:2, :2] = probability[2:, 2:] = 1
+    spec = CandidateSpec(smallest_lesion_voxels=8)
+    assert not lesions(probability, spec, voxel_ml=1).any()
+
+
+@pytest.mark.parametrize(("total_ml", "kept"), [(0.054, 27), (0.055, 0)])
+def test_too_little_in_all_is_nothing(total_ml, kept):
+    probability = np.zeros((6, 6, 6), np.float32)
+    probability[:3, :3, :3] = 1
+    probability[5, 5, 5] = 1  # too small, so it does not count
+    spec = CandidateSpec(smallest_lesion_voxels=20, smallest_total_ml=total_ml)
+    assert lesions(probability, spec, voxel_ml=0.002).sum() == kept
