@@ -124,10 +124,10 @@ class CandidateSource:
 
     def batch(self, step: int) -> Batch:
         """The batch of a step."""
-        return stack([self.sample(step, index) for index in range(self.num_samples(step))])
+        return stack([self.sample(step, index) for index in range(self.size(step))])
 
-    def num_samples(self, step: int) -> int:
-        """Of the batch of a step."""
+    def size(self, step: int) -> int:
+        """How many samples the batch of a step holds."""
         size = self.configuration.batch_size
         first = step % self.voxels.num_batches(size) * size
         return min(size, len(self.voxels.places) - first)

@@ -54,10 +54,10 @@ class PatchSource:
 
     def batch(self, step: int) -> Batch:
         """The batch of a step."""
-        return stack([self.sample(step, index) for index in range(self.num_samples(step))])
+        return stack([self.sample(step, index) for index in range(self.size(step))])
 
-    def num_samples(self, step: int) -> int:
-        """Of the batch of a step."""
+    def size(self, step: int) -> int:
+        """How many samples the batch of a step holds."""
         return self.configuration.batch_size
 
     def sample(self, step: int, index: int) -> Sample:
@@ -160,8 +160,8 @@ class SampleSource(Protocol):
     def batch(self, step: int) -> Batch:
         """The batch of a step."""
 
-    def num_samples(self, step: int) -> int:
-        """Of the batch of a step."""
+    def size(self, step: int) -> int:
+        """How many samples the batch of a step holds."""
 
     def sample(self, step: int, index: int) -> Sample:
         """One sample; threads may ask at once."""
@@ -181,7 +181,8 @@ def batches(source: SampleSource, first_step: int, workers: int, ahead: int) -> 
     def make(step: int, part: range) -> list[Sample]:
         return [source.sample(step, index) for index in part]
 
-    def parts(size: int) -> list[range]:
+    def parts(step: int) -> list[range]:
+        size = source.size(step)
         tasks = min(size, workers * TASKS_PER_WORKER)
         return [range(size * task // tasks, size * (task + 1) // tasks) for task in range(tasks)]
 
@@ -190,7 +191,7 @@ def batches(source: SampleSource, first_step: int, workers: int, ahead: int) -> 
         while True:
             while len(pending) <= ahead:
                 step = next(steps)
-                pending.append([pool.submit(make, step, part) for part in parts(source.num_samples(step))])
+                pending.append([pool.submit(make, step, part) for part in parts(step)])
             samples = [sample for task in pending[0] for sample in task.result()]
             pending.popleft()
             yield stack(samples)

@@ -161,7 +161,7 @@ def test_a_sample_is_the_patch_around_a_voxel_and_the_class_of_the_voxel(case, c
 
 def test_an_epoch_shows_every_voxel_once_in_an_order_of_its_own(source):
     assert source.voxels.num_batches(7) == 18  # of 120 voxels: 17 x 7 + 1
-    assert [source.num_samples(step) for step in (0, 16, 17, 18)] == [7, 7, 1, 7]
+    assert [source.size(step) for step in (0, 16, 17, 18)] == [7, 7, 1, 7]
     epochs = [[source.sample(step, 0)[0][0, 5, 5, 5].item() for step in range(n, n + 18)] for n in (0, 18)]
     assert epochs[0] != epochs[1]
     seen = np.concatenate([source.batch(step).image[:, 1, 5, 5, 5].numpy() for step in range(18, 36)])
@@ -176,7 +176,7 @@ def test_batches_do_not_depend_on_the_threads(source):
     alone, shared = batches(source, 15, 1, 0), batches(source, 15, 3, 2)
     for step in range(15, 21):
         one, other = next(alone), next(shared)
-        assert len(one.image) == source.num_samples(step)
+        assert len(one.image) == source.size(step)
         np.testing.assert_array_equal(one.image, other.image)
         np.testing.assert_array_equal(one.target, other.target)
     shared.close()
