@@ -15,21 +15,23 @@ from torch import nn
 
 from autoseg.core.errors import BadInput
 
-Precision = Literal["fp32", "bf16", "fp16"]
+Precision = Literal["fp32", "bf16", "fp16", "half"]  # bf16, fp16: autocast of float32 weights; half: all in float16
 
 _CHANNELS_LAST = {4: torch.channels_last, 5: torch.channels_last_3d}
 
 
 @dataclass(frozen=True)
 class Execution:
-    """How a network is executed; the weights stay float32 in every case."""
+    """How a network is executed; the weights stay float32 but in ``half``."""
 
     device: str
     precision: Precision
     channels_last: bool
 
     def place(self, tensor: torch.Tensor) -> torch.Tensor:
-        """``(B, C, *spatial)`` on the device, in the memory layout."""
+        """``(B, C, *spatial)`` on the device, in the memory layout and, with ``half``, in float16."""
+        if self.precision == "half":
+            tensor = tensor.half()
         if self.channels_last:
             return tensor.to(self.device, memory_format=_CHANNELS_LAST[tensor.ndim], non_blocking=True)
         return tensor.to(self.device, non_blocking=True)
@@ -37,11 +39,13 @@ class Execution:
     def place_network(self, network: nn.Module, dimensions: int) -> nn.Module:
         """The network on the device, its weights in the memory layout."""
         layout = _CHANNELS_LAST[dimensions + 2] if self.channels_last else torch.contiguous_format
+        if self.precision == "half":
+            network = network.half()
         return network.to(self.device, memory_format=layout)  # type: ignore[call-overload, no-any-return]
 
     def autocast(self) -> AbstractContextManager[object]:
         """The context of a forward pass."""
-        if self.precision == "fp32":
+        if self.precision in ("fp32", "half"):
             return nullcontext()
         dtype = torch.bfloat16 if self.precision == "bf16" else torch.float16
         return torch.autocast(self.device.split(":")[0], dtype)
@@ -109,14 +113,31 @@ def _cpu_has_bf16() -> bool:
     return supported and native is not None and bool(native())
 
 
-def candidates(device: str) -> list[Execution]:
-    """What a probe compares on the device: number formats that are native, both memory layouts on a CPU."""
+def candidates(device: str, precision: Precision | None = None) -> list[Execution]:
+    """What a probe compares on the device: number formats that are native, both memory layouts on a CPU.
+
+    BadInput if the device cannot compute in the ``precision`` that is asked for.
+    """
+    if precision is not None and precision not in possible_precisions(device):
+        raise BadInput(
+            f"precision {precision}: {device} does not compute in it; use auto or fp32 for training.precision."
+        )
     if device.startswith("cuda"):
-        return [Execution(device, native_precisions(device)[0], channels_last=True)]
+        return [Execution(device, precision or native_precisions(device)[0], channels_last=True)]
     if device == "mps":
         return [Execution(device, "fp32", channels_last=False)]
     return [
-        Execution(device, precision, channels_last)
-        for precision in native_precisions(device)
+        Execution(device, one, channels_last)
+        for one in ([precision] if precision else native_precisions(device))
         for channels_last in (False, True)
     ]
+
+
+def possible_precisions(device: str) -> list[Precision]:
+    """What the device can compute in at all: a CPU in everything, but slowly what it emulates."""
+    if device == "cpu":
+        return ["fp32", "bf16", "fp16", "half"]
+    if device.startswith("cuda"):
+        native = native_precisions(device)
+        return ["fp32", "fp16", "half", *(["bf16"] if "bf16" in native else [])]  # type: ignore[list-item]
+    return ["fp32"]

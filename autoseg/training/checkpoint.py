@@ -1,7 +1,7 @@
 """The state of an unfinished training: everything that makes a resumed run continue as if never stopped.
 
-Patches are keyed by the step number and the network draws no random numbers, so weights,
-momentum, counters and the loss scale are all there is.
+Patches and what a network draws (dropout) are keyed by the step number, so weights, the state of the optimiser,
+counters and the loss scale are all there is.
 """
 
 from __future__ import annotations
@@ -29,9 +29,11 @@ class Run:
     elapsed_s: float = 0.0
     dice: float = 0.0  # of the last epoch, on patches
     smoothed_dice: float | None = None
-    best_dice: float | None = None
+    best: float | None = None  # what the plan chooses the best weights by (``best_by``), and its epoch
+    best_epoch: int | None = None
     epochs_since_best: int = 0
-    plateau: float | None = None  # of the Clock
+    plateau: float | None = None  # of the Clock, as the next
+    reached: bool = False
 
 
 def save_weights(path: Path, network: nn.Module, facts: Mapping[str, object]) -> None:
@@ -42,13 +44,14 @@ def save_weights(path: Path, network: nn.Module, facts: Mapping[str, object]) ->
 def save_state(
     path: Path, run: Run, network: nn.Module, optimizer: torch.optim.Optimizer, scaler: torch.amp.GradScaler
 ) -> None:
-    """Weights, momentum and counters."""
+    """Weights, the state of the optimiser and counters."""
     tensors = {f"network.{name}": tensor for name, tensor in network.state_dict().items()}
     for name, parameter in network.named_parameters():
-        momentum = optimizer.state[parameter].get("momentum_buffer")
-        if momentum is not None:
-            tensors[f"momentum.{name}"] = momentum
-    write_bytes(path, model_file.serialise(tensors, {"run": asdict(run), "scaler": scaler.state_dict()}))
+        for key, value in optimizer.state[parameter].items():
+            if isinstance(value, torch.Tensor):
+                tensors[f"optimizer.{key}.{name}"] = value
+    facts = {"run": asdict(run), "scaler": scaler.state_dict(), "optimizer": type(optimizer).__name__}
+    write_bytes(path, model_file.serialise(tensors, facts))
 
 
 def load_state(path: Path, network: nn.Module, optimizer: torch.optim.Optimizer, scaler: torch.amp.GradScaler) -> Run:
@@ -56,11 +59,19 @@ def load_state(path: Path, network: nn.Module, optimizer: torch.optim.Optimizer,
     tensors, facts = model_file.read(path)
     weights = {name.removeprefix("network."): t for name, t in tensors.items() if name.startswith("network.")}
     model_file.load_weights(network, weights, path)
-    for name, parameter in network.named_parameters():
-        momentum = tensors.get(f"momentum.{name}")
-        if momentum is not None:
-            optimizer.state[parameter]["momentum_buffer"] = torch.empty_like(parameter).copy_(momentum)
+    by_name = dict(network.named_parameters())
+    for key, tensor in tensors.items():
+        kind, _, rest = key.partition(".")
+        if kind == "optimizer":
+            entry, _, name = rest.partition(".")
+            parameter = by_name[name]
+            # In the memory layout of the weights; counts of steps stay on the CPU, as torch has them.
+            same = tensor.shape == parameter.shape and tensor.ndim > 0
+            value = torch.empty_like(parameter).copy_(tensor) if same else tensor
+            optimizer.state[parameter][entry] = value
     try:
+        if facts["optimizer"] != type(optimizer).__name__:
+            raise KeyError(f"made by {facts['optimizer']}")
         scaler.load_state_dict(facts["scaler"])
         return Run(**facts["run"])
     except (KeyError, TypeError, RuntimeError) as error:

@@ -1,4 +1,4 @@
-"""Soft Dice plus cross-entropy, over the resolutions of deep supervision.
+"""Soft Dice plus cross-entropy, or another loss of the plan, over the resolutions of deep supervision.
 
 Logits are ``(B, K, *spatial)``; targets are ``(B, *spatial)`` int64, the indices of ``core.labels``: 0..K-1, or
 K where there is no reference; with regions, one more than the highest value.
@@ -14,6 +14,8 @@ import torch
 import torch.nn.functional as F
 
 from autoseg.core.labels import Labels
+from autoseg.core.training_spec import Loss
+from autoseg.training import published_losses
 
 SMOOTH = 1e-5
 
@@ -90,54 +92,61 @@ def inside_regions(target: torch.Tensor, labels: Labels) -> torch.Tensor:
     return table[target].movedim(-1, 1)
 
 
-def supervision_weights(num_outputs: int) -> list[float]:
-    """1, 1/2, 1/4, ... with the coarsest set to 0 (if there are several), normalised to sum 1."""
-    weights = [0.5**level for level in range(num_outputs)]
-    if num_outputs > 1:
+def supervision_weights(sizes: Sequence[Sequence[int]]) -> list[float]:
+    """The weights of outputs of these sizes, finest first; they sum to 1.
+
+    1, 1/2, 1/4, ... with the coarsest set to 0 (if there are several); outputs of one size (Double U-Net's two)
+    count alike.
+    """
+    weights = [0.5**level for level in range(len(sizes))]
+    if all(tuple(size) == tuple(sizes[0]) for size in sizes):
+        weights = [1.0] * len(sizes)
+    elif len(sizes) > 1:
         weights[-1] = 0.0
     return [weight / sum(weights) for weight in weights]
 
 
 def deep_supervision_loss(
-    outputs: Sequence[torch.Tensor], target: torch.Tensor, labels: Labels, batch_dice: bool
+    outputs: Sequence[torch.Tensor],
+    target: torch.Tensor,
+    labels: Labels,
+    batch_dice: bool,
+    loss: Loss = "dice_and_cross_entropy",
 ) -> torch.Tensor:
     """The weighted loss of all outputs, finest first; the target is sampled down to each of them.
 
     Nearest-exact sampling takes the voxel at the centre of each coarse one.
     """
     total = outputs[0].new_zeros((), dtype=torch.float32)
-    for logits, weight in zip(outputs, supervision_weights(len(outputs)), strict=True):
+    for logits, weight in zip(outputs, supervision_weights([one.shape[2:] for one in outputs]), strict=True):
         if weight > 0:
             size = logits.shape[2:]
             coarse = target
             if target.shape[1:] != size:
                 coarse = F.interpolate(target[:, None].float(), size=size, mode="nearest-exact")[:, 0].long()
-            known = known_voxels(coarse, labels)
-            if labels.has_regions:
-                loss = dice_and_binary_cross_entropy(logits, inside_regions(coarse, labels), batch_dice, known)
-            else:
-                loss = dice_and_cross_entropy(logits, coarse, batch_dice, known)
-            total = total + weight * loss
+            total = total + weight * one_loss(logits, coarse, labels, batch_dice, loss)
     return total
 
 
-def overlap_counts(logits: torch.Tensor, target: torch.Tensor, labels: Labels) -> torch.Tensor:
-    """True positives, false positives, false negatives of each output but background: ``(3, outputs)`` int64."""
+def one_loss(logits: torch.Tensor, target: torch.Tensor, labels: Labels, batch_dice: bool, loss: Loss) -> torch.Tensor:
+    """The loss of one output, by its name in the plan; ``batch_dice`` is for nnU-Net's."""
     known = known_voxels(target, labels)
-    if labels.has_regions:
-        predicted, reference = (logits > 0).transpose(0, 1), inside_regions(target, labels).transpose(0, 1)
-        if known is not None:
-            predicted, reference = predicted & known, reference & known
-        pairs = (predicted & reference, predicted & ~reference, reference & ~predicted)
-        return torch.stack([pair.flatten(1).sum(1) for pair in pairs])
-    classes = logits.shape[1]
-    joint = target * classes + logits.argmax(1)
-    joint = joint.flatten() if known is None else joint[known]
-    confusion = torch.bincount(joint, minlength=classes * classes).view(classes, classes)
-    hits = confusion.diagonal()  # rows: target, columns: prediction
-    return torch.stack((hits, confusion.sum(0) - hits, confusion.sum(1) - hits))[:, 1:]
-
-
-def dice_from_counts(counts: torch.Tensor) -> list[float | None]:
-    """Dice of each output; None where it is neither predicted nor present."""
-    return [2 * tp / (2 * tp + fp + fn) if tp + fp + fn else None for tp, fp, fn in counts.T.tolist()]
+    regions = inside_regions(target, labels) if labels.has_regions else None
+    if loss == "dice_and_cross_entropy":
+        if regions is None:
+            return dice_and_cross_entropy(logits, target, batch_dice, known)
+        return dice_and_binary_cross_entropy(logits, regions, batch_dice, known)
+    total = logits.new_zeros((), dtype=torch.float32)
+    if loss != "cross_entropy":
+        pooled = loss == "pooled_dice"
+        if regions is None:
+            overlap = published_losses.overlap_of_classes(logits, target, known, squares=pooled)
+        else:
+            overlap = published_losses.overlap_of_regions(logits, regions, known, squares=pooled)
+        total = total + (published_losses.pooled_dice if pooled else published_losses.dice_with_background)(overlap)
+    if loss in ("cross_entropy", "dice_with_background_and_cross_entropy"):
+        if regions is None:
+            total = total + published_losses.cross_entropy(logits, target, known)
+        else:
+            total = total + published_losses.binary_cross_entropy(logits, regions, known)
+    return total

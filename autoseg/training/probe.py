@@ -8,15 +8,27 @@ from math import prod
 
 import torch
 
+from autoseg.core.network_spec import NetworkSpec
 from autoseg.core.plan import Configuration
+from autoseg.core.training_spec import Precision
 from autoseg.networks import build_planned
+from autoseg.runtime import devices
 from autoseg.runtime.devices import Execution, candidates
+from autoseg.training.optimizers import make_optimizer
 from autoseg.training.patches import Batch
-from autoseg.training.step import training_step
-from autoseg.training.trainer import Assignment, make_optimizer
+from autoseg.training.step import supervised, training_step
+from autoseg.training.trainer import Assignment
 
 LONG_STEP_S = 2.0
 PROBE_VOXELS = 2**16
+SMALLEST_PUBLISHED = 32  # voxels an axis: a published network may halve its maps more often than it says
+FORMATS: dict[Precision, devices.Precision | None] = {
+    "auto": None,
+    "fp32": "fp32",
+    "amp_fp16": "fp16",
+    "amp_bf16": "bf16",
+    "fp16": "half",
+}
 
 
 def seconds_per_step(assignment: Assignment, execution: Execution) -> float:
@@ -27,9 +39,8 @@ def seconds_per_step(assignment: Assignment, execution: Execution) -> float:
     configuration = assignment.configuration
     size = configuration.batch_size
     network = build_planned(configuration.network, assignment.num_channels, assignment.labels.num_outputs)
-    network = execution.place_network(network, configuration.network.dimensions)
-    network.deep_supervision = True  # type: ignore[assignment]
-    optimizer = make_optimizer(network, configuration)
+    network = supervised(execution.place_network(network, configuration.network.dimensions))
+    optimizer = make_optimizer(network, configuration.training)
     scaler = torch.amp.GradScaler(execution.device.split(":")[0], enabled=execution.precision == "fp16")
     image = torch.randn(size, assignment.num_channels, *configuration.patch_size)
     target = torch.randint(len(assignment.labels.stored_values), (size, *configuration.patch_size))
@@ -44,8 +55,11 @@ def seconds_per_step(assignment: Assignment, execution: Execution) -> float:
 
 
 def fastest_execution(assignment: Assignment, device: str) -> Execution:
-    """Of the ways that the device offers, the one with the shortest step on small patches."""
-    ways = candidates(device)
+    """Of the ways that the device offers, the one with the shortest step on small patches.
+
+    BadInput if it does not offer the precision that the plan asks for.
+    """
+    ways = candidates(device, FORMATS[assignment.configuration.training.precision])
     if len(ways) == 1:
         return ways[0]
     small = replace(assignment, configuration=_small(assignment.configuration))
@@ -59,7 +73,8 @@ def _small(configuration: Configuration) -> Configuration:
     while prod(patch) > PROBE_VOXELS:
         longest = patch.index(max(patch))
         halved = -(-patch[longest] // (2 * multiple[longest])) * multiple[longest]
-        if halved == patch[longest]:
+        as_published = not isinstance(configuration.network, NetworkSpec)
+        if halved == patch[longest] or (as_published and halved < SMALLEST_PUBLISHED):
             break
         patch[longest] = halved
     size = min(configuration.batch_size, torch.get_num_threads())

@@ -24,6 +24,7 @@ class Clock:
     elapsed_before_s: float = 0.0  # by earlier runs of this training
     started: float = field(default_factory=time.monotonic)
     plateau: float | None = None  # the share of the planned schedule at which the training stopped to improve
+    reached: bool = False  # the loss at which the training ends
 
     @property
     def elapsed_s(self) -> float:
@@ -32,7 +33,7 @@ class Clock:
 
     def fraction(self, step: int) -> float:
         """The share of the training that is done before ``step`` (counted from 0)."""
-        return min(1.0, self.planned_fraction(step) / self.end)
+        return 1.0 if self.reached else min(1.0, self.planned_fraction(step) / self.end)
 
     def planned_fraction(self, step: int) -> float:
         """The same of the planned schedule, which a plateau does not shorten."""
@@ -55,9 +56,9 @@ class Clock:
         return None if budget is None else max(0.0, self.end * budget - self.elapsed_s)
 
     def learning_rate(self, step: int) -> float:
-        """Polynomial decay to 0: per step over elapsed time, per epoch otherwise (nnU-Net).
+        """By the schedule of the plan: per step over elapsed time, per epoch otherwise (nnU-Net).
 
-        After a plateau: of the rate there, per step, over the rest of the shortened schedule.
+        After a plateau: polynomial decay of the rate there, per step, over the rest of the shortened schedule.
         """
         spec, done = self.spec, self.planned_fraction(step)
         left = 1.0
@@ -67,4 +68,7 @@ class Clock:
         elif spec.time_budget_s is None:
             done = step // spec.steps_per_epoch / spec.epochs
         rising = min(1.0, (step + 1) / (spec.warmup_steps + 1))
-        return float(rising * spec.initial_learning_rate * ((1 - done) * left) ** POLYNOMIAL_EXPONENT)
+        if spec.schedule == "polynomial":
+            return float(rising * spec.initial_learning_rate * ((1 - done) * left) ** POLYNOMIAL_EXPONENT)
+        falling = 1.0 if spec.schedule == "constant" else (1 + math.cos(math.pi * done)) / 2
+        return float(rising * spec.initial_learning_rate * falling * left**POLYNOMIAL_EXPONENT)

@@ -3,16 +3,21 @@
 Instance normalisation keeps the samples of a batch apart, so the forward and the backward pass of a
 part of the batch need nothing of the others; only the loss sees them all (batch Dice pools them).
 Cores that each compute whole samples wait for one another three times a step, not at every operation.
+A network with batch normalisation or dropout sees the batch as a whole.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TypeVar
 
 import torch
 from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
+from torch.nn.modules.dropout import _DropoutNd
+from torch.nn.modules.instancenorm import _InstanceNorm
 
 from autoseg.core.labels import Labels
 from autoseg.core.plan import Configuration
@@ -22,7 +27,7 @@ from autoseg.training.patches import Batch
 
 MOST_PARTS = 8  # each holds gradients of its own, as large as the weights
 # For a single sample torch computes a small float32 layer in another, slow way: two on two cores take twice the time.
-SMALLEST_PART = {"fp32": 2, "bf16": 1, "fp16": 1}
+SMALLEST_PART = {"fp32": 2, "bf16": 1, "fp16": 1, "half": 1}
 Outputs = list[torch.Tensor]  # logits, finest first
 Result = TypeVar("Result")
 
@@ -39,12 +44,15 @@ def training_step(
     """One update of the weights; the loss of the batch."""
     image, target = execution.place(batch.image), batch.target.to(execution.device, non_blocking=True)
     optimizer.zero_grad(set_to_none=True)
-    parts = batch_parts(len(image), execution)
+    parts = batch_parts(len(image), execution, network)
+    criterion = partial(
+        deep_supervision_loss, labels=labels, batch_dice=configuration.batch_dice, loss=configuration.training.loss
+    )
     if len(parts) == 1:
-        loss = deep_supervision_loss(forward(network, image, execution), target, labels, configuration.batch_dice)
+        loss = criterion(forward(network, image, execution), target)
         scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
     else:
-        loss = backward_in_parts(network, image, target, parts, execution, labels, configuration.batch_dice)
+        loss = backward_in_parts(network, image, target, parts, execution, criterion)
     scaler.unscale_(optimizer)
     if configuration.training.gradient_clip is not None:
         nn.utils.clip_grad_norm_(network.parameters(), configuration.training.gradient_clip)
@@ -52,26 +60,50 @@ def training_step(
     scaler.update()
     value = float(loss.detach())
     if not math.isfinite(value):
-        raise FloatingPointError(
-            f"the loss became {value}: lower initial_learning_rate in the plan, or look for extreme intensities."
-        )
+        remedy = "use another precision" if execution.precision == "half" else "lower initial_learning_rate"
+        raise FloatingPointError(f"the loss became {value}: {remedy} in the plan, or look for extreme intensities.")
     return value
 
 
 def forward(network: nn.Module, image: torch.Tensor, execution: Execution) -> Outputs:
-    """The logits of every resolution."""
+    """The logits of every resolution, finest first; one of a network without several."""
     with execution.autocast():
-        outputs: Outputs = network(image)
-    return outputs
+        outputs: torch.Tensor | Outputs = network(image)
+    return [outputs] if isinstance(outputs, torch.Tensor) else list(outputs)
 
 
-def batch_parts(size: int, execution: Execution) -> list[slice]:
-    """Nearly equal parts of a batch, one for each core; on another device, all of it.
+def supervised(network: nn.Module) -> nn.Module:
+    """The network, set to give its outputs at every resolution if it has several."""
+    if hasattr(network, "deep_supervision"):
+        network.deep_supervision = True  # type: ignore[assignment]
+    return network
+
+
+def mixes_samples(network: nn.Module) -> bool:
+    """Whether a sample's output, or what the network keeps, depends on the others or on the order of the threads.
+
+    Batch statistics and running ones do, and random numbers (dropout) are drawn from one generator.
+    """
+    for module in network.modules():
+        if isinstance(module, _BatchNorm) and (module.training or module.running_mean is None):
+            return True
+        if isinstance(module, _InstanceNorm) and module.training and module.running_mean is not None:
+            return True
+    return draws_random_numbers(network)
+
+
+def draws_random_numbers(network: nn.Module) -> bool:
+    """Whether there is dropout at work."""
+    return any(isinstance(module, _DropoutNd) and module.training and module.p > 0 for module in network.modules())
+
+
+def batch_parts(size: int, execution: Execution, network: nn.Module) -> list[slice]:
+    """Nearly equal parts of a batch, one for each core; on another device or where samples mix, all of it.
 
     5 samples on 2 cores: samples 0-1 and samples 2-4.
     """
     parts = max(1, min(size // SMALLEST_PART[execution.precision], torch.get_num_threads(), MOST_PARTS))
-    if execution.device != "cpu":
+    if execution.device != "cpu" or (parts > 1 and mixes_samples(network)):
         parts = 1
     return [slice(size * part // parts, size * (part + 1) // parts) for part in range(parts)]
 
@@ -89,8 +121,7 @@ def backward_in_parts(
     target: torch.Tensor,
     parts: Sequence[slice],
     execution: Execution,
-    labels: Labels,
-    batch_dice: bool,
+    criterion: Callable[[Outputs, torch.Tensor], torch.Tensor],
 ) -> torch.Tensor:
     """Fill the gradients of the network as one backward pass would, up to rounding; the loss.
 
@@ -98,7 +129,7 @@ def backward_in_parts(
     """
     outputs = in_parts(lambda part: forward(network, image[part], execution), parts)
     logits = [torch.cat([part.detach() for part in level]).requires_grad_() for level in zip(*outputs, strict=True)]
-    loss = deep_supervision_loss(logits, target, labels, batch_dice)
+    loss = criterion(logits, target)
     loss.backward()  # type: ignore[no-untyped-call]
     weights = list(network.parameters())
 

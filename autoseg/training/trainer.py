@@ -6,12 +6,15 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 
 from autoseg.core.labels import Labels
 from autoseg.core.plan import Configuration
+from autoseg.core.training_spec import TrainingSpec
 from autoseg.io.store import DecodedCases, StoredCase
 from autoseg.networks import build_planned
 from autoseg.runtime.devices import Execution
@@ -19,15 +22,19 @@ from autoseg.runtime.interrupts import stop_requests
 from autoseg.runtime.jobs import num_cores
 from autoseg.runtime.progress import counted, progress, say
 from autoseg.training import candidates, checkpoint
+from autoseg.training.board import board
 from autoseg.training.candidates import Voxels
-from autoseg.training.losses import dice_from_counts, overlap_counts
+from autoseg.training.optimizers import make_optimizer
+from autoseg.training.overlap import dice_from_counts
 from autoseg.training.patches import TRAINING_STREAM, VALIDATION_STREAM, Batch, PatchSource, SampleSource, batches
 from autoseg.training.schedule import Clock
-from autoseg.training.step import batch_parts, forward, in_parts, training_step
-from autoseg.training.tracking import Record, tracker
+from autoseg.training.step import draws_random_numbers, supervised, training_step
+from autoseg.training.tracking import tracker
+from autoseg.training.validation import Validation, validate
 
 SAVE_INTERVAL_S = 60.0
 BATCHES_AHEAD = 3  # on a GPU, which computes while the cores read
+DRAWING_STREAM = 2  # beside those of patches
 SMOOTHING = 0.9  # of the validation Dice that chooses the best weights (nnU-Net)
 
 
@@ -56,41 +63,48 @@ class Assignment:
 
 
 def train(assignment: Assignment, execution: Execution, clock: Clock) -> bool:
-    """Train until the schedule ends, continuing from the state file if there is one.
+    """Train until the schedule ends, or the loss that the plan stops at, from the state file if there is one.
 
     Writes ``progress.jsonl``, TensorBoard events, ``best.safetensors`` and ``final.safetensors``.
     Returns False if a signal stopped it before the end; the state is then on disk.
     """
-    spec = assignment.configuration.training
+    configuration, labels = assignment.configuration, assignment.labels
+    spec = configuration.training
     torch.manual_seed(spec.seed)
-    network = build_planned(assignment.configuration.network, assignment.num_channels, assignment.labels.num_outputs)
+    network = build_planned(configuration.network, assignment.num_channels, labels.num_outputs)
     network.load_state_dict(assignment.initial_weights, strict=False)
-    network = execution.place_network(network, assignment.configuration.network.dimensions)
-    network.deep_supervision = True  # type: ignore[assignment]
-    optimizer = make_optimizer(network, assignment.configuration)
+    network = supervised(execution.place_network(network, configuration.network.dimensions))
+    optimizer = make_optimizer(network, spec)
     scaler = torch.amp.GradScaler(execution.device.split(":")[0], enabled=execution.precision == "fp16")
     run = checkpoint.Run()
     if assignment.state_path.is_file():
         run = checkpoint.load_state(assignment.state_path, network, optimizer, scaler)
         clock.elapsed_before_s += run.elapsed_s
-        clock.plateau = run.plateau
+        clock.plateau, clock.reached = run.plateau, run.reached
     training, validation = patch_streams(assignment, execution, run)
-    saved = time.monotonic()
+    record, saved = tracker(assignment.folder, run.epoch), time.monotonic()
 
-    with stop_requests() as stopping, tracker(assignment.folder, run.epoch) as record, progress("train") as shown:
+    with (
+        stop_requests() as stopping,
+        board(assignment.folder, run.epoch, configuration, labels) as show,
+        progress("train") as shown,
+    ):
         while clock.fraction(run.step) < 1 and not stopping():
             for group in optimizer.param_groups:
                 group["lr"] = clock.learning_rate(run.step)
-            loss = training_step(
-                network, optimizer, scaler, next(training), execution, assignment.configuration, assignment.labels
-            )
-            run.loss_in_epoch += loss
+            if draws_random_numbers(network):
+                torch.manual_seed(drawing_seed(spec.seed, run.step))
+            batch = next(training)
+            run.loss_in_epoch += training_step(network, optimizer, scaler, batch, execution, configuration, labels)
             run.step += 1
             run.steps_in_epoch += 1
-            shown.update(clock.fraction(run.step), _describe(run), clock.left_s)
+            shown.update(clock.fraction(run.step), _describe(run, spec), clock.left_s)
             if run.steps_in_epoch >= spec.steps_per_epoch or clock.fraction(run.step) >= 1:
-                counts = validate(network, validation, execution, assignment.labels, spec.validation_steps)
-                end_epoch(assignment, run, counts, clock, network, record)
+                found = validate(network, validation, execution, configuration, labels, spec.validation_steps)
+                figures = end_epoch(assignment, run, found, clock, network)
+                record(figures)
+                if show is not None:
+                    show(figures, validate(network, iter([batch]), execution, configuration, labels, 1), found)
             if time.monotonic() - saved > SAVE_INTERVAL_S:
                 run.elapsed_s = clock.elapsed_s
                 checkpoint.save_state(assignment.state_path, run, network, optimizer, scaler)
@@ -105,16 +119,9 @@ def train(assignment: Assignment, execution: Execution, clock: Clock) -> bool:
     return finished
 
 
-def make_optimizer(network: nn.Module, configuration: Configuration) -> torch.optim.Optimizer:
-    """Stochastic gradient descent with Nesterov momentum."""
-    spec = configuration.training
-    return torch.optim.SGD(
-        network.parameters(),
-        lr=spec.initial_learning_rate,
-        momentum=spec.momentum,
-        nesterov=spec.momentum > 0,
-        weight_decay=spec.weight_decay,
-    )
+def drawing_seed(seed: int, step: int) -> int:
+    """What a network draws in a step, such as dropout, follows from these two: a resumed training draws the same."""
+    return int(np.random.SeedSequence((seed, DRAWING_STREAM, step)).generate_state(1, np.uint64)[0] >> np.uint64(1))
 
 
 def sample_sources(assignment: Assignment) -> tuple[SampleSource, SampleSource]:
@@ -146,60 +153,42 @@ def patch_streams(
     return batches(training, run.step, workers, ahead), batches(plain, validated, workers, min(ahead, 1))
 
 
-def validate(
-    network: nn.Module, validation: Iterator[Batch], execution: Execution, labels: Labels, num_batches: int
-) -> torch.Tensor:
-    """Overlap counts ``(3, outputs but background)`` summed over patches of the validation cases."""
-    network.eval()
-    counts = torch.zeros(())
-    for _ in range(num_batches):
-        batch = next(validation)
-        image, target = execution.place(batch.image), batch.target.to(execution.device)
-
-        @torch.no_grad()
-        def count(part: slice, image: torch.Tensor = image, target: torch.Tensor = target) -> torch.Tensor:
-            return overlap_counts(forward(network, image[part], execution)[0], target[part], labels).cpu()
-
-        counts = counts + torch.stack(in_parts(count, batch_parts(len(image), execution))).sum(0)
-    network.train()
-    return counts
-
-
 def end_epoch(
-    assignment: Assignment,
-    run: checkpoint.Run,
-    counts: torch.Tensor,
-    clock: Clock,
-    network: nn.Module,
-    record: Record,
-) -> None:
-    """Record the epoch, and keep the weights if the smoothed Dice is the best so far."""
-    dice = dict(zip(assignment.labels.output_names, dice_from_counts(counts), strict=True))
+    assignment: Assignment, run: checkpoint.Run, found: Validation, clock: Clock, network: nn.Module
+) -> dict[str, Any]:
+    """The figures of the epoch; the weights are kept if they are the best so far by what the plan chooses them by."""
+    spec = assignment.configuration.training
+    dice = dict(zip(assignment.labels.output_names, dice_from_counts(found.counts), strict=True))
     known = [value for value in dice.values() if value is not None]
-    mean = sum(known) / len(known) if known else 0.0
-    run.dice = mean
+    run.dice = mean = sum(known) / len(known) if known else 0.0
     run.smoothed_dice = mean if run.smoothed_dice is None else SMOOTHING * run.smoothed_dice + (1 - SMOOTHING) * mean
-    if run.best_dice is None or run.smoothed_dice > run.best_dice:
-        run.best_dice, run.epochs_since_best = run.smoothed_dice, 0
+    score = {"smoothed_dice": run.smoothed_dice, "dice": mean, "loss": found.loss}[spec.best_by]
+    if run.best is None or (score < run.best if spec.best_by == "loss" else score > run.best):
+        run.best, run.best_epoch, run.epochs_since_best = score, run.epoch, 0
         facts = {"step": run.step, "epoch": run.epoch, "patch_dice": mean}
         checkpoint.save_weights(assignment.folder / "best.safetensors", network, facts)
     else:
         run.epochs_since_best += 1
-    record(
-        {
-            "epoch": run.epoch,
-            "step": run.step,
-            "elapsed_s": round(clock.elapsed_s, 1),
-            "learning_rate": clock.learning_rate(run.step - 1),
-            "loss": run.loss_in_epoch / run.steps_in_epoch,
-            "patch_dice": dice,
-            "mean_patch_dice": mean,
-            "best_smoothed_dice": run.best_dice,
-        }
-    )
+    loss = run.loss_in_epoch / run.steps_in_epoch
+    figures = {
+        "epoch": run.epoch,
+        "step": run.step,
+        "elapsed_s": round(clock.elapsed_s, 1),
+        "learning_rate": clock.learning_rate(run.step - 1),
+        "loss": loss,
+        "validation_loss": found.loss,
+        "patch_dice": dice,
+        "mean_patch_dice": mean,
+        f"best_{spec.best_by}": run.best,
+        "best_epoch": run.best_epoch,
+    }
     run.epoch += 1
     run.steps_in_epoch, run.loss_in_epoch = 0, 0.0
+    if spec.stop_at_loss is not None and loss <= spec.stop_at_loss and not run.reached:
+        run.reached = clock.reached = True
+        say(f"the loss of an epoch, {loss:.4g}, has reached {spec.stop_at_loss:g}: the training ends")
     shorten_at_plateau(run, clock)
+    return figures
 
 
 def shorten_at_plateau(run: checkpoint.Run, clock: Clock) -> None:
@@ -208,15 +197,15 @@ def shorten_at_plateau(run: checkpoint.Run, clock: Clock) -> None:
     if patience is None or run.plateau is not None or run.epochs_since_best < patience or clock.fraction(run.step) >= 1:
         return
     run.plateau = clock.plateau = clock.planned_fraction(run.step)
+    name = "loss" if clock.spec.best_by == "loss" else "Dice"
     say(
-        f"no better validation Dice for {counted(patience, 'epoch')}: the learning rate now falls to 0, and the "
+        f"no better validation {name} for {counted(patience, 'epoch')}: the learning rate now falls to 0, and the "
         f"training ends at {clock.end:.1%} of its planned length, {run.plateau:.1%} of which are done"
     )
 
 
-def _describe(run: checkpoint.Run) -> str:
-    if run.smoothed_dice is None or run.best_dice is None:
+def _describe(run: checkpoint.Run, spec: TrainingSpec) -> str:
+    if run.smoothed_dice is None or run.best is None:
         return f"step {run.step}"
-    return (
-        f"step {run.step}  validation Dice {run.dice:.3f} (smoothed {run.smoothed_dice:.3f}, best {run.best_dice:.3f})"
-    )
+    best = f"best {'loss ' if spec.best_by == 'loss' else ''}{run.best:.3f}"
+    return f"step {run.step}  validation Dice {run.dice:.3f} (smoothed {run.smoothed_dice:.3f}, {best})"

@@ -135,16 +135,16 @@ def test_ignored_voxels_are_never_learned_predicted_or_scored(converted, tmp_pat
     shortened(workspace, "Tiny", steps=40, features=8)
     original, batches = step.deep_supervision_loss, []
 
-    def watched(outputs, target, labels, batch_dice):
+    def watched(outputs, target, labels, **rest):
         ignored = target == labels.ignore_index
         if ignored.any():
             leaves = [output.detach().float().requires_grad_() for output in outputs]
-            original(leaves, target, labels, batch_dice).backward()
+            original(leaves, target, labels, **rest).backward()
             gradient = leaves[0].grad.movedim(1, -1)
             assert not gradient[ignored].any()
             assert gradient[~ignored].any()
             batches.append(target)
-        return original(outputs, target, labels, batch_dice)
+        return original(outputs, target, labels, **rest)
 
     monkeypatch.setattr(step, "deep_supervision_loss", watched)
     found = outcome(workspace)

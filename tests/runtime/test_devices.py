@@ -62,3 +62,17 @@ def test_a_pool_computes_on_its_own_cores_and_leaves_the_others_as_they_were():
     with ThreadPoolExecutor(1) as elsewhere:
         assert elsewhere.submit(torch.get_num_threads).result() == before
     assert core_pool(3, 1) is pool
+
+
+def test_a_precision_that_is_asked_for_is_the_only_candidate():
+    assert candidates("cpu", "half") == [Execution("cpu", "half", False), Execution("cpu", "half", True)]
+    with pytest.raises(BadInput, match="precision bf16: mps does not compute in it; use auto or fp32"):
+        candidates("mps", "bf16")
+
+
+def test_in_half_precision_weights_and_inputs_are_float16():
+    way = Execution("cpu", "half", channels_last=True)
+    network = way.place_network(torch.nn.Conv2d(2, 3, 1), 2)
+    assert network.weight.dtype == torch.float16
+    with way.autocast():
+        assert network(way.place(torch.zeros(1, 2, 4, 4))).dtype == torch.float16

@@ -11,8 +11,6 @@ from autoseg.training.losses import (
     SMOOTH,
     deep_supervision_loss,
     dice_and_cross_entropy,
-    dice_from_counts,
-    overlap_counts,
     supervision_weights,
 )
 
@@ -100,19 +98,6 @@ def test_a_patch_without_any_reference_has_a_loss_without_slope():
         assert not logits.grad.any()
 
 
-@pytest.mark.parametrize("labels", [IGNORING, REGIONS])
-def test_overlap_counts_of_regions_and_without_ignored_voxels(labels):
-    random = np.random.default_rng(4)
-    logits = torch.tensor(random.normal(size=(2, labels.num_outputs, 6, 7)))
-    target = torch.tensor(random.integers(0, 4, size=(2, 6, 7)))
-    counts = overlap_counts(logits, target, labels)
-    for number, members in enumerate(labels.region_indices):
-        p = logits[:, number] > 0 if labels.has_regions else logits.argmax(1) == members[0]
-        t, known = torch.isin(target, torch.tensor(members)), target != 3
-        expected = [(p & t & known).sum(), (p & ~t & known).sum(), (~p & t & known).sum()]
-        assert counts[:, number].tolist() == [int(count) for count in expected]
-
-
 @pytest.mark.parametrize("batch_dice", [True, False])
 @pytest.mark.parametrize("shape", [(5, 4), (3, 4, 5)])
 def test_loss_and_gradient_equal_the_definition(shape, batch_dice):
@@ -132,9 +117,18 @@ def test_loss_and_gradient_equal_the_definition(shape, batch_dice):
 
 
 def test_supervision_weights_halve_and_leave_out_the_coarsest():
-    assert supervision_weights(1) == [1.0]
-    assert supervision_weights(3) == pytest.approx([2 / 3, 1 / 3, 0])
-    assert supervision_weights(4) == pytest.approx([4 / 7, 2 / 7, 1 / 7, 0])
+    assert supervision_weights([(8, 8)]) == [1.0]
+    assert supervision_weights([(8, 8), (4, 4)]) == [1.0, 0.0]
+    assert supervision_weights([(8,), (4,), (2,)]) == pytest.approx([2 / 3, 1 / 3, 0])
+    assert supervision_weights([(8,), (4,), (2,), (1,)]) == pytest.approx([4 / 7, 2 / 7, 1 / 7, 0])
+
+
+def test_outputs_of_one_size_count_alike():
+    random = np.random.default_rng(5)
+    outputs = [torch.tensor(random.normal(size=(1, 2, 8, 8)), dtype=torch.float32) for _ in range(2)]
+    target = torch.tensor(random.integers(0, 2, size=(1, 8, 8)))
+    expected = sum(loss_by_loop(one.numpy(), target.numpy(), False) for one in outputs) / 2
+    assert float(deep_supervision_loss(outputs, target, TWO, False)) == pytest.approx(expected, abs=1e-5)
 
 
 def test_deep_supervision_takes_the_central_voxel_of_each_coarse_one():
@@ -144,18 +138,3 @@ def test_deep_supervision_takes_the_central_voxel_of_each_coarse_one():
     expected = 2 / 3 * loss_by_loop(outputs[0].numpy(), target.numpy(), False)
     expected += 1 / 3 * loss_by_loop(outputs[1].numpy(), target.numpy()[:, 1::2, 1::2], False)
     assert float(deep_supervision_loss(outputs, target, TWO, False)) == pytest.approx(expected, abs=1e-5)
-
-
-def test_overlap_counts_equal_masks_counted_one_by_one():
-    random = np.random.default_rng(2)
-    logits = torch.tensor(random.normal(size=(2, 4, 6, 7)))
-    target = torch.tensor(random.integers(0, 3, size=(2, 6, 7)))  # class 3 is never present
-    prediction = logits.argmax(1)
-    counts = overlap_counts(logits, target, TWO)
-    for label in (1, 2, 3):
-        p, t = prediction == label, target == label
-        assert counts[:, label - 1].tolist() == [int((p & t).sum()), int((p & ~t).sum()), int((~p & t).sum())]
-
-
-def test_dice_of_a_class_that_is_nowhere_is_not_a_number_but_none():
-    assert dice_from_counts(torch.tensor([[3, 0], [1, 0], [2, 0]])) == [pytest.approx(2 * 3 / 9), None]

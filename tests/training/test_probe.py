@@ -30,7 +30,7 @@ def test_three_training_steps_are_run_and_nothing_is_written(assignment, monkeyp
 def test_the_shortest_step_wins(assignment, monkeypatch):
     ways = [Execution("cpu", "fp32", False), Execution("cpu", "fp32", True), Execution("cpu", "bf16", True)]
     times = {ways[0]: 0.3, ways[1]: 0.1, ways[2]: 0.2}
-    monkeypatch.setattr(probe, "candidates", lambda device: ways)
+    monkeypatch.setattr(probe, "candidates", lambda device, precision: ways)
     monkeypatch.setattr(probe, "seconds_per_step", lambda a, way: times[way])
     assert probe.fastest_execution(assignment, "cpu") == ways[1]
 

@@ -1,5 +1,6 @@
 """The learning rate over epochs and over time."""
 
+import math
 import time
 
 import pytest
@@ -62,3 +63,21 @@ def test_with_a_budget_a_plateau_leaves_less_time():
     assert clock.left_s == pytest.approx(50, abs=0.1)
     assert clock.learning_rate(0) == pytest.approx(0.01 * 0.5**0.9, rel=1e-2)
     assert Clock(TrainingSpec(epochs=40, time_budget_s=1000), elapsed_before_s=550, plateau=0.5).fraction(0) == 1
+
+
+def test_the_other_schedules():
+    cosine = Clock(TrainingSpec(epochs=10, steps_per_epoch=5, schedule="cosine", initial_learning_rate=0.1))
+    assert [cosine.learning_rate(step) for step in (0, 4, 25, 49)] == pytest.approx(
+        [0.1, 0.1, 0.05, 0.1 * (1 + math.cos(0.9 * math.pi)) / 2]
+    )
+    constant = Clock(TrainingSpec(epochs=10, steps_per_epoch=5, schedule="constant", initial_learning_rate=0.1))
+    assert {constant.learning_rate(step) for step in range(50)} == {0.1}
+    constant.plateau = 0.5
+    assert constant.learning_rate(25) == pytest.approx(0.1)
+    assert constant.learning_rate(30) == 0
+
+
+def test_a_training_that_has_reached_its_loss_is_over():
+    clock = Clock(TrainingSpec(epochs=10, steps_per_epoch=5))
+    clock.reached = True
+    assert clock.fraction(7) == 1

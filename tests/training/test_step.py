@@ -1,18 +1,20 @@
 """A step in parts against one backward pass over the whole batch."""
 
 import threading
+from functools import partial
 from itertools import pairwise
 
 import pytest
 import torch
+from torch import nn
 
 from autoseg.core.labels import Labels
 from autoseg.networks import build_planned
 from autoseg.runtime.devices import Execution
 from autoseg.training import step
 from autoseg.training.losses import deep_supervision_loss
+from autoseg.training.optimizers import make_optimizer
 from autoseg.training.patches import Batch
-from autoseg.training.trainer import make_optimizer
 
 CPU = Execution("cpu", "fp32", channels_last=False)
 LABELS = Labels(values={"a": 1, "b": 2})
@@ -35,12 +37,41 @@ def network_and_batch(configuration, size):
 
 @pytest.mark.usefixtures("three_cores")
 def test_the_batch_is_dealt_out_evenly():
-    assert step.batch_parts(7, CPU) == [slice(0, 2), slice(2, 4), slice(4, 7)]
-    assert step.batch_parts(5, CPU) == [slice(0, 2), slice(2, 5)]
-    assert step.batch_parts(2, Execution("cpu", "bf16", channels_last=True)) == [slice(0, 1), slice(1, 2)]
-    assert step.batch_parts(3, CPU) == [slice(0, 3)]  # no part of a single sample in float32
-    assert step.batch_parts(1, CPU) == [slice(0, 1)]
-    assert step.batch_parts(7, Execution("cuda", "bf16", channels_last=True)) == [slice(0, 7)]
+    network = nn.InstanceNorm2d(3)
+    assert step.batch_parts(7, CPU, network) == [slice(0, 2), slice(2, 4), slice(4, 7)]
+    assert step.batch_parts(5, CPU, network) == [slice(0, 2), slice(2, 5)]
+    assert step.batch_parts(2, Execution("cpu", "bf16", channels_last=True), network) == [slice(0, 1), slice(1, 2)]
+    assert step.batch_parts(3, CPU, network) == [slice(0, 3)]  # no part of a single sample in float32
+    assert step.batch_parts(1, CPU, network) == [slice(0, 1)]
+    assert step.batch_parts(7, Execution("cuda", "bf16", channels_last=True), network) == [slice(0, 7)]
+
+
+@pytest.mark.usefixtures("three_cores")
+@pytest.mark.parametrize(
+    ("layer", "whole_in_training", "whole_in_evaluation"),
+    [
+        (nn.BatchNorm2d(3), True, False),
+        (nn.BatchNorm2d(3, track_running_stats=False), True, True),
+        (nn.InstanceNorm2d(3, track_running_stats=True), True, False),
+        (nn.Dropout2d(0.3), True, False),
+        (nn.Dropout2d(0.0), False, False),
+        (nn.GroupNorm(3, 3), False, False),
+    ],
+)
+def test_a_batch_whose_samples_mix_is_not_taken_apart(layer, whole_in_training, whole_in_evaluation):
+    network = nn.Sequential(nn.Conv2d(1, 3, 3), layer)
+    for whole in (whole_in_training, whole_in_evaluation):
+        assert (len(step.batch_parts(6, CPU, network)) == 1) == whole
+        network.eval()
+
+
+def test_a_network_may_have_one_output_or_several():
+    image = torch.randn(2, 1, 8, 8)
+    plain = nn.Conv2d(1, 2, 1)
+    assert step.supervised(plain) is plain
+    assert not hasattr(plain, "deep_supervision")
+    (logits,) = step.forward(plain, image, CPU)
+    assert torch.equal(logits, plain(image))
 
 
 @pytest.mark.usefixtures("three_cores")
@@ -53,7 +84,8 @@ def test_gradients_and_loss_are_those_of_the_whole_batch(tiny_configuration, par
     gradients = [weight.grad for weight in network.parameters()]
     network.zero_grad(set_to_none=True)
     slices = [slice(start, stop) for start, stop in pairwise((0, *parts))]
-    loss = step.backward_in_parts(network, image, target, slices, CPU, LABELS, batch_dice)
+    criterion = partial(deep_supervision_loss, labels=LABELS, batch_dice=batch_dice)
+    loss = step.backward_in_parts(network, image, target, slices, CPU, criterion)
     torch.testing.assert_close(loss, expected)
     for weight, gradient in zip(network.parameters(), gradients, strict=True):
         if gradient is None:
@@ -74,7 +106,7 @@ def test_every_core_computes_a_part_and_repeats_its_bits(tiny_configuration, mon
     results = []
     for _ in range(2):
         network, image, target = network_and_batch(tiny_configuration, 7)
-        optimizer = make_optimizer(network, tiny_configuration)
+        optimizer = make_optimizer(network, tiny_configuration.training)
         scaler = torch.amp.GradScaler("cpu", enabled=False)
         step.training_step(network, optimizer, scaler, Batch(image, target), CPU, tiny_configuration, LABELS)
         results.append([weight.detach().clone() for weight in network.parameters()])
@@ -86,7 +118,7 @@ def test_every_core_computes_a_part_and_repeats_its_bits(tiny_configuration, mon
 
 def test_a_loss_that_is_no_number_stops_with_the_remedy(tiny_configuration):
     network, image, target = network_and_batch(tiny_configuration, 2)
-    optimizer = make_optimizer(network, tiny_configuration)
+    optimizer = make_optimizer(network, tiny_configuration.training)
     scaler = torch.amp.GradScaler("cpu", enabled=False)
     with pytest.raises(FloatingPointError, match="lower initial_learning_rate"):
         step.training_step(network, optimizer, scaler, Batch(image / 0, target), CPU, tiny_configuration, LABELS)

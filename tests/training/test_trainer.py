@@ -2,16 +2,19 @@
 
 import json
 from dataclasses import replace
+from types import GeneratorType
 
 import pytest
 import torch
 from safetensors.torch import load_file
+from torch import nn
 
 from autoseg.core.labels import Labels
 from autoseg.runtime.devices import Execution
 from autoseg.training import trainer
 from autoseg.training.schedule import Clock
 from autoseg.training.trainer import Assignment, train
+from autoseg.training.validation import Sample, Validation
 
 CPU = Execution("cpu", "fp32", channels_last=False)
 
@@ -142,11 +145,15 @@ PATIENT = {"epochs": 20, "steps_per_epoch": 1, "patience_epochs": 10}
 
 def scripted(monkeypatch):
     """Validations that find SCRIPTED_DICE for both labels, epoch by epoch."""
-    remaining = iter(SCRIPTED_DICE)
+    remaining, original = iter(SCRIPTED_DICE), trainer.validate
 
-    def validate(*_):
+    def validate(network, batches, *_):
+        if not isinstance(batches, GeneratorType):  # the last training batch, for TensorBoard
+            return original(network, batches, *_)
         hits = round(1000 * next(remaining))
-        return torch.tensor([[hits] * 2, [1000 - hits] * 2, [1000 - hits] * 2])
+        counts = torch.tensor([[hits] * 2, [1000 - hits] * 2, [1000 - hits] * 2, [0] * 2])
+        sample = Sample(torch.zeros(1, 16, 16, 16), torch.zeros(3, 16, 16, 16), torch.zeros(16, 16, 16))
+        return Validation(counts, 1 - hits / 1000, sample)
 
     monkeypatch.setattr(trainer, "validate", validate)
 
@@ -181,6 +188,58 @@ def test_a_training_resumed_before_or_in_its_early_end_ends_in_the_same_bits(ass
     assert same_bits(weights(whole), weights(parts))
     assert epochs(whole) == epochs(parts)
     assert len(epochs(whole)) == 15
+
+
+def test_the_training_ends_at_the_loss_that_the_plan_stops_at(assignment, monkeypatch, capsys):
+    losses = iter([0.9, 0.7, 0.5, 0.3, 0.2, 0.1])
+    scripted(monkeypatch)
+    monkeypatch.setattr(trainer, "training_step", lambda *_: next(losses))
+    one = changed(assignment, "stopped", epochs=20, steps_per_epoch=2, stop_at_loss=0.4)
+    assert run(one)
+    assert [epoch["loss"] for epoch in epochs(one)] == pytest.approx([0.8, 0.4])
+    assert "has reached 0.4" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("best_by", "best", "best_epochs"),
+    [("dice", "best_dice", [0, 1, 2, 2]), ("loss", "best_loss", [0, 1, 2, 2]), ("smoothed_dice", None, [0, 1, 2, 2])],
+)
+def test_the_best_weights_are_chosen_as_the_plan_says(assignment, monkeypatch, best_by, best, best_epochs):
+    scripted(monkeypatch)
+    monkeypatch.setattr(trainer, "training_step", lambda *_: 0.5)
+    one = changed(assignment, best_by, epochs=4, steps_per_epoch=1, best_by=best_by)
+    assert run(one)
+    lines = epochs(one)
+    assert [line["best_epoch"] for line in lines] == best_epochs
+    expected = {"dice": 0.9, "loss": 0.1, "smoothed_dice": 0.9 * (0.9 * 0.5 + 0.1 * 0.6) + 0.1 * 0.9}[best_by]
+    assert lines[-1][best or "best_smoothed_dice"] == pytest.approx(expected)
+
+
+class Dropping(nn.Module):
+    """Everything that a part of a batch, a thread or an interruption could upset; one output."""
+
+    def __init__(self):
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.Conv3d(1, 6, 3, padding=1), nn.BatchNorm3d(6), nn.ReLU(), nn.Dropout3d(0.3), nn.Conv3d(6, 3, 1)
+        )
+
+    def forward(self, x):
+        return self.layers(x)
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "sgd"])
+def test_batch_norms_and_dropout_survive_an_interruption_too(assignment, monkeypatch, optimizer):
+    monkeypatch.setattr(trainer, "build_planned", lambda *_: Dropping())
+    recipe = {"optimizer": optimizer, "initial_learning_rate": 1e-3, "loss": "pooled_dice", "gradient_clip": None}
+    whole, parts, other = (changed(assignment, folder, **recipe) for folder in ("whole", "parts", "other"))
+    assert run(whole)
+    run_in_two_parts(parts, monkeypatch, stop_after=6)
+    assert same_bits(weights(whole), weights(parts))
+    assert weights(whole)["layers.1.running_mean"].any()
+    monkeypatch.setattr(trainer, "drawing_seed", lambda seed, step: 1 + step)
+    assert run(other)
+    assert not same_bits(weights(whole), weights(other))
 
 
 def test_it_learns_the_ball(assignment):
@@ -223,3 +282,10 @@ def test_bf16_ends_near_fp32(assignment):
     moved = [float((results["bf16"][key] - value).abs().max()) for key, value in results["fp32"].items()]
     assert 0 < max(moved) < 0.1
     assert all(value.dtype == torch.float32 for value in results["bf16"].values())
+
+
+def test_all_in_half_precision(assignment):
+    """Weights and all: a step of an optimiser without squares still fits into float16."""
+    one = changed(assignment, "half", epochs=1)
+    assert run(one, Execution("cpu", "half", channels_last=False))
+    assert all(value.dtype == torch.float16 for value in weights(one).values())
