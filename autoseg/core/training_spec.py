@@ -49,3 +49,8 @@ class TrainingSpec(Frozen):
     weights: Literal["final", "best"] = "final"  # what predicts
     best_by: Literal["smoothed_dice", "dice", "loss"] = "smoothed_dice"  # of the validation patches, by epoch
     seed: int = 0
+
+    @property
+    def weights_file(self) -> str:
+        """The file of the weights that predict, in the folder of a fold."""
+        return f"{self.weights}.safetensors"

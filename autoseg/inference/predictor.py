@@ -117,8 +117,9 @@ def load_predictor(
     num_cases: int = 1,
     previous: PreviousStage | None = None,
 ) -> Predictor:
-    """The final weights of the folds in ``folders``: models/NAME/CONFIGURATION/foldK each, or such in an archive.
+    """The weights of the folds in ``folders``: models/NAME/CONFIGURATION/foldK each, or such in an archive.
 
+    They are the final or the best ones, as the plan of the fold says.
     Folds may differ in the width of their networks (each keeps its own plan), not in how a case is prepared.
     ``engine`` is ``torch``, ``openvino`` or None for a choice that depends on ``num_cases``, how many will come.
     A configuration with a previous stage needs ``previous``.
@@ -166,7 +167,7 @@ def load_network(folder: Traversable, plan: Plan, configuration: Configuration) 
     """The network of a fold for prediction, with its final weights, on the CPU."""
     in_channels = num_input_channels(plan, configuration)
     network = build_planned(configuration.network, in_channels, plan.labels.num_outputs).eval()
-    weights = folder / "final.safetensors"
+    weights = folder / configuration.training.weights_file
     model_file.load_weights(network, model_file.read_weights(weights), weights)
     return network
 

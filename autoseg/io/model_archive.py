@@ -1,8 +1,8 @@
 """A trained model in one file, ``NAME.autoseg.zip``: written the same for the same model, checked before it is read.
 
 Members: ``manifest.json`` (SHA-256 of every other one), ``plan.json`` of the dataset, ``selection.json`` if there
-is one, and ``CONFIGURATION/FOLD/plan.json`` and ``final.safetensors``. All are stored as they are: weights do not
-shrink, and a file of n bytes can then hold no more than n.
+is one, and ``CONFIGURATION/FOLD/plan.json`` and ``final.safetensors`` or ``best.safetensors``. All are stored as
+they are: weights do not shrink, and a file of n bytes can then hold no more than n.
 """
 
 from __future__ import annotations
@@ -23,10 +23,11 @@ from autoseg.io.workspace import atomic
 
 ENDING = ".autoseg.zip"
 MANIFEST, PLAN, SELECTION, WEIGHTS = "manifest.json", "plan.json", "selection.json", "final.safetensors"
+BEST_WEIGHTS = "best.safetensors"  # in place of the others, where those predict
 MAX_MEMBERS = 1000
 MAX_DOCUMENT_BYTES = 2**24
 _MEMBER = re.compile(
-    r"manifest\.json|plan\.json|selection\.json|[A-Za-z0-9_-]+/(fold[0-9]+|all)/(plan\.json|final\.safetensors)"
+    r"manifest\.json|plan\.json|selection\.json|[A-Za-z0-9_-]+/(fold[0-9]+|all)/(plan\.json|(final|best)\.safetensors)"
 )
 _COPY_BYTES = 2**20
 
@@ -99,7 +100,8 @@ def _problem(archive: zipfile.ZipFile, file_bytes: int) -> str | None:
     if MANIFEST not in names or PLAN not in names:
         return f"lacks {MANIFEST if MANIFEST not in names else PLAN}"
     folds = {name.rpartition("/")[0] for name in names if "/" in name}
-    missing = [f"{fold}/{part}" for fold in sorted(folds) for part in (PLAN, WEIGHTS) if f"{fold}/{part}" not in names]
+    needed = [(fold, parts) for fold in sorted(folds) for parts in ((PLAN,), (WEIGHTS, BEST_WEIGHTS))]
+    missing = [f"{fold}/{parts[0]}" for fold, parts in needed if not any(f"{fold}/{part}" in names for part in parts)]
     if missing or not folds:
         return f"lacks {missing[0] if missing else 'the weights'}"
     return None

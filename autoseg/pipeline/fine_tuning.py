@@ -62,7 +62,8 @@ def read_initial_model(source: Path, configuration_name: str) -> InitialModel:
         _, folder = min(folds[configuration_name].items())
         text = (folder / PLAN).read_text(encoding="utf-8")
         own = read_plan(text, f"{source}/{configuration_name}/{folder.name}/{PLAN}")
-        return InitialModel(source, model_file.read_weights(folder / WEIGHTS), own, frozenset())
+        weights_file = own.configurations[configuration_name].training.weights_file
+        return InitialModel(source, model_file.read_weights(folder / weights_file), own, frozenset())
     file = source / WEIGHTS if source.is_dir() else source
     if not file.is_file():
         raise BadInput(

@@ -10,7 +10,7 @@ from pathlib import Path
 from autoseg.core.errors import BadInput
 from autoseg.core.plan import Plan, read_plan
 from autoseg.core.selection import Postprocessing, Selection, read_selection
-from autoseg.io.model_archive import ENDING, PLAN, SELECTION, WEIGHTS, open_archive, write_archive
+from autoseg.io.model_archive import ENDING, PLAN, SELECTION, open_archive, write_archive
 from autoseg.io.workspace import Workspace, nearest_name
 from autoseg.pipeline.preparation import read_or_make_plan
 
@@ -122,7 +122,9 @@ def export(workspace: Workspace, dataset: str, output: Path, configuration: str 
     for name in folds:
         for fold in folds[name]:
             folder = workspace.model_folder(dataset, name, fold)
-            members |= {f"{name}/{fold}/{part}": folder / part for part in (PLAN, WEIGHTS)}
+            own = read_plan((folder / PLAN).read_text(encoding="utf-8"), str(folder / PLAN))
+            parts = (PLAN, own.configurations[name].training.weights_file)
+            members |= {f"{name}/{fold}/{part}": folder / part for part in parts}
     selection = models.selection
     if selection is not None and all(
         set(selection.folds) <= set(folds.get(name, ())) for name in selection.configurations

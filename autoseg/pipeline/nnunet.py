@@ -109,7 +109,7 @@ def _export_configuration(
             raise BadInput(
                 f"{source}: has another network than {first}, and nnU-Net has one for all folds; train anew."
             )
-        weights, _ = model_file.read(source / "final.safetensors")
+        weights, _ = model_file.read(source / configuration.training.weights_file)
         folder = root / fold_folder_name(fold)
         write_bytes(folder / "checkpoint_final.pth", checkpoint(own, configuration, weights, fold, documents))
         write_bytes(folder / "progress.png", empty_picture())

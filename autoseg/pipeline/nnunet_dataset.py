@@ -92,8 +92,9 @@ def _without_left_out(splits: Sequence[folds.Fold], cases: Collection[str], sour
     """The folds without cases that could not be used; BadInput if a side becomes empty."""
     kept = []
     for number, fold in enumerate(splits):
-        sides = [tuple(name for name in side if name in cases) for side in (fold.train, fold.validation)]
-        if not all(sides):
+        before = (fold.train, fold.validation, fold.test)
+        sides = [tuple(name for name in side if name in cases) for side in before]
+        if any(was and not left for was, left in zip(before, sides, strict=True)):
             raise BadInput(f"{source}: no case of one side of fold {number} can be used; correct the cases left out.")
         kept.append(folds.Fold(*sides))
     return kept

@@ -10,7 +10,7 @@ from typing import Any
 from autoseg.core.case import CaseFiles, Image
 from autoseg.core.errors import BadInput
 from autoseg.core.fingerprint import Fingerprint
-from autoseg.core.plan import Configuration, Plan, read_plan
+from autoseg.core.plan import Configuration, Plan, SplitSpec, read_plan
 from autoseg.io import images, store
 from autoseg.io.recipes import recipe_text
 from autoseg.io.workspace import RawDataset, Workspace, nearest_name, write_text
@@ -173,11 +173,21 @@ def source_state(path: Path) -> str:
     return f"{real}:{status.st_size}:{status.st_mtime_ns}"
 
 
-def dataset_folds(dataset: RawDataset, splits: Path | None = None) -> list[folds.Fold]:
-    """The folds of ``--splits``, else of ``splits.json``, which is made if it is missing."""
+def dataset_folds(
+    dataset: RawDataset, splits: Path | None = None, split: SplitSpec = folds.DEFAULT_SPLIT
+) -> list[folds.Fold]:
+    """The folds of ``--splits``, else of ``splits.json``, which is made as the plan's ``split`` says if it is missing.
+
+    The folds of a plan without a split of its own give way to those of one that has.
+    """
     path = splits or dataset.folder / "splits.json"
-    if splits is None and not path.is_file():
-        write_text(path, folds.splits_json(folds.make_folds(dataset.cases)))
+    if splits is None:
+        found = path.read_text(encoding="utf-8") if path.is_file() else None
+        own = split != folds.DEFAULT_SPLIT
+        if found is None or (own and found == folds.splits_json(folds.split_cases(dataset.cases))):
+            write_text(path, folds.splits_json(folds.split_cases(dataset.cases, split)))
+        elif own and found != folds.splits_json(folds.split_cases(dataset.cases, split)):
+            say(f"note: {path} stands, and is not as the plan splits the cases; delete it for that", style="yellow")
     if not path.is_file():
         raise BadInput(f"{path}: there is no such file; --splits names a JSON list of train and val case names.")
     return folds.parse_splits(path.read_text(encoding="utf-8"), str(path), {case.name for case in dataset.cases})

@@ -25,7 +25,7 @@ from autoseg.pipeline.preparation import (
     require_labels,
     source_state,
 )
-from autoseg.pipeline.training import recorded_split
+from autoseg.pipeline.runs import recorded_split
 from autoseg.planning.folds import Fold
 from autoseg.runtime.jobs import map_threads
 from autoseg.runtime.progress import counted, progress, say
@@ -95,7 +95,7 @@ def cross_validation(
     workspace: Workspace, dataset: RawDataset, plan: Plan, configurations: Sequence[str]
 ) -> CrossValidation:
     """The configurations whose every fold is trained and validated; the others are named with what to do."""
-    folds = {f"fold{number}": fold for number, fold in enumerate(dataset_folds(dataset))}
+    folds = {f"fold{number}": fold for number, fold in enumerate(dataset_folds(dataset, split=plan.split))}
     if any(fold.validates_on_training_cases for fold in folds.values()):
         say("note: there is one subject; its cases were held out of nothing, so this proves nothing.", style="yellow")
     for name in configurations:
@@ -114,7 +114,7 @@ def cross_validation(
     for sentence in sentences:
         say(f"left out: {sentence}.", style="yellow")
     by_name = {case.name: case for case in dataset.cases}
-    held_out = {fold: [by_name[case] for case in one.validation] for fold, one in folds.items()}
+    held_out = {fold: [by_name[case] for case in one.scored] for fold, one in folds.items()}
     return CrossValidation(workspace, dataset, plan, held_out, complete)
 
 
@@ -125,12 +125,10 @@ def missing(dataset: RawDataset, folders: Mapping[str, Path], folds: Mapping[str
         return f"{', '.join(untrained)} not trained"
     for fold, folder in folders.items():
         split = recorded_split(folder)
-        if split is None or set(split.validation) != set(folds[fold].validation):
+        if split is None or set(split.scored) != set(folds[fold].scored):
             return f"{fold} was trained with other cases than splits.json says (--overwrite trains it anew)"
         unseen = [
-            case
-            for case in folds[fold].validation
-            if not (folder / "validation" / (case + dataset.file_ending)).is_file()
+            case for case in folds[fold].scored if not (folder / "validation" / (case + dataset.file_ending)).is_file()
         ]
         if unseen:
             return f"{fold} has not segmented {counted(len(unseen), 'held-out case')}"

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import shutil
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from autoseg.core.case import CaseFiles
 from autoseg.core.errors import BadInput
-from autoseg.core.plan import Configuration, Decision, Plan, read_plan
+from autoseg.core.plan import Configuration, Plan, read_plan
 from autoseg.io import store
-from autoseg.io.workspace import RawDataset, Workspace, nearest_name, write_json, write_text
+from autoseg.io.workspace import RawDataset, Workspace, nearest_name
 from autoseg.pipeline.cascade import held_out_label_maps, reading
 from autoseg.pipeline.evaluation import Pair, evaluate_pairs
 from autoseg.pipeline.fine_tuning import begin_with, read_initial_model
@@ -26,21 +24,13 @@ from autoseg.pipeline.preparation import (
     require_configuration,
     require_labels,
 )
+from autoseg.pipeline.runs import announce, record_run, recorded_split, settle
 from autoseg.pipeline.voxel_cascade import fold_voxels, load_chains, seeing_all
 from autoseg.planning.folds import Fold
 from autoseg.preprocessing.previous_stage import num_input_channels
 from autoseg.runtime.memory import keep_freed_memory
-from autoseg.runtime.progress import counted, duration, say
-from autoseg.training.budget import fit_to_budget
+from autoseg.runtime.progress import say
 from autoseg.training.schedule import Clock
-
-if TYPE_CHECKING:
-    from autoseg.runtime.devices import Execution
-    from autoseg.training.trainer import Assignment
-
-
-SPLIT_FILE = "split.json"
-EXECUTION_FILE = "execution.json"
 
 
 @dataclass(frozen=True)
@@ -58,12 +48,12 @@ class TrainingOptions:
     patience_epochs: int | None = None
 
 
-def resolve_folds(dataset: RawDataset, fold: str, splits: Path | None) -> dict[str, Fold]:
+def resolve_folds(dataset: RawDataset, plan: Plan, fold: str, splits: Path | None) -> dict[str, Fold]:
     """Fold name -> its cases, for ``fold0``..., ``cv`` (every fold) or ``all`` (every case trains)."""
     if fold == "all":
         names = tuple(case.name for case in dataset.cases)
         return {"all": Fold(names, ())}
-    known = {f"fold{index}": one for index, one in enumerate(dataset_folds(dataset, splits))}
+    known = {f"fold{index}": one for index, one in enumerate(dataset_folds(dataset, splits, plan.split))}
     if fold == "cv":
         return known
     if fold not in known:
@@ -82,7 +72,7 @@ def train(
     plan = read_or_make_plan(workspace, name)
     configuration = require_configuration(plan, configuration_name)
     summaries: dict[str, dict[str, Any] | None] = {}
-    for fold_name, cases in resolve_folds(dataset, fold, options.splits).items():
+    for fold_name, cases in resolve_folds(dataset, plan, fold, options.splits).items():
         folder = workspace.model_folder(name, configuration_name, fold_name)
         if not options.overwrite:
             cases = recorded_split(folder) or cases
@@ -105,18 +95,6 @@ def train(
     return summaries
 
 
-def recorded_split(folder: Path) -> Fold | None:
-    """The cases that a training was begun with; None if it was not."""
-    path = folder / SPLIT_FILE
-    if not path.is_file():
-        return None
-    try:
-        split = json.loads(path.read_text(encoding="utf-8"))
-        return Fold(tuple(split["train"]), tuple(split["val"]))
-    except (ValueError, KeyError, TypeError):
-        raise BadInput(f"{path}: does not list train and val cases; restore it or add --overwrite.") from None
-
-
 def train_fold(
     workspace: Workspace,
     dataset: RawDataset,
@@ -135,7 +113,7 @@ def train_fold(
     if options.init_from is not None and not resuming:
         # Before --overwrite empties the folder: the model may lie there.
         beginning = begin_with(
-            read_initial_model(options.init_from, configuration_name), configuration, plan, fold.validation
+            read_initial_model(options.init_from, configuration_name), configuration, plan, fold.scored
         )
         configuration = beginning.configuration
     start_or_continue(folder, options)
@@ -166,7 +144,7 @@ def train_fold(
         beginning.weights if beginning else {},
         voxels,
     )
-    assignment, execution, decisions = settle(assignment, clock, options, resuming)
+    assignment, execution, decisions = settle(assignment, clock, options.device, options.time_budget_s, resuming)
     if not resuming:
         decisions = [*decisions, *([beginning.decision] if beginning else [])]
         record_run(assignment, execution, plan, decisions, fold)
@@ -199,81 +177,15 @@ def with_options(configuration: Configuration, options: TrainingOptions) -> Conf
     return configuration.model_copy(update={"training": configuration.training.model_copy(update=changes)})
 
 
-def settle(
-    assignment: Assignment, clock: Clock, options: TrainingOptions, resuming: bool
-) -> tuple[Assignment, Execution, list[Decision]]:
-    """Choose how to execute, and with a time budget what fits into it; a resumed run keeps both.
-
-    Another number format or memory layout would round differently, and so end in other weights.
-    """
-    from autoseg.runtime.devices import Execution, choose_device
-    from autoseg.training.probe import fastest_execution, seconds_per_step
-
-    device = choose_device(options.device)
-    recorded = assignment.folder / EXECUTION_FILE
-    if resuming and recorded.is_file():
-        execution = Execution(**json.loads(recorded.read_text(encoding="utf-8")))
-        if execution.device == device:
-            return assignment, execution, []
-    execution = fastest_execution(assignment, device)
-    if options.time_budget_s is None or resuming:
-        return assignment, execution, []
-
-    def measure(candidate: Configuration) -> float:
-        return seconds_per_step(replace(assignment, configuration=candidate), execution)
-
-    left_s = options.time_budget_s - clock.elapsed_s
-    configuration, decisions = fit_to_budget(
-        assignment.configuration, max(left_s, 1.0), measure, bool(assignment.initial_weights)
-    )
-    training = configuration.training.model_copy(update={"time_budget_s": options.time_budget_s})
-    configuration = configuration.model_copy(update={"training": training})
-    return replace(assignment, configuration=configuration), execution, decisions
-
-
-def record_run(
-    assignment: Assignment, execution: Execution, plan: Plan, decisions: Sequence[Decision], fold: Fold
-) -> None:
-    """The run's own copy of the plan, its split, and how it is executed."""
-    configuration, folder = assignment.configuration, assignment.folder
-    stages = [configuration.previous_stage] if configuration.previous_stage else []
-    own = plan.model_copy(
-        update={
-            "configurations": {name: plan.configurations[name] for name in stages}
-            | {configuration.name: configuration},
-            "recommended": configuration.name,
-            "decisions": (*plan.decisions, *decisions),
-        }
-    )
-    write_json(folder / SPLIT_FILE, {"train": fold.train, "val": fold.validation})
-    write_json(folder / EXECUTION_FILE, asdict(execution))
-    write_text(folder / "plan.json", own.model_dump_json(indent=1) + "\n")
-
-
-def announce(assignment: Assignment, execution: Execution, fold_name: str) -> None:
-    """What is about to run, and for how long."""
-    configuration = assignment.configuration
-    spec = configuration.training
-    patch = " x ".join(str(size) for size in configuration.patch_size)
-    length = (
-        duration(spec.time_budget_s) if spec.time_budget_s else f"{spec.epochs} epochs x {spec.steps_per_epoch} steps"
-    )
-    say(
-        f"train {configuration.name} {fold_name}: {counted(len(assignment.training), 'case')}, patch {patch}, "
-        f"batch {configuration.batch_size}, {configuration.network.describe()}, {length}, "
-        f"{execution.describe()}"
-    )
-
-
 def validate_fold(
     workspace: Workspace, dataset: RawDataset, configuration_name: str, fold_name: str, fold: Fold, device: str | None
 ) -> dict[str, Any] | None:
-    """Segment the held-out cases with the final weights and score them; None if nothing is held out."""
-    if not fold.validation:
+    """Segment the held-out cases (those to test on if there are any) and score them; None if nothing is held out."""
+    if not fold.scored:
         return None
     folder = workspace.model_folder(dataset.name, configuration_name, fold_name)
     output = folder / "validation"
-    held_out = [case for case in dataset.cases if case.name in set(fold.validation)]
+    held_out = [case for case in dataset.cases if case.name in set(fold.scored)]
     plan = read_plan((folder / "plan.json").read_text(encoding="utf-8"), str(folder / "plan.json"))
     configuration = plan.configurations[configuration_name]
     predictor: Segmenter
@@ -282,7 +194,7 @@ def validate_fold(
     else:
         from autoseg.inference.predictor import load_predictor
 
-        previous = reading(held_out_label_maps(workspace, dataset, configuration, fold.validation))
+        previous = reading(held_out_label_maps(workspace, dataset, configuration, fold.scored))
         predictor = load_predictor([folder], configuration_name, device, num_cases=len(held_out), previous=previous)
 
     def name(case: CaseFiles) -> str:

@@ -1,27 +1,108 @@
-"""Cross-validation folds: no subject on both sides, every domain in every fold where it can be."""
+"""Who trains, validates and tests: no subject on two sides, every domain on all where it can be."""
 
 from __future__ import annotations
 
 import json
+import random
 from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from autoseg.core.case import CaseFiles
 from autoseg.core.errors import BadInput
+from autoseg.core.plan import SplitSpec
+
+DEFAULT_SPLIT = SplitSpec()
 
 
 @dataclass(frozen=True)
 class Fold:
-    """The names of the cases that train and that validate, sorted."""
+    """The names of the cases that train, that validate and that do neither but test, sorted."""
 
     train: tuple[str, ...]
     validation: tuple[str, ...]
+    test: tuple[str, ...] = ()
+
+    @property
+    def scored(self) -> tuple[str, ...]:
+        """The cases that the finished network is scored on: those to test on, if there are any."""
+        return self.test or self.validation
 
     @property
     def validates_on_training_cases(self) -> bool:
         """True only for the single fold of a dataset with one subject: its scores prove nothing."""
-        return bool(set(self.train) & set(self.validation))
+        return bool(set(self.train) & set(self.scored))
+
+
+def split_cases(cases: Sequence[CaseFiles], split: SplitSpec = DEFAULT_SPLIT) -> list[Fold]:
+    """The folds of a plan; the order of ``cases`` does not matter.
+
+    Raises BadInput as ``make_folds``, and for shares that are none or that the subjects are too few for.
+    """
+    if split.shares is not None:
+        return [_shared(cases, split.shares, split.seed)]
+    folds = make_folds(cases, split.folds, split.seed)
+    if not split.validation_share:
+        return folds
+    return [_with_own_validation(fold, cases, split, number) for number, fold in enumerate(folds)]
+
+
+def _shared(cases: Sequence[CaseFiles], shares: Sequence[float], seed: int) -> Fold:
+    """One split of the subjects; a share above 0 has at least one of them."""
+    if abs(sum(shares) - 1) > 1e-6 or shares[0] == 0 or shares[1] + shares[2] == 0:
+        listed = ", ".join(f"{share:g}" for share in shares)
+        raise BadInput(
+            f"splits: the shares {listed} are none of training and validation or test that sum to 1; "
+            "correct split.shares in the plan."
+        )
+    subjects = _spread(cases, seed)
+    sizes = _sizes(shares, len(subjects))
+    ends = [sum(sizes[: number + 1]) for number in range(3)]
+    train, validation, test = (subjects[end - size : end] for end, size in zip(ends, sizes, strict=True))
+    return Fold(_names(cases, train), _names(cases, validation), _names(cases, test))
+
+
+def _with_own_validation(fold: Fold, cases: Sequence[CaseFiles], split: SplitSpec, number: int) -> Fold:
+    """The fold's held-out cases only test; a share of its training subjects validates."""
+    training = [case for case in cases if case.name in set(fold.train)]
+    subjects = _spread(training, split.seed + number)
+    kept, _ = _sizes((1 - split.validation_share, split.validation_share), len(subjects))
+    return Fold(_names(training, subjects[:kept]), _names(training, subjects[kept:]), fold.validation)
+
+
+def _spread(cases: Sequence[CaseFiles], seed: int) -> list[str]:
+    """The subjects at random, but so that the domains come in turn, as often as there are subjects of them."""
+    domains: dict[str, set[str]] = {}
+    for case in cases:
+        domains.setdefault(case.subject, set()).add(case.domain)
+    groups: dict[tuple[str, ...], list[str]] = {}
+    for subject in sorted(domains):
+        groups.setdefault(tuple(sorted(domains[subject])), []).append(subject)
+    order = random.Random(seed)
+    placed = []
+    for group in sorted(groups):
+        members = order.sample(groups[group], len(groups[group]))
+        placed += [((place + 0.5) / len(members), group, subject) for place, subject in enumerate(members)]
+    return [subject for *_, subject in sorted(placed)]
+
+
+def _sizes(shares: Sequence[float], number: int) -> list[int]:
+    """Whole numbers that sum to ``number``, one at least for a share above 0; what is left goes to the largest rest."""
+    needed = sum(share > 0 for share in shares)
+    if number < needed:
+        raise BadInput(f"splits: {needed} shares need {needed} subjects and there are {number}; use folds instead.")
+    exact = [share * number for share in shares]
+    sizes = [max(int(size + 1e-9), int(share > 0)) for size, share in zip(exact, shares, strict=True)]
+    while sum(sizes) != number:
+        step = 1 if sum(sizes) < number else -1
+        open_to = [side for side, size in enumerate(sizes) if shares[side] > 0 and size + step >= 1]
+        best = max(open_to, key=lambda side: step * (exact[side] - sizes[side]))
+        sizes[best] += step
+    return sizes
+
+
+def _names(cases: Sequence[CaseFiles], subjects: Collection[str]) -> tuple[str, ...]:
+    return tuple(sorted(case.name for case in cases if case.subject in set(subjects)))
 
 
 def make_folds(cases: Sequence[CaseFiles], num_folds: int = 5, seed: int = 12345) -> list[Fold]:
@@ -70,16 +151,22 @@ def _stratified(names: list[str], domains: list[str], groups: list[int], num_fol
     return [sorted(names[i] for i in part) for part in parts]
 
 
+def split_document(fold: Fold) -> dict[str, list[str]]:
+    """Such as ``{"train": [...], "val": [...]}``, and ``"test"`` where there are cases to test on."""
+    test = {"test": list(fold.test)} if fold.test else {}
+    return {"train": list(fold.train), "val": list(fold.validation), **test}
+
+
 def splits_json(folds: Sequence[Fold]) -> str:
-    """The folds as nnU-Net's ``splits_final.json``: a list of ``{"train": [...], "val": [...]}``."""
-    return json.dumps([{"train": list(fold.train), "val": list(fold.validation)} for fold in folds], indent=2) + "\n"
+    """The folds as nnU-Net's ``splits_final.json``, which knows no ``"test"``: a list of ``split_document``."""
+    return json.dumps([split_document(fold) for fold in folds], indent=2) + "\n"
 
 
 def parse_splits(text: str, source: str, known_cases: Collection[str]) -> list[Fold]:
-    """Read folds in nnU-Net's format; ``source`` names the file in errors.
+    """Read folds in nnU-Net's format, or with cases to test on; ``source`` names the file in errors.
 
-    Raises BadInput for another format, unknown or repeated cases, an empty side, and a case that both trains
-    and validates (but for a single fold whose two sides are equal, which one subject makes necessary).
+    Raises BadInput for another format, unknown or repeated cases, an empty side, and a case on two sides
+    (but for a single fold whose two sides are equal, which one subject makes necessary).
     """
     try:
         document = json.loads(text)
@@ -92,19 +179,24 @@ def parse_splits(text: str, source: str, known_cases: Collection[str]) -> list[F
 
 
 def _parse_fold(entry: object, where: str, known: set[str], only: bool) -> Fold:
-    sides = []
-    for side in ("train", "val"):
-        names = entry.get(side) if isinstance(entry, dict) else None
-        if not isinstance(names, list) or not names or not all(isinstance(name, str) for name in names):
+    sides = {}
+    for side in ("train", "val", "test"):
+        tested = isinstance(entry, dict) and bool(entry.get("test"))
+        names = entry.get(side, [] if side == "test" else None) if isinstance(entry, dict) else None
+        may_be_empty = side == "test" or (side == "val" and tested)
+        if not isinstance(names, list) or not (names or may_be_empty) or not all(isinstance(n, str) for n in names):
             raise BadInput(f'{where} has no list of case names under "{side}"; name at least one case.')
         unknown = sorted(set(names) - known)
         if unknown:
             raise BadInput(f"{where} names the unknown case {unknown[0]} under {side}; use names of the dataset.")
         if len(set(names)) < len(names):
             raise BadInput(f"{where} names a case twice under {side}; name each case once.")
-        sides.append(tuple(sorted(names)))
-    train, validation = sides
-    both = sorted(set(train) & set(validation))
-    if both and not (only and train == validation):
+        sides[side] = tuple(sorted(names))
+    fold = Fold(sides["train"], sides["val"], sides["test"])
+    both = sorted(set(fold.train) & set(fold.validation))
+    if both and not (only and fold.train == fold.validation):
         raise BadInput(f"{where} both trains and validates on {both[0]}; remove it from one of the two.")
-    return Fold(train, validation)
+    seen = sorted((set(fold.train) | set(fold.validation)) & set(fold.test))
+    if seen:
+        raise BadInput(f"{where} tests on {seen[0]}, which trains or validates; remove it from one of the two.")
+    return fold

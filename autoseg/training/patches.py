@@ -25,6 +25,7 @@ from autoseg.io.store import KNOWN, DecodedCases, StoredCase
 from autoseg.preprocessing.previous_stage import num_previous_channels, one_hot_channels
 from autoseg.runtime.devices import core_pool
 from autoseg.training import augmentation
+from autoseg.training.sampling import Passes, passes, slice_box
 from autoseg.training.spatial import window
 
 TRAINING_STREAM, VALIDATION_STREAM = 0, 1
@@ -58,16 +59,13 @@ class PatchSource:
 
     def size(self, step: int) -> int:
         """How many samples the batch of a step holds."""
-        return self.configuration.batch_size
+        return self._passes.size(step) if self._passes else self.configuration.batch_size
 
     def sample(self, step: int, index: int) -> Sample:
         """Image ``(C, *patch)`` and target ``(*patch)`` of one sample; threads may ask at once."""
         random = np.random.default_rng((self.seed, self.stream, step, index))
-        case = self.cases[int(random.integers(len(self.cases)))]
         patch_size, flat = self.configuration.patch_size, self.configuration.network.dimensions == 2
-        foreground = is_foreground_sample(self.configuration, index, random)
-        centre = draw_centre(case, self.labels, foreground, random)
-        around = draw_box(case, self.configuration, self._placed_size, centre, random)
+        case, around = self._place(step, index, random)
         num_previous = num_previous_channels(self.labels) if self.configuration.previous_stage else 0
         drawn = (
             augmentation.draw(self.configuration, case.num_channels, random, num_previous) if self.augmented else None
@@ -83,6 +81,20 @@ class PatchSource:
             labels, previous = labels
             image = np.concatenate((image, one_hot_channels(previous, self.labels)))
         return torch.from_numpy(image), torch.from_numpy(np.maximum(labels, 0).astype(np.int64))
+
+    def _place(self, step: int, index: int, random: np.random.Generator) -> tuple[StoredCase, Box]:
+        """The case of a sample, and the box in it whose middle is the middle of the patch."""
+        item = self._passes.item(step, index) if self._passes else None
+        case = self.cases[int(random.integers(len(self.cases))) if item is None else item.case]
+        if item is not None and item.slice is not None:
+            return case, slice_box(case.shape, item.slice, self._placed_size)
+        foreground = is_foreground_sample(self.configuration, index, random)
+        centre = draw_centre(case, self.labels, foreground, random)
+        return case, draw_box(case, self.configuration, self._placed_size, centre, random)
+
+    @cached_property
+    def _passes(self) -> Passes | None:
+        return passes(self.cases, self.configuration, self.stream == TRAINING_STREAM, self.seed, self.stream)
 
     @cached_property
     def _placed_size(self) -> tuple[int, ...]:

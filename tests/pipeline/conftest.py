@@ -9,7 +9,8 @@ import torch
 from autoseg.interop.bids_conversion import convert, plan_conversion
 from autoseg.io.workspace import Workspace, write_json, write_text
 from autoseg.networks import build_planned, model_file
-from autoseg.pipeline.training import SPLIT_FILE, validate_fold
+from autoseg.pipeline.runs import SPLIT_FILE
+from autoseg.pipeline.training import validate_fold
 from autoseg.planning.folds import Fold
 
 

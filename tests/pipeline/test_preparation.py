@@ -7,6 +7,7 @@ import pytest
 
 from autoseg.core.errors import BadInput
 from autoseg.core.labels import Labels
+from autoseg.core.plan import SplitSpec
 from autoseg.io import images, store
 from autoseg.pipeline import preparation
 from autoseg.pipeline.preparation import dataset_folds, plan_dataset, prepare_cases, require_configuration
@@ -96,6 +97,16 @@ def test_folds_are_made_once_and_kept(workspace):
     assert len(folds) == 5
     assert sorted(name for fold in folds for name in fold.validation) == sorted(case.name for case in dataset.cases)
     assert dataset_folds(dataset) == folds
+
+
+def test_folds_of_a_default_plan_give_way_to_a_split_of_the_plan_and_others_do_not(workspace, capsys):
+    dataset = workspace.read_dataset("Tiny")
+    dataset_folds(dataset)
+    (fold,) = dataset_folds(dataset, split=SplitSpec(shares=(0.5, 0.5, 0.0)))
+    assert len(fold.train) == len(fold.validation) == 3
+    assert capsys.readouterr().err == ""
+    assert dataset_folds(dataset, split=SplitSpec(folds=3)) == [fold]
+    assert "delete it" in capsys.readouterr().err
 
 
 def test_own_splits_are_checked_against_the_cases(workspace, tmp_path):

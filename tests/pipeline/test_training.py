@@ -1,11 +1,17 @@
 """Folds from the dataset to their validation, and what a second command does."""
 
 import json
+import math
+import shutil
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from autoseg.core.errors import BadInput
+from autoseg.core.plan import SplitSpec
+from autoseg.inference.predictor import load_predictor
+from autoseg.io.images import read_image, read_labels
 from autoseg.pipeline.training import TrainingOptions, resolve_folds, train
 from autoseg.training import probe, trainer
 
@@ -104,6 +110,50 @@ def test_a_time_budget_is_recorded_with_what_it_decided(workspace):
     assert "time budget" in [decision["what"] for decision in plan["decisions"]]
 
 
-def test_an_unknown_fold_is_answered_with_the_nearest(workspace):
+def test_an_unknown_fold_is_answered_with_the_nearest(workspace, tiny_plan):
     with pytest.raises(BadInput, match="did you mean fold4"):
-        resolve_folds(workspace.read_dataset("Tiny"), "fold44", None)
+        resolve_folds(workspace.read_dataset("Tiny"), tiny_plan, "fold44", None)
+
+
+def test_a_plan_may_split_the_cases_itself_and_let_the_best_weights_predict(workspace, tiny_plan):
+    """Of 6 subjects 3 train, one validates, two test; the weights of the best epoch segment those."""
+    configuration = tiny_plan.configurations["3d_fullres"]
+    spec = configuration.training.model_copy(
+        update={"weights": "best", "best_by": "loss", "initial_learning_rate": 9.0}
+    )
+    plan = tiny_plan.model_copy(
+        update={
+            "configurations": {"3d_fullres": configuration.model_copy(update={"training": spec})},
+            "split": SplitSpec(shares=(0.5, 0.2, 0.3)),
+        }
+    )
+    (workspace.dataset_folder("Tiny") / "plan.json").write_text(plan.model_dump_json())
+    summaries = train(workspace, "Tiny", "3d_fullres", "cv", replace(ONE_EPOCH, epochs=2))
+    folder = workspace.model_folder("Tiny", "3d_fullres", "fold0")
+    split = json.loads((folder / "split.json").read_text())
+    assert [len(split[side]) for side in ("train", "val", "test")] == [3, 1, 2]
+    assert list(summaries) == ["fold0"]
+    assert [case["case"] for case in summaries["fold0"]["cases"]] == split["test"]
+    assert summaries["fold0"]["held_out"]
+    held_out = workspace.read_dataset("Tiny").cases
+    image = read_image(next(case for case in held_out if case.name == split["test"][0]).channels[0])
+    written = read_labels(folder / "validation" / f"{split['test'][0]}.nii.gz")
+    shutil.copyfile(folder / "best.safetensors", folder / "final.safetensors")
+    by_best = load_predictor([folder], "3d_fullres", "cpu").predict("x", image)
+    assert np.array_equal(written, by_best)
+    (folder / "best.safetensors").unlink()
+    with pytest.raises(BadInput, match=r"best\.safetensors: the file is missing"):
+        load_predictor([folder], "3d_fullres", "cpu")
+
+
+def test_slices_are_counted_when_the_training_begins(workspace, tiny_pair_plan):
+    flat = tiny_pair_plan.configurations["2d"].model_copy(update={"sampling": "slices", "batch_size": 10})
+    plan = tiny_pair_plan.model_copy(update={"configurations": {"2d": flat}, "recommended": "2d"})
+    (workspace.dataset_folder("Tiny") / "plan.json").write_text(plan.model_dump_json())
+    train(workspace, "Tiny", "2d", "fold0", ONE_EPOCH)
+    folder = workspace.model_folder("Tiny", "2d", "fold0")
+    training = json.loads((folder / "plan.json").read_text())["configurations"]["2d"]["training"]
+    cases = len(json.loads((folder / "split.json").read_text())["train"])
+    assert training["steps_per_epoch"] == math.ceil(16 * cases / 10)
+    (epoch,) = [json.loads(line) for line in (folder / "progress.jsonl").read_text().splitlines()]
+    assert epoch["step"] == training["steps_per_epoch"]

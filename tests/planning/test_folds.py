@@ -9,7 +9,8 @@ import pytest
 
 from autoseg.core.case import CaseFiles
 from autoseg.core.errors import BadInput
-from autoseg.planning.folds import Fold, make_folds, parse_splits, splits_json
+from autoseg.core.plan import SplitSpec
+from autoseg.planning.folds import Fold, make_folds, parse_splits, split_cases, split_document, splits_json
 
 
 def cases_of(subjects_by_domain: dict[str, int], sessions: int = 1) -> list[CaseFiles]:
@@ -110,6 +111,9 @@ def test_splits_are_written_as_nnunet_does_and_read_back() -> None:
         ('[{"train": ["a"], "val": ["x"]}]', "unknown case x under val"),
         ('[{"train": ["a", "a"], "val": ["b"]}]', "a case twice under train"),
         ('[{"train": ["a", "b"], "val": ["b"]}]', "both trains and validates on b"),
+        ('[{"train": ["a"], "val": [], "test": []}]', 'under "val"'),
+        ('[{"train": ["a"], "val": ["b"], "test": ["x"]}]', "unknown case x under test"),
+        ('[{"train": ["a"], "val": ["b"], "test": ["b"]}]', "tests on b, which trains or validates"),
         ('[{"train": ["a"], "val": ["a"]}, {"train": ["a"], "val": ["b"]}]', "fold 0 both trains and validates on a"),
     ],
 )
@@ -122,3 +126,69 @@ def test_bad_splits(text: str, complaint: str) -> None:
 
 def test_unused_known_cases_are_allowed() -> None:
     assert parse_splits('[{"train": ["b"], "val": ["a"]}]', "s", ["a", "b", "c"]) == [Fold(("b",), ("a",))]
+
+
+def test_the_default_split_is_nnunets() -> None:
+    cases = cases_of({"a": 23, "b": 5})
+    assert split_cases(cases) == make_folds(cases)
+    assert len(split_cases(cases, SplitSpec(folds=4))) == 4
+
+
+@pytest.mark.parametrize(
+    ("subjects", "shares", "expected"),
+    [
+        (20, (0.7, 0.15, 0.15), (14, 3, 3)),
+        (16, (0.7, 0.15, 0.15), (11, 3, 2)),
+        (15, (0.8, 0.2, 0.0), (12, 3, 0)),
+        (10, (0.8, 0.0, 0.2), (8, 0, 2)),
+        (3, (0.9, 0.05, 0.05), (1, 1, 1)),
+    ],
+)
+def test_shares_are_of_subjects(subjects, shares, expected) -> None:
+    cases = cases_of({"a": subjects}, sessions=2)
+    (fold,) = split_cases(cases, SplitSpec(shares=shares, seed=7))
+    sides = [subjects_of(side, cases) for side in (fold.train, fold.validation, fold.test)]
+    assert tuple(len(side) for side in sides) == expected
+    assert len(set.union(*sides)) == subjects
+    assert sorted(fold.train + fold.validation + fold.test) == sorted(case.name for case in cases)
+    assert fold.scored == (fold.test or fold.validation)
+    shuffled = random.Random(0).sample(cases, len(cases))
+    assert split_cases(shuffled, SplitSpec(shares=shares, seed=7)) == [fold]
+    if subjects > 3:
+        assert split_cases(cases, SplitSpec(shares=shares, seed=8)) != [fold]
+
+
+def test_domains_have_their_part_in_every_share() -> None:
+    (fold,) = split_cases(cases_of({"a": 40, "b": 20}), SplitSpec(shares=(0.7, 0.15, 0.15)))
+    for side, size in ((fold.train, 42), (fold.validation, 9), (fold.test, 9)):
+        assert len(side) == size
+        assert sum(name.startswith("b") for name in side) == pytest.approx(size / 3, abs=1)
+
+
+@pytest.mark.parametrize("shares", [(0.8, 0.2, 0.2), (0.0, 0.5, 0.5), (1.0, 0.0, 0.0)])
+def test_bad_shares(shares) -> None:
+    with pytest.raises(BadInput, match=r"correct split\.shares"):
+        split_cases(cases_of({"a": 9}), SplitSpec(shares=shares))
+
+
+def test_too_few_subjects_for_the_shares() -> None:
+    with pytest.raises(BadInput, match="3 shares need 3 subjects and there are 2"):
+        split_cases(cases_of({"a": 2}), SplitSpec(shares=(0.7, 0.15, 0.15)))
+
+
+def test_held_out_cases_only_test_where_others_validate() -> None:
+    """4 folds of 40 subjects: 10 test, and of the other 30 a tenth validates (VoxHRNet's 27, 3 and 10)."""
+    cases = cases_of({"a": 40})
+    folds = split_cases(cases, SplitSpec(folds=4, validation_share=0.1))
+    assert [(len(fold.train), len(fold.validation), len(fold.test)) for fold in folds] == [(27, 3, 10)] * 4
+    assert sorted(name for fold in folds for name in fold.test) == sorted(case.name for case in cases)
+    assert all(len({*fold.train, *fold.validation, *fold.test}) == 40 for fold in folds)
+    assert [fold.test for fold in folds] == [fold.validation for fold in make_folds(cases, 4)]
+    assert parse_splits(splits_json(folds), "splits.json", [case.name for case in cases]) == folds
+
+
+def test_cases_to_test_on_are_written_where_there_are_any() -> None:
+    assert split_document(Fold(("a",), ("b",))) == {"train": ["a"], "val": ["b"]}
+    fold = Fold(("a",), (), ("b",))
+    assert split_document(fold) == {"train": ["a"], "val": [], "test": ["b"]}
+    assert parse_splits(splits_json([fold]), "splits.json", ("a", "b")) == [fold]

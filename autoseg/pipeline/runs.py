@@ -1,0 +1,106 @@
+"""What a training is begun with and records beside its weights: its cases, how it is executed, its own plan."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from autoseg.core.errors import BadInput
+from autoseg.core.plan import Configuration, Decision, Plan
+from autoseg.io.workspace import write_json, write_text
+from autoseg.planning.folds import Fold, split_document
+from autoseg.runtime.progress import counted, duration, say
+from autoseg.training.budget import fit_to_budget
+from autoseg.training.schedule import Clock
+
+if TYPE_CHECKING:
+    from autoseg.runtime.devices import Execution
+    from autoseg.training.trainer import Assignment
+
+
+SPLIT_FILE = "split.json"
+EXECUTION_FILE = "execution.json"
+
+
+def recorded_split(folder: Path) -> Fold | None:
+    """The cases that a training was begun with; None if it was not."""
+    path = folder / SPLIT_FILE
+    if not path.is_file():
+        return None
+    try:
+        split = json.loads(path.read_text(encoding="utf-8"))
+        return Fold(tuple(split["train"]), tuple(split["val"]), tuple(split.get("test", ())))
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise BadInput(f"{path}: does not list train and val cases; restore it or add --overwrite.") from None
+
+
+def settle(
+    assignment: Assignment, clock: Clock, device: str | None, budget_s: float | None, resuming: bool
+) -> tuple[Assignment, Execution, list[Decision]]:
+    """How to execute, how many steps see everything once, and what fits into a time budget; a resumed run keeps all.
+
+    Another number format or memory layout would round differently, and so end in other weights.
+    """
+    from autoseg.runtime.devices import Execution, choose_device
+    from autoseg.training.probe import fastest_execution, seconds_per_step
+    from autoseg.training.sampling import with_counted_steps
+
+    device = choose_device(device)
+    counted_steps = with_counted_steps(assignment.configuration, assignment.training, assignment.validation)
+    assignment = replace(assignment, configuration=counted_steps)
+    recorded = assignment.folder / EXECUTION_FILE
+    if resuming and recorded.is_file():
+        execution = Execution(**json.loads(recorded.read_text(encoding="utf-8")))
+        if execution.device == device:
+            return assignment, execution, []
+    execution = fastest_execution(assignment, device)
+    if budget_s is None or resuming:
+        return assignment, execution, []
+
+    def measure(candidate: Configuration) -> float:
+        return seconds_per_step(replace(assignment, configuration=candidate), execution)
+
+    left_s = budget_s - clock.elapsed_s
+    configuration, decisions = fit_to_budget(
+        assignment.configuration, max(left_s, 1.0), measure, bool(assignment.initial_weights)
+    )
+    training = configuration.training.model_copy(update={"time_budget_s": budget_s})
+    configuration = configuration.model_copy(update={"training": training})
+    return replace(assignment, configuration=configuration), execution, decisions
+
+
+def record_run(
+    assignment: Assignment, execution: Execution, plan: Plan, decisions: Sequence[Decision], fold: Fold
+) -> None:
+    """The run's own copy of the plan, its split, and how it is executed."""
+    configuration, folder = assignment.configuration, assignment.folder
+    stages = [configuration.previous_stage] if configuration.previous_stage else []
+    own = plan.model_copy(
+        update={
+            "configurations": {name: plan.configurations[name] for name in stages}
+            | {configuration.name: configuration},
+            "recommended": configuration.name,
+            "decisions": (*plan.decisions, *decisions),
+        }
+    )
+    write_json(folder / SPLIT_FILE, split_document(fold))
+    write_json(folder / EXECUTION_FILE, asdict(execution))
+    write_text(folder / "plan.json", own.model_dump_json(indent=1) + "\n")
+
+
+def announce(assignment: Assignment, execution: Execution, fold_name: str) -> None:
+    """What is about to run, and for how long."""
+    configuration = assignment.configuration
+    spec = configuration.training
+    patch = " x ".join(str(size) for size in configuration.patch_size)
+    length = (
+        duration(spec.time_budget_s) if spec.time_budget_s else f"{spec.epochs} epochs x {spec.steps_per_epoch} steps"
+    )
+    say(
+        f"train {configuration.name} {fold_name}: {counted(len(assignment.training), 'case')}, patch {patch}, "
+        f"batch {configuration.batch_size}, {configuration.network.describe()}, {length}, "
+        f"{execution.describe()}"
+    )
