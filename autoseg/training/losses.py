@@ -15,7 +15,7 @@ import torch.nn.functional as F
 
 from autoseg.core.labels import Labels
 from autoseg.core.training_spec import Loss
-from autoseg.training import published_losses
+from autoseg.training import named_losses
 
 SMOOTH = 1e-5
 
@@ -140,13 +140,13 @@ def one_loss(logits: torch.Tensor, target: torch.Tensor, labels: Labels, batch_d
     if loss != "cross_entropy":
         pooled = loss == "pooled_dice"
         if regions is None:
-            overlap = published_losses.overlap_of_classes(logits, target, known, squares=pooled)
+            overlap = named_losses.overlap_of_classes(logits, target, known, squares=pooled)
         else:
-            overlap = published_losses.overlap_of_regions(logits, regions, known, squares=pooled)
-        total = total + (published_losses.pooled_dice if pooled else published_losses.dice_with_background)(overlap)
+            overlap = named_losses.overlap_of_regions(logits, regions, known, squares=pooled)
+        total = total + (named_losses.pooled_dice if pooled else named_losses.dice_with_background)(overlap)
     if loss in ("cross_entropy", "dice_with_background_and_cross_entropy"):
         if regions is None:
-            total = total + published_losses.cross_entropy(logits, target, known)
+            total = total + named_losses.cross_entropy(logits, target, known)
         else:
-            total = total + published_losses.binary_cross_entropy(logits, regions, known)
+            total = total + named_losses.binary_cross_entropy(logits, regions, known)
     return total
