@@ -61,6 +61,7 @@ class SpatialTrace:
     resampled_shape: Shape
     spacing_mm: tuple[float, ...]  # of the working axes before resampling
     resampled_spacing_mm: tuple[float, ...]  # what was asked for: sizes are rounded to whole voxels
+    anisotropic_by_slices: bool = True  # slices far apart are not mixed with one another; not so where all are resized
 
 
 @dataclass(frozen=True, eq=False)

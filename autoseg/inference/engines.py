@@ -55,19 +55,19 @@ def torch_engine(network: nn.Module, execution: Execution) -> Engine:
 
     def run(batch: torch.Tensor) -> torch.Tensor:
         with torch.inference_mode(), execution.autocast():
-            logits: torch.Tensor = network(execution.place(batch))
-        return logits.float()
+            logits: torch.Tensor | list[torch.Tensor] = network(execution.place(batch))
+        return (logits if isinstance(logits, torch.Tensor) else logits[0]).float()
 
     return run
 
 
-def openvino_engine(network: nn.Module, execution: Execution, in_channels: int, size_multiple: Sequence[int]) -> Engine:
-    """The network converted for OpenVINO, in the number format of ``execution``.
+def openvino_engine(network: nn.Module, execution: Execution, traced_shape: Sequence[int]) -> Engine:
+    """The network converted for OpenVINO, in the number format of ``execution``; traced on zeros of a small shape.
 
     A size of batch is compiled when it first comes (0.2 s); a smaller batch of the same tiles is filled up
     with zeros instead.
     """
-    model = _converted(network, in_channels, size_multiple)
+    model = _converted(network, traced_shape)
     compiled: dict[tuple[tuple[int, ...], int], tuple[int, SimpleQueue[Any]]] = {}
     lock = threading.Lock()
 
@@ -102,8 +102,8 @@ def _import_openvino() -> Any:
     return openvino
 
 
-def _converted(network: nn.Module, in_channels: int, size_multiple: Sequence[int]) -> Any:
-    """The OpenVINO model, traced on a small input (the networks are convolutional).
+def _converted(network: nn.Module, traced_shape: Sequence[int]) -> Any:
+    """The OpenVINO model (the networks are convolutional: what is traced at one size holds for all).
 
     ``openvino.convert_model`` does the same in three times the time.
     """
@@ -111,7 +111,7 @@ def _converted(network: nn.Module, in_channels: int, size_multiple: Sequence[int
     from openvino.frontend import FrontEndManager
     from openvino.frontend.pytorch.ts_decoder import TorchScriptPythonDecoder
 
-    example = torch.zeros(1, in_channels, *(2 * size for size in size_multiple))
+    example = torch.zeros(*traced_shape)
     with torch.no_grad(), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of torch about its tracer
         traced = torch.jit.trace(_with_instance_norm(network), example, check_trace=False)  # type: ignore[no-untyped-call]

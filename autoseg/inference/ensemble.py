@@ -22,7 +22,7 @@ from autoseg.core.plan import Plan
 from autoseg.inference.predictor import WAITING_LOGITS_BYTES, Predictor
 from autoseg.inference.predictor import Labels as LabelMap
 from autoseg.preprocessing import prepare
-from autoseg.preprocessing.resample import separate_axis
+from autoseg.preprocessing.case_grid import crops_alike
 from autoseg.preprocessing.resample_slabs import resample_logits_slab, slabs
 from autoseg.runtime.jobs import map_threads
 
@@ -46,6 +46,12 @@ class Ensemble:
                     f"{first.dataset}: {' and '.join(member.configuration.name for member in self.members)} were "
                     "trained with other channels, labels or axes; train them anew with one plan to average them."
                 )
+
+        if not all(crops_alike(self.members[0].configuration, member.configuration) for member in self.members):
+            raise BadInput(
+                f"{first.dataset}: {' and '.join(member.configuration.name for member in self.members)} crop cases "
+                "differently and cannot be averaged; name one of them with --configuration."
+            )
 
     @property
     def plan(self) -> Plan:
@@ -107,7 +113,7 @@ def average_labels(
     shape = box_shape(traces[0].box)
     if any(trace.box != traces[0].box for trace in traces):
         raise ValueError("the members crop the case differently")
-    separate = [separate_axis(trace.resampled_spacing_mm, trace.spacing_mm) for trace in traces]
+    separate = [prepare.axis_back(trace) for trace in traces]
     written = labels.written_indices
     kind = np.uint8 if len(labels.stored_values) <= 256 else np.uint16
     indices = [np.empty(shape, kind) for _ in groups]

@@ -15,6 +15,7 @@ from torch import nn
 from autoseg.core.case import Case, Image
 from autoseg.core.errors import BadInput
 from autoseg.core.geometry import box_shape
+from autoseg.core.network_spec import PublishedNetwork
 from autoseg.core.plan import Configuration, Plan, read_plan
 from autoseg.inference.engines import Engine, EngineName, choose_engine, openvino_engine, torch_engine
 from autoseg.inference.full_volume import full_volume_logits
@@ -135,10 +136,16 @@ def load_predictor(
     if (previous is None) != (first.previous_stage is None):
         raise ValueError(f"{configuration_name}: previous belongs to a configuration with a previous stage")
     copies = len(mirror_combinations(first.augmentation.mirror_axes)) if mirror and not first.whole_case else 1
-    chosen = choose_engine(engine, device, num_cases * copies * prod(first.median_shape_voxels))
+    # OpenVINO is measured with the U-Nets made to measure only, and knows no statistics of a batch.
+    as_published = isinstance(first.network, PublishedNetwork)
+    batch_statistics = isinstance(first.network, PublishedNetwork) and first.network.batch_statistics
+    if batch_statistics and engine == "openvino":
+        raise BadInput(f"--engine openvino: {configuration_name} needs the statistics of a batch; use --engine torch.")
+    chosen = choose_engine(engine, device, 0 if as_published else num_cases * copies * prod(first.median_shape_voxels))
     # In channels-last a 3D pass on a CPU takes 0.85 of the time; 2D is the same either way.
     channels_last = chosen == "torch" and (device.startswith("cuda") or device == "cpu")
-    execution = Execution(device, native_precisions(device)[0], channels_last)
+    precision = "fp32" if first.training.precision == "fp32" else native_precisions(device)[0]
+    execution = Execution(device, precision, channels_last)
     engines = []
     for folder, plan in zip(folders, plans, strict=True):
         configuration = plan.configurations[configuration_name]
@@ -150,6 +157,8 @@ def load_predictor(
         engines.append(_load_engine(folder, plan, configuration, chosen, execution))
     # Torch computes a small layer of a batch of one in a slow way on a single core.
     lanes = choose_lanes(device, first.patch_size, smallest_batch=2 if chosen == "torch" else 1)
+    if batch_statistics:  # those of a case, or of a tile, as in the authors' tests
+        lanes = replace(lanes, batch=1)
     return Predictor(plans[0], first, engines, chosen, execution, lanes, mirror, step, previous)
 
 
@@ -159,7 +168,10 @@ def _load_engine(
     network = load_network(folder, plan, configuration)
     in_channels = num_input_channels(plan, configuration)
     if name == "openvino":
-        return openvino_engine(network, execution, in_channels, configuration.network.size_multiple)
+        shape = (1, in_channels, *(2 * size for size in configuration.network.size_multiple))
+        if isinstance(configuration.network, PublishedNetwork):  # which may need more
+            shape = (1, in_channels, *configuration.patch_size)
+        return openvino_engine(network, execution, shape)
     return torch_engine(execution.place_network(network, configuration.network.dimensions), execution)
 
 
@@ -184,5 +196,6 @@ def _preparation(plan: Plan, configuration: Configuration) -> tuple[object, ...]
         configuration.normalization,
         configuration.mask_normalization,
         configuration.bias_field_correction,
-        plan.intensities if "ct" in configuration.normalization else None,
+        *(getattr(configuration, field) for field in prepare.GRID_FIELDS),
+        plan.intensities if set(prepare.USED_STATISTICS) & set(configuration.normalization) else None,
     )

@@ -27,6 +27,7 @@ from autoseg.pipeline.preparation import (
 )
 from autoseg.pipeline.runs import recorded_split
 from autoseg.planning.folds import Fold
+from autoseg.preprocessing.case_grid import crops_alike
 from autoseg.runtime.jobs import map_threads
 from autoseg.runtime.progress import counted, progress, say
 
@@ -54,14 +55,15 @@ def select(
 ) -> Selection:
     """Compare the configurations (default: all) and, with ``ensembles``, their pairs; writes ``selection.json``.
 
-    Classifiers of single voxels are not paired.
+    Classifiers of single voxels are not paired, nor those that crop cases otherwise than the first of the others.
     The best mean foreground Dice over all held-out cases wins; a pair must be better than the best single one.
     BadInput: no configuration is trained in every fold, or one that is asked for is not.
     """
     dataset, plan = workspace.read_dataset(name), read_or_make_plan(workspace, name)
     validated = cross_validation(workspace, dataset, plan, configurations)
     names: list[tuple[str, ...]] = [(one,) for one in validated.folders]
-    averaged = [one for one in validated.folders if plan.configurations[one].candidates is None]
+    several = [plan.configurations[one] for one in validated.folders if plan.configurations[one].candidates is None]
+    averaged = [one.name for one in several if crops_alike(one, several[0])]
     pairs: list[tuple[str, ...]] = list(combinations(averaged, 2)) if ensembles else []
     pair_folders = {pair: workspace.ensemble_folder(name, "+".join(pair)) for pair in pairs}
     predict_pairs(validated, pair_folders, device)

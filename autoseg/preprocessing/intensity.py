@@ -21,6 +21,7 @@ def normalize(
 
     ``zscore``: minus the mean of the channel, over its standard deviation. ``ct``: clipped to the dataset's
     0.5 and 99.5 percentiles, minus its mean, over its standard deviation (``statistics``, foreground only).
+    ``dataset_zscore``: minus the mean over whole images of the dataset, over its standard deviation.
     ``rescale_0_1``: the range of the channel to 0..1. ``rgb_0_1``: over 255. ``none``: as it is.
     With a ``mask`` of the same shape the channel's own statistics are taken within it, and all is 0 outside.
     """
@@ -34,6 +35,10 @@ def normalize(
         np.clip(result, statistics.percentile_00_5, statistics.percentile_99_5, out=result)
         result -= np.float32(statistics.mean)
         result /= np.float32(max(statistics.std, SMALLEST_DIVISOR))
+    elif scheme == "dataset_zscore":
+        mean, std = whole_statistics(statistics)
+        result -= np.float32(mean)
+        result /= np.float32(max(std, SMALLEST_DIVISOR))
     elif scheme == "rescale_0_1" and inside.size:
         low, high = inside.min(), inside.max()
         result -= low
@@ -43,6 +48,21 @@ def normalize(
     if mask is not None:
         result[~mask] = 0
     return result
+
+
+def whole_statistics(statistics: IntensityStatistics) -> tuple[float, float]:
+    """Mean and standard deviation over whole images; ValueError where the plan does not tell them."""
+    if statistics.whole_mean is None or statistics.whole_std is None:
+        raise ValueError("there are no statistics of whole images")
+    return statistics.whole_mean, statistics.whole_std
+
+
+def value_of_zero(scheme: Normalization, statistics: IntensityStatistics) -> float:
+    """What the intensity 0 becomes where that is the same in all cases; else 0."""
+    if scheme != "dataset_zscore":
+        return 0.0
+    mean, std = whole_statistics(statistics)
+    return -mean / max(std, SMALLEST_DIVISOR)
 
 
 def _mean_and_std(values: npt.NDArray[np.float32]) -> tuple[float, float]:

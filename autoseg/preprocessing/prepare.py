@@ -1,7 +1,7 @@
 """From an image as stored to a prepared case, and from logits back to labels on the stored grid.
 
-The order is nnU-Net's (v2, ``default_preprocessor.py``): reorient, crop to the nonzero voxels, (N4,) normalise,
-resample. ``undo`` turns back what ``apply`` did to the grid, in reverse order.
+The order is nnU-Net's (v2, ``default_preprocessor.py``): reorient, crop (there to the nonzero voxels), (N4,)
+normalise, resample. ``undo`` turns back what ``apply`` did to the grid, in reverse order.
 """
 
 from __future__ import annotations
@@ -16,10 +16,11 @@ import numpy.typing as npt
 
 from autoseg.core.case import Case, Image, SpatialTrace
 from autoseg.core.errors import BadInput
-from autoseg.core.geometry import Shape, bounding_box, box_shape, box_slices, working_axes
+from autoseg.core.geometry import box_shape, box_slices, working_axes
 from autoseg.core.labels import Labels
 from autoseg.core.plan import Configuration, Plan
 from autoseg.preprocessing.bias_field import correct_bias_field
+from autoseg.preprocessing.case_grid import crop_box, prepared_grid
 from autoseg.preprocessing.intensity import normalize
 from autoseg.preprocessing.resample import (
     resample_image,
@@ -29,6 +30,12 @@ from autoseg.preprocessing.resample import (
 )
 
 Voxel = TypeVar("Voxel", bound=np.generic)
+
+GRID_FIELDS = ("crop", "native_spacing", "resized_shape")
+USED_STATISTICS = {
+    "ct": {"mean", "std", "percentile_00_5", "percentile_99_5"},
+    "dataset_zscore": {"whole_mean", "whole_std"},
+}
 
 WITHOUT_BIAS_FIELD = ("ct", "rgb_0_1")  # normalisations of images that no coil has made
 PREPARATION_VERSION = 2  # raise it when apply gives other arrays for the same input
@@ -45,19 +52,20 @@ def apply(
     """Prepare a case: ``image`` ``(C, X, Y, Z)`` and ``labels`` ``(X, Y, Z)`` or None, both as stored;
     those of the case are indices (``core.labels``). ``previous`` is the label map of a previous stage, as stored.
 
-    The result is in working axes at ``configuration.spacing_mm``; in 2D, axis 0 keeps its spacing and size.
+    The result is in working axes, on the grid of ``case_grid.prepared_grid``; in 2D, axis 0 keeps its spacing and
+    size unless every case is resized.
     BadInput if the channels or shapes are not those of the plan.
     """
-    _check(name, image, labels, previous, configuration)
+    _check(name, image, labels, previous, plan, configuration)
     reorientation = working_axes(image.affine, plan.axis_order, plan.orientation)
     voxels = reorientation.apply(image.voxels)
     spacing = tuple(image.spacing_mm[axis] for axis in reorientation.axes)
-    target = (*spacing[: 3 - len(configuration.spacing_mm)], *configuration.spacing_mm)
     nonzero = _nonzero(voxels)
-    box = bounding_box(nonzero) or tuple((0, size) for size in nonzero.shape)
-    shape = _resampled_shape(box_shape(box), spacing, target)
-    trace = SpatialTrace(image.shape, reorientation, box, shape, spacing, target)
-    separate = separate_axis(spacing, target)
+    box = crop_box(nonzero, spacing, configuration)
+    shape, target = prepared_grid(box, spacing, configuration)
+    resized = configuration.resized_shape is not None
+    trace = SpatialTrace(image.shape, reorientation, box, shape, spacing, target, not resized)
+    separate = None if resized else separate_axis(spacing, target)
 
     cropped, before = (
         None if label_map is None else _encoded(name, reorientation.apply(label_map)[box_slices(box)], plan.labels)
@@ -89,9 +97,13 @@ def undo(logits: npt.NDArray[np.float32], trace: SpatialTrace, labels: Labels) -
     """
     if logits.shape[1:] != tuple(trace.resampled_shape):
         raise ValueError(f"logits of shape {logits.shape} do not fit the prepared shape {trace.resampled_shape}")
-    separate = separate_axis(trace.resampled_spacing_mm, trace.spacing_mm)
-    indices = resample_logits_to_labels(logits, box_shape(trace.box), separate, labels.written_indices)
+    indices = resample_logits_to_labels(logits, box_shape(trace.box), axis_back(trace), labels.written_indices)
     return undo_labels(indices, trace, labels)
+
+
+def axis_back(trace: SpatialTrace) -> int | None:
+    """The axis that is resampled on its own on the way back to the crop, or None."""
+    return separate_axis(trace.resampled_spacing_mm, trace.spacing_mm) if trace.anisotropic_by_slices else None
 
 
 def undo_labels(indices: npt.NDArray[np.integer], trace: SpatialTrace, labels: Labels) -> npt.NDArray[np.integer]:
@@ -121,12 +133,15 @@ def settings_key(plan: Plan, configuration: Configuration, sources: Sequence[str
         "mask_normalization": configuration.mask_normalization,
         "bias_field_correction": configuration.bias_field_correction,
         "statistics": [
-            plan.intensities[number].model_dump(include={"mean", "std", "percentile_00_5", "percentile_99_5"})
+            plan.intensities[number].model_dump(include=USED_STATISTICS[scheme])
             for number, scheme in enumerate(configuration.normalization)
-            if scheme == "ct"
+            if scheme in USED_STATISTICS
         ],
         "sources": list(sources),
     }
+    # Named only where they differ from nnU-Net's: what is stored of other cases stays valid.
+    grid = configuration.model_dump(include=set(GRID_FIELDS), exclude_defaults=True)
+    document |= grid | ({"patch_size": configuration.patch_size} if configuration.crop == "centre" else {})
     return hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()
 
 
@@ -142,6 +157,7 @@ def _check(
     image: Image,
     labels: npt.NDArray[np.integer] | None,
     previous: npt.NDArray[np.integer] | None,
+    plan: Plan,
     configuration: Configuration,
 ) -> None:
     schemes = configuration.normalization
@@ -156,7 +172,12 @@ def _check(
                 f"{name}: the {what} the shape {label_map.shape} and the image {image.shape}; "
                 "resample the labels to the grid of the image."
             )
-    for channel, scheme in zip(image.voxels, schemes, strict=True):
+    for channel, scheme, of_channel in zip(image.voxels, schemes, plan.intensities, strict=True):
+        if scheme == "dataset_zscore" and (of_channel.whole_mean is None or of_channel.whole_std is None):
+            raise BadInput(
+                f"{name}: the plan has no mean and deviation of whole images, which dataset_zscore needs; "
+                "run `autoseg plan` again."
+            )
         if scheme == "rgb_0_1" and (channel.min() < 0 or channel.max() > 255):
             raise BadInput(
                 f"{name}: an RGB channel has values outside 0..255; rename the channel in the dataset if it is not RGB."
@@ -211,11 +232,3 @@ def _inside(nonzero: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
     filled[0] = True  # what is not zero
     inside: npt.NDArray[np.bool_] = filled[components]
     return inside
-
-
-def _resampled_shape(shape: Shape, spacing_mm: Sequence[float], target_mm: Sequence[float]) -> Shape:
-    """Whole voxels of the same extent, half to even as nnU-Net rounds, and at least one."""
-    return tuple(
-        max(1, round(spacing / target * size))
-        for size, spacing, target in zip(shape, spacing_mm, target_mm, strict=True)
-    )

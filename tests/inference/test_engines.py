@@ -5,9 +5,10 @@ import sys
 
 import pytest
 import torch
+from torch import nn
 
 from autoseg.core.errors import BadInput
-from autoseg.core.network_spec import NetworkSpec
+from autoseg.core.network_spec import NetworkSpec, PublishedNetwork
 from autoseg.inference.engines import OPENVINO_PAYS_FROM_VOXELS, choose_engine, openvino_engine, torch_engine
 from autoseg.networks import build_planned
 from autoseg.runtime.devices import Execution, core_pool
@@ -47,6 +48,46 @@ def random_network(dimensions):
     return network, spec
 
 
+def traced(spec):
+    return (1, 2, *(2 * size for size in spec.size_multiple))
+
+
+PUBLISHED = [("paugam_small_unet", (16, 16)), ("full_volume_unet", (32, 32, 32))]
+
+
+class TwoOutputs(nn.Module):
+    """As Double U-Net with both: that of the whole network first."""
+
+    def forward(self, x):
+        return [2 * x, x]
+
+
+def test_of_several_outputs_the_first_counts():
+    batch = torch.randn(1, 2, 4, 4)
+    assert torch.equal(torch_engine(TwoOutputs().eval(), CPU)(batch), 2 * batch)
+
+
+@pytest.mark.parametrize(("name", "size"), PUBLISHED)
+@pytest.mark.parametrize("engine", ["torch", pytest.param("openvino", marks=needs_openvino)])
+def test_published_networks_run_with_their_running_statistics(name, size, engine):
+    """At another size than the one that OpenVINO is shown, too."""
+    spec = PublishedNetwork(name=name, dimensions=len(size), size_multiple=(8,) * len(size))
+    torch.manual_seed(0)
+    network = build_planned(spec, 2, 3)
+    with torch.no_grad():
+        for module in network.modules():
+            if hasattr(module, "momentum"):
+                module.momentum = 1.0
+        network(torch.randn(2, 2, *size))
+    network.eval()
+    run = torch_engine(network, CPU) if engine == "torch" else openvino_engine(network, CPU, (1, 2, *size))
+    for shape in (size, (40, *size[1:])):
+        batch = torch.randn(2, 2, *shape)
+        with torch.no_grad():
+            expected = network(batch)
+        torch.testing.assert_close(run(batch), expected, atol=2e-3 * float(expected.abs().max()), rtol=0)
+
+
 def test_openvino_is_taken_on_a_cpu_where_it_is_installed_and_there_is_enough_to_do(installed):
     installed(True)
     assert choose_engine(None, "cpu", MUCH) == "openvino"
@@ -75,7 +116,7 @@ def test_what_cannot_be_is_said(installed):
 @pytest.mark.parametrize(("dimensions", "size"), [(3, (16, 24, 8)), (2, (24, 40))])
 def test_openvino_gives_the_logits_of_torch(dimensions, size):
     network, spec = random_network(dimensions)
-    engine = openvino_engine(network, CPU, 2, spec.size_multiple)
+    engine = openvino_engine(network, CPU, traced(spec))
     batch = torch.randn(5, 2, *size)
     expected = torch_engine(network, CPU)(batch)
     for part in (slice(0, 4), slice(4, 5), slice(0, 5)):  # a size, a smaller one (filled up) and a larger one
@@ -88,7 +129,7 @@ def test_openvino_gives_the_logits_of_torch(dimensions, size):
 @needs_openvino
 def test_openvino_calls_from_several_threads_do_not_mix():
     network, spec = random_network(2)
-    engine = openvino_engine(network, CPU, 2, spec.size_multiple)
+    engine = openvino_engine(network, CPU, traced(spec))
     batches = [torch.randn(1, 2, 16, 16) for _ in range(12)]
     together = list(core_pool(2).map(engine, batches))
     for batch, logits in zip(batches, together, strict=True):
@@ -99,14 +140,14 @@ def test_openvino_calls_from_several_threads_do_not_mix():
 def test_the_conversion_leaves_the_network_as_it_was():
     network, spec = random_network(3)
     before = {name: type(module) for name, module in network.named_modules()}
-    openvino_engine(network, CPU, 2, spec.size_multiple)
+    openvino_engine(network, CPU, traced(spec))
     assert {name: type(module) for name, module in network.named_modules()} == before
 
 
 @needs_openvino
 def test_openvino_does_not_report_its_use():
     network, spec = random_network(2)
-    openvino_engine(network, CPU, 2, spec.size_multiple)
+    openvino_engine(network, CPU, traced(spec))
     assert sys.modules["openvino_telemetry"] is None
     assert not hasattr(sys.modules["openvino.tools.ovc"].telemetry, "consent")
 
@@ -114,7 +155,7 @@ def test_openvino_does_not_report_its_use():
 @needs_openvino
 def test_openvino_computes_in_the_number_format_of_the_execution(monkeypatch):
     network, spec = random_network(2)
-    openvino_engine(network, CPU, 2, spec.size_multiple)  # imports it without its telemetry
+    openvino_engine(network, CPU, traced(spec))  # imports it without its telemetry
     import openvino
 
     hints = []
@@ -127,7 +168,7 @@ def test_openvino_computes_in_the_number_format_of_the_execution(monkeypatch):
     monkeypatch.setattr(openvino.Core, "compile_model", recorded)
     monkeypatch.setattr("autoseg.inference.engines.num_cores", lambda: 2)
     for precision in ("fp32", "bf16"):
-        engine = openvino_engine(network, Execution("cpu", precision, False), 2, spec.size_multiple)
+        engine = openvino_engine(network, Execution("cpu", precision, False), traced(spec))
         core_pool(1).submit(engine, torch.zeros(1, 2, 16, 16)).result()
     assert hints == [("f32", 2), ("bf16", 2)]
 

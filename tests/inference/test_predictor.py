@@ -9,6 +9,7 @@ import torch
 
 from autoseg.core.case import Image
 from autoseg.core.errors import BadInput
+from autoseg.core.network_spec import PublishedNetwork
 from autoseg.inference.predictor import load_predictor
 from autoseg.networks import build_planned, model_file
 from autoseg.preprocessing import prepare
@@ -62,13 +63,58 @@ def test_folds_of_different_width_are_averaged(tmp_path, tiny_plan, image):
     np.testing.assert_allclose(both, (single[0] + single[1]) / 2, atol=1e-4)
 
 
-@pytest.mark.parametrize("change", [{"spacing_mm": (2.0, 1.0, 1.0)}, {"bias_field_correction": True}])
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"spacing_mm": (2.0, 1.0, 1.0)},
+        {"bias_field_correction": True},
+        {"crop": "none"},
+        {"native_spacing": True},
+        {"resized_shape": (16, 16, 16)},
+    ],
+)
 def test_folds_prepared_differently_are_not_mixed(tmp_path, tiny_plan, change):
     configuration = tiny_plan.configurations["3d_fullres"].model_copy(update=change)
     other = tiny_plan.model_copy(update={"configurations": {"3d_fullres": configuration}})
     folders = [save_fold(tmp_path / "fold0", tiny_plan), save_fold(tmp_path / "fold1", other)]
     with pytest.raises(BadInput, match="another preparation"):
         load_predictor(folders, "3d_fullres", "cpu")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"crop": "centre", "native_spacing": True}, {"crop": "none", "resized_shape": (32, 16, 24)}, {"whole_case": True}],
+)
+def test_labels_have_the_grid_of_the_image_however_it_is_cropped(tmp_path, tiny_plan, image, change):
+    configuration = tiny_plan.configurations["3d_fullres"].model_copy(update=change)
+    plan = tiny_plan.model_copy(update={"configurations": {"3d_fullres": configuration}})
+    predictor = load_predictor([save_fold(tmp_path / "fold0", plan)], "3d_fullres", "cpu")
+    case = predictor.prepare("case", image)
+    labels = predictor.segment(case)()
+    assert labels.shape == image.shape
+    np.testing.assert_array_equal(labels, prepare.undo(predictor.logits(case.image), case.trace, plan.labels))
+
+
+def published(plan, network, **training):
+    """The plan with a published network instead."""
+    own = plan.configurations["3d_fullres"]
+    spec = own.training.model_copy(update=training)
+    changed = own.model_copy(update={"network": network, "training": spec, "patch_size": (64, 32, 32)})
+    return plan.model_copy(update={"configurations": {"3d_fullres": changed}})
+
+
+def test_a_network_may_normalise_by_what_it_sees_in_prediction(tmp_path, tiny_plan, image, monkeypatch):
+    """Then a tile is never computed together with others, and OpenVINO is refused."""
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: object())
+    network = PublishedNetwork(name="full_volume_unet", dimensions=3, size_multiple=(4, 4, 4), batch_statistics=True)
+    folder = save_fold(tmp_path / "fold0", published(tiny_plan, network, precision="fp32"))
+    predictor = load_predictor([folder], "3d_fullres", "cpu", num_cases=10**6)
+    assert predictor.engine_name == "torch"
+    assert predictor.execution.precision == "fp32"
+    assert predictor.lanes.batch == 1
+    assert predictor.predict("case", image).shape == image.shape
+    with pytest.raises(BadInput, match="needs the statistics of a batch; use --engine torch"):
+        load_predictor([folder], "3d_fullres", "cpu", engine="openvino")
 
 
 def test_a_plan_of_another_configuration_is_a_sentence(tmp_path, tiny_plan):

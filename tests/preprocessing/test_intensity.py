@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from autoseg.core.fingerprint import IntensityStatistics
-from autoseg.preprocessing.intensity import normalize
+from autoseg.preprocessing.intensity import normalize, value_of_zero
 
 STATISTICS = IntensityStatistics(
     mean=40.0, median=38.0, std=20.0, minimum=-900.0, maximum=900.0, percentile_00_5=-50.0, percentile_99_5=150.0
@@ -72,3 +72,16 @@ def test_rgb_and_none():
 
 def test_result_of_a_view_is_contiguous(channel):
     assert normalize(channel.transpose(2, 0, 1)[::-1], "zscore", STATISTICS, None).flags.c_contiguous
+
+
+def test_dataset_zscore(channel, mask):
+    told = STATISTICS.model_copy(update={"whole_mean": 9e4, "whole_std": 250.0})
+    expected = (channel.astype(float) - 9e4) / 250
+    np.testing.assert_allclose(normalize(channel, "dataset_zscore", told, None), expected, rtol=1e-6)
+    masked = normalize(channel, "dataset_zscore", told, mask)
+    np.testing.assert_allclose(masked, np.where(mask, expected, 0), rtol=1e-6)
+    zero = normalize(np.zeros((1, 1, 1), np.float32), "dataset_zscore", told, None)
+    assert value_of_zero("dataset_zscore", told) == pytest.approx(float(zero[0, 0, 0]))
+    assert value_of_zero("zscore", told) == 0
+    with pytest.raises(ValueError, match="no statistics of whole images"):
+        normalize(channel, "dataset_zscore", STATISTICS, None)

@@ -32,7 +32,7 @@ LABELS = Labels(values={"background": 0, "one": 1, "two": 2})
 def make_plan(spacing_mm=(1.0, 1.0, 1.0), axis_order=(0, 1, 2), schemes=("zscore",), masked=False) -> Plan:
     dimensions = len(spacing_mm)
     network = NetworkSpec(
-        name="unet",
+        name="plain_unet",
         dimensions=dimensions,
         features_per_stage=(4, 4),
         kernel_sizes=((3,) * dimensions,) * 2,
@@ -105,6 +105,67 @@ def test_undo_puts_every_voxel_back(axis_order):
         case = apply(Image(voxels, affine), labels, plan)
         assert case.trace.resampled_shape == box_shape(case.trace.box) == case.image.shape[1:]
         np.testing.assert_array_equal(prepare.undo(one_hot(case.labels), case.trace, LABELS), labels)
+
+
+def changed(plan: Plan, **changes: object) -> Plan:
+    configuration = plan.configurations["only"].model_copy(update=changes)
+    return plan.model_copy(update={"configurations": {"only": configuration}})
+
+
+@pytest.mark.parametrize(
+    ("dimensions", "changes"),
+    [
+        (3, {"crop": "none"}),
+        (3, {"crop": "none", "native_spacing": True}),
+        (3, {"crop": "centre", "native_spacing": True}),
+        (2, {"crop": "centre", "native_spacing": True}),
+        (3, {"crop": "centre", "patch_size": (40, 8, 40)}),
+        (3, {"crop": "none", "resized_shape": (33, 27, 39)}),
+        (2, {"crop": "none", "resized_shape": (11, 27, 65)}),
+    ],
+)
+def test_undo_puts_every_voxel_of_any_crop_back(dimensions, changes):
+    """An odd multiple of voxels has one in the place of each voxel before; outside the crop is background."""
+    spacing = (1.0, 1.0, 1.0)
+    plan = changed(make_plan(spacing[3 - dimensions :], (0, 1, 2)), **changes)
+    for number, directions in enumerate(all_orientations()):
+        affine = np.eye(4)
+        affine[:3, :3] = directions
+        axes = prepare.working_axes(affine, (0, 1, 2)).axes
+        voxels, labels = synthetic(number, tuple((11, 9, 13)[axes.index(axis)] for axis in range(3)))
+        case = apply(Image(voxels, affine), labels, plan)
+        kept = np.zeros_like(labels)
+        stored_box = prepare.undo_box(np.ones(box_shape(case.trace.box), int), case.trace) > 0
+        kept[stored_box] = labels[stored_box]
+        np.testing.assert_array_equal(prepare.undo(one_hot(case.labels), case.trace, LABELS), kept)
+        if changes["crop"] == "centre":
+            sizes = {axis: min(size, 8 if dimensions == 3 or axis else size) for axis, size in enumerate((11, 9, 13))}
+            if "patch_size" in changes:
+                sizes = {0: 11, 1: 8, 2: 13}
+            assert case.image.shape[1:] == tuple(sizes.values())
+        else:
+            assert case.image.shape[1:] == changes.get("resized_shape", (11, 9, 13))
+            assert stored_box.all()
+
+
+def test_a_resized_case_is_the_image_of_skimage():
+    voxels, labels = synthetic(4, (10, 12, 9))
+    voxels += 1  # nothing is outside
+    plan = changed(make_plan(schemes=("none",)), crop="none", resized_shape=(14, 9, 20))
+    case = apply(Image(voxels, np.diag([1.0, 1.2, 0.8, 1])), labels, plan)
+    expected = resize(voxels[0].astype(float), (14, 9, 20), 3, mode="edge", anti_aliasing=False)
+    np.testing.assert_allclose(case.image[0], expected, atol=1e-4)
+    np.testing.assert_array_equal(case.labels, resize_segmentation(labels, (14, 9, 20), 1))
+
+
+def test_the_normalisation_of_a_dataset_is_that_of_its_whole_images():
+    voxels, _ = synthetic(1)
+    plan = make_plan(schemes=("dataset_zscore",))
+    with pytest.raises(BadInput, match=r"^case: .*run `autoseg plan` again\.$"):
+        apply(Image(voxels, np.eye(4)), None, plan)
+    told = STATISTICS.model_copy(update={"whole_mean": 4.0, "whole_std": 2.5})
+    case = apply(Image(voxels, np.eye(4)), None, changed(plan.model_copy(update={"intensities": (told,)}), crop="none"))
+    np.testing.assert_allclose(case.image, (voxels - 4) / 2.5, atol=1e-6)
 
 
 @pytest.mark.parametrize("seed", range(20))
@@ -266,6 +327,8 @@ def test_settings_key_changes_with_what_matters_and_with_nothing_else():
         other_statistics(plan),
     ]
     ct = make_plan(schemes=("ct",))
+    whole = make_plan(schemes=("dataset_zscore",))
+    centre = change(plan, crop="centre")
     other = [
         key(make_plan((1.0, 1.0, 1.1))),
         key(make_plan(axis_order=(1, 0, 2))),
@@ -274,6 +337,13 @@ def test_settings_key_changes_with_what_matters_and_with_nothing_else():
         key(other_statistics(ct)),
         key(make_plan(masked=True)),
         key(change(plan, bias_field_correction=True)),
+        key(change(plan, crop="none")),
+        key(change(plan, native_spacing=True)),
+        key(change(plan, resized_shape=(9, 9, 9))),
+        key(centre),
+        key(change(centre, patch_size=(16, 16, 16))),
+        key(whole),
+        key(whole.model_copy(update={"intensities": (STATISTICS.model_copy(update={"whole_mean": 1.0}),)})),
         key(plan.model_copy(update={"labels": Labels(values={"one": 1, "two": 3})})),
         key(plan, ("b",)),
         key(plan, ("a", "a")),
