@@ -14,6 +14,7 @@ from autoseg.io.workspace import write_json, write_text
 from autoseg.planning.folds import Fold, split_document
 from autoseg.runtime.progress import counted, duration, say
 from autoseg.training.budget import fit_to_budget
+from autoseg.training.sampling import with_counted_steps
 from autoseg.training.schedule import Clock
 
 if TYPE_CHECKING:
@@ -46,7 +47,6 @@ def settle(
     """
     from autoseg.runtime.devices import Execution, choose_device
     from autoseg.training.probe import fastest_execution, seconds_per_step
-    from autoseg.training.sampling import with_counted_steps
 
     device = choose_device(device)
     counted_steps = with_counted_steps(assignment.configuration, assignment.training, assignment.validation)

@@ -27,6 +27,7 @@ from autoseg.pipeline.preparation import (
 from autoseg.pipeline.runs import announce, record_run, recorded_split, settle
 from autoseg.pipeline.voxel_cascade import fold_voxels, load_chains, seeing_all
 from autoseg.planning.folds import Fold
+from autoseg.preprocessing.intensity import value_of_zero
 from autoseg.preprocessing.previous_stage import num_input_channels
 from autoseg.runtime.memory import keep_freed_memory
 from autoseg.runtime.progress import say
@@ -143,6 +144,10 @@ def train_fold(
         folder,
         beginning.weights if beginning else {},
         voxels,
+        zeros=[
+            value_of_zero(scheme, of_channel)
+            for scheme, of_channel in zip(configuration.normalization, plan.intensities, strict=True)
+        ],
     )
     assignment, execution, decisions = settle(assignment, clock, options.device, options.time_budget_s, resuming)
     if not resuming:

@@ -129,15 +129,19 @@ def apply(
     if drawn.mirrored:
         axes = tuple(axis - len(configuration.patch_size) for axis in drawn.mirrored)
         image, labels = np.flip(image, axes), np.flip(labels, axes)
-    if any(configuration.mask_normalization):
-        # Such a channel is 0 outside its mask, where the labels are -1.
-        outside = (labels if drawn.previous is None else labels[0]) < 0
-        for channel, masked in zip(image, configuration.mask_normalization, strict=True):
-            if masked:
-                np.copyto(channel, 0, where=outside)
+    hide_outside(image, labels if drawn.previous is None else labels[0], configuration)
     if drawn.previous is not None:
         labels = np.stack((labels[0], previous_stage.apply(drawn.previous, labels[1])))
     return np.ascontiguousarray(image), np.ascontiguousarray(labels)
+
+
+def hide_outside(image: Floats, labels: Labels, configuration: Configuration) -> None:
+    """In place: a channel that was normalised within a mask is 0 outside it, where the labels are -1."""
+    if any(configuration.mask_normalization):
+        outside = labels < 0
+        for channel, masked in zip(image, configuration.mask_normalization, strict=True):
+            if masked:
+                np.copyto(channel, 0, where=outside)
 
 
 def _change_intensities(drawn: Drawn, number: int, channel: Floats) -> None:

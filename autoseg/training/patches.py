@@ -24,7 +24,7 @@ from autoseg.core.plan import Configuration
 from autoseg.io.store import KNOWN, DecodedCases, StoredCase
 from autoseg.preprocessing.previous_stage import num_previous_channels, one_hot_channels
 from autoseg.runtime.devices import core_pool
-from autoseg.training import augmentation
+from autoseg.training import augmentation, operations
 from autoseg.training.sampling import Passes, passes, slice_box
 from autoseg.training.spatial import window
 
@@ -43,7 +43,10 @@ class Batch:
 
 @dataclass(frozen=True)
 class PatchSource:
-    """All that decides the patches of one stream (training, or validation during training)."""
+    """All that decides the patches of one stream (training, or validation during training).
+
+    ``zeros`` is what the normalisation makes of an intensity of 0 in each channel; empty: 0.
+    """
 
     cases: Sequence[StoredCase]
     configuration: Configuration
@@ -51,6 +54,7 @@ class PatchSource:
     augmented: bool
     stream: int
     seed: int
+    zeros: Sequence[float] = ()
     decoded: DecodedCases = field(default_factory=DecodedCases)
 
     def batch(self, step: int) -> Batch:
@@ -67,9 +71,10 @@ class PatchSource:
         patch_size, flat = self.configuration.patch_size, self.configuration.network.dimensions == 2
         case, around = self._place(step, index, random)
         num_previous = num_previous_channels(self.labels) if self.configuration.previous_stage else 0
-        drawn = (
-            augmentation.draw(self.configuration, case.num_channels, random, num_previous) if self.augmented else None
-        )
+        own = self.configuration.augmentation.operations if self.augmented else None
+        drawn = None
+        if self._with_nnunets_list:
+            drawn = augmentation.draw(self.configuration, case.num_channels, random, num_previous)
         matrix = drawn.matrix if drawn else None
         needed = window(matrix, patch_size, around[flat:], case.shape[flat:])
         image, labels = self.decoded.read(case, (*around[:flat], *needed.box))
@@ -77,6 +82,12 @@ class PatchSource:
             image, labels = image[:, 0], labels[0]
         if drawn:
             image, labels = augmentation.apply(drawn, self.configuration, image, labels, needed.centre)
+        if own:
+            zeros = self.zeros or (0.0,) * case.num_channels
+            chosen = operations.draw(own, patch_size, case.num_channels, random)
+            image, maps = operations.apply(chosen, image, labels.reshape(-1, *patch_size), zeros)
+            augmentation.hide_outside(image, maps[0], self.configuration)
+            labels = maps.reshape(labels.shape)
         if num_previous:
             labels, previous = labels
             image = np.concatenate((image, one_hot_channels(previous, self.labels)))
@@ -92,6 +103,10 @@ class PatchSource:
         centre = draw_centre(case, self.labels, foreground, random)
         return case, draw_box(case, self.configuration, self._placed_size, centre, random)
 
+    @property
+    def _with_nnunets_list(self) -> bool:
+        return self.augmented and self.configuration.augmentation.operations is None
+
     @cached_property
     def _passes(self) -> Passes | None:
         return passes(self.cases, self.configuration, self.stream == TRAINING_STREAM, self.seed, self.stream)
@@ -100,7 +115,7 @@ class PatchSource:
     def _placed_size(self) -> tuple[int, ...]:
         """The size of the boxes whose middles are the middles of the patches."""
         patch_size = self.configuration.patch_size
-        if not self.augmented:
+        if not self._with_nnunets_list:
             return patch_size
         return augmentation.initial_patch_size(patch_size, self.configuration.augmentation)
 

@@ -38,7 +38,7 @@ class Window:
 
 
 @dataclass(frozen=True)
-class _Points:
+class Points:
     """Points in an array: flat index of the voxel before each on every axis, and how far beyond it each is (0 to 1)."""
 
     voxel: npt.NDArray[np.int32]  # (points,)
@@ -85,7 +85,7 @@ def resample(
     dimensions = len(matrix)
     box, size = image.shape[-dimensions:], tuple(patch_size[-dimensions:])
     flat_image, flat_labels = image.reshape(-1, prod(box)), labels.reshape(-1, prod(box))
-    cells = [_cell_labels(plane.reshape(box)) for plane in flat_labels]
+    cells = [cell_labels(plane.reshape(box)) for plane in flat_labels]
     moved_image = np.empty((len(flat_image), *size), np.float32)
     moved_labels = np.empty((len(flat_labels), *size), labels.dtype)
     rows = max(1, POINTS_AT_ONCE // prod(size[1:]))
@@ -93,14 +93,14 @@ def resample(
         slab = slice(first, min(first + rows, size[0]))
         points = _points(matrix, centre[-dimensions:], size, slab, box)
         for voxels, moved in zip(flat_image, moved_image, strict=True):
-            moved[slab] = _linear(voxels, points).reshape(moved[slab].shape)
+            moved[slab] = linear(voxels, points).reshape(moved[slab].shape)
         for values, of_cells, moved_values in zip(flat_labels, cells, moved_labels, strict=True):
-            moved_values[slab] = _largest_weight(values, of_cells, points).reshape(moved_values[slab].shape)
+            moved_values[slab] = largest_weight(values, of_cells, points).reshape(moved_values[slab].shape)
     maps = labels.shape[: labels.ndim - len(patch_size)]
     return moved_image.reshape(len(image), *patch_size), moved_labels.reshape(*maps, *patch_size)
 
 
-def _points(matrix: Matrix, centre: Sequence[float], size: Shape, slab: slice, box: Shape) -> _Points:
+def _points(matrix: Matrix, centre: Sequence[float], size: Shape, slab: slice, box: Shape) -> Points:
     """The points of a slab of the patch (along its first moved axis) in an array of the shape ``box``."""
     offsets = [np.arange(n) - (n - 1) / 2 for n in size]
     offsets[0] = offsets[0][slab]
@@ -120,12 +120,12 @@ def _points(matrix: Matrix, centre: Sequence[float], size: Shape, slab: slice, b
         position -= before
         voxel += before.astype(np.int32) * np.int32(step)
         beyond.append(position)
-    return _Points(voxel, beyond, steps)
+    return Points(voxel, beyond, steps)
 
 
-def _linear(voxels: Floats, points: _Points) -> Floats:
+def linear(voxels: Floats, points: Points) -> Floats:
     """Linear interpolation of a flat array, one axis after the other."""
-    values = [_take(voxels[corner:], points.voxel) for corner in points.corners]
+    values = [take(voxels[corner:], points.voxel) for corner in points.corners]
     for beyond in reversed(points.beyond):
         pairs = zip(values[::2], values[1::2], strict=True)
         values = []
@@ -137,18 +137,18 @@ def _linear(voxels: Floats, points: _Points) -> Floats:
     return values[0]
 
 
-def _largest_weight(labels: Labels, cells: Labels, points: _Points) -> Labels:
+def largest_weight(labels: Labels, cells: Labels, points: Points) -> Labels:
     """The label with the largest linear weight; weights are summed only in cells whose corners differ."""
-    result = _take(cells, points.voxel)
+    result = take(cells, points.voxel)
     where = np.flatnonzero(result == MIXED)
     if where.size:
         voxel = points.voxel[where]
         beyond = [part[where] for part in points.beyond]
-        corners = np.stack([_take(labels[corner:], voxel) for corner in points.corners])
+        corners = np.stack([take(labels[corner:], voxel) for corner in points.corners])
         weights = np.stack([reduce(np.multiply, shares) for shares in product(*((1 - part, part) for part in beyond))])
         for part, step in zip(beyond, points.steps, strict=True):
             voxel += (part >= 0.5) * np.int32(step)  # now the nearest
-        result[where] = _vote(corners, weights, _take(labels, voxel))
+        result[where] = _vote(corners, weights, take(labels, voxel))
     return result
 
 
@@ -170,7 +170,7 @@ def _vote(corners: Labels, weights: Floats, nearest: Labels) -> Labels:
     return winner
 
 
-def _cell_labels(labels: Labels) -> Labels:
+def cell_labels(labels: Labels) -> Labels:
     """Flat: the label of the cell that begins at a voxel (it and its next neighbours on all axes), or MIXED."""
     low = high = labels
     for axis in range(labels.ndim):
@@ -182,7 +182,7 @@ def _cell_labels(labels: Labels) -> Labels:
     return cells.reshape(-1)
 
 
-def _take(values: npt.NDArray[Value], index: npt.NDArray[np.int32]) -> npt.NDArray[Value]:
+def take(values: npt.NDArray[Value], index: npt.NDArray[np.int32]) -> npt.NDArray[Value]:
     """``values[index]`` of a flat array, three times as fast as numpy."""
     taken: npt.NDArray[Value] = torch.index_select(torch.from_numpy(values), 0, torch.from_numpy(index)).numpy()
     return taken

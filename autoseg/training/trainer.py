@@ -50,6 +50,7 @@ class Assignment:
     folder: Path
     initial_weights: Mapping[str, torch.Tensor] = field(default_factory=dict)  # of another model, for a new training
     voxels: tuple[Voxels, Voxels] | None = None  # that train and validate a classifier of single voxels
+    zeros: Sequence[float] = ()  # what the normalisation makes of an intensity of 0 in each channel; empty: 0
 
     @property
     def state_path(self) -> Path:
@@ -136,7 +137,7 @@ def sample_sources(assignment: Assignment) -> tuple[SampleSource, SampleSource]:
         )
     labels = assignment.labels
     return (
-        PatchSource(assignment.training, configuration, labels, True, TRAINING_STREAM, seed),
+        PatchSource(assignment.training, configuration, labels, True, TRAINING_STREAM, seed, assignment.zeros),
         PatchSource(assignment.validation, configuration, labels, False, VALIDATION_STREAM, seed),
     )
 
