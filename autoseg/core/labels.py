@@ -86,9 +86,12 @@ class Labels(Frozen):
     @property
     def has_regions(self) -> bool:
         """Whether the outputs of a network may overlap: each a sigmoid, and none for background."""
-        return self.independent or any(
-            not isinstance(values, int) and len(values) > 1 for values in self.values.values()
-        )
+        return self.independent or self.joins_values
+
+    @property
+    def joins_values(self) -> bool:
+        """Whether a region consists of several values: only then can the references of outputs overlap."""
+        return any(not isinstance(values, int) and len(values) > 1 for values in self.values.values())
 
     @cached_property
     def stored_values(self) -> tuple[int, ...]:
@@ -132,8 +135,8 @@ class Labels(Frozen):
         return {0: background} | dict(sorted(zip(written, self.output_names, strict=True)))
 
     def document(self) -> dict[str, object]:
-        """The entries of a ``dataset.json``."""
-        order = {"regions_class_order": list(self.region_order)} if self.has_regions else {}
+        """The entries of a ``dataset.json``, which says what the values mean, not how a network tells them apart."""
+        order = {"regions_class_order": list(self.region_order)} if self.joins_values else {}
         return {"labels": dict(self.values), **order}
 
     def encode(self, label_map: npt.NDArray[np.integer]) -> npt.NDArray[np.int16]:

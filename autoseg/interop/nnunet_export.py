@@ -58,6 +58,8 @@ def dataset_document(plan: Plan, num_training: int) -> dict[str, Any]:
     values = [*plan.labels.stored_values, *([] if plan.labels.ignore is None else [plan.labels.ignore])]
     if values != list(range(len(values))):
         raise BadInput(f"{plan.dataset}: nnU-Net needs labels 1, 2, 3 without a gap, and these are {values[1:]}.")
+    if plan.labels.independent and not plan.labels.joins_values:
+        raise BadInput(f"{plan.dataset}: nnU-Net has no independent outputs for single labels; use another plan.")
     return {
         "channel_names": {str(number): name for number, name in enumerate(plan.channels)},
         **plan.labels.document(),

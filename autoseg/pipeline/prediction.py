@@ -121,7 +121,7 @@ def write_label_table(output: Path, labels: Labels) -> None:
     """``dseg.tsv``: values and names, in the way of BIDS; ``labels.json``: regions and ignore, which it cannot say."""
     rows = "".join(f"{value}\t{name}\n" for value, name in labels.written_names.items())
     write_text(output / "dseg.tsv", "index\tname\n" + rows)
-    if labels.has_regions or labels.ignore is not None:
+    if labels.joins_values or labels.ignore is not None:
         write_json(output / LABELS_FILE, labels.document())
 
 

@@ -8,6 +8,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from autoseg.core.case import CaseFiles
 from autoseg.core.errors import BadInput
 from autoseg.core.plan import Configuration, Decision, Plan
 from autoseg.io.workspace import write_json, write_text
@@ -24,6 +25,23 @@ if TYPE_CHECKING:
 
 SPLIT_FILE = "split.json"
 EXECUTION_FILE = "execution.json"
+
+
+def within_domains(fold: Fold, cases: Sequence[CaseFiles], configuration: Configuration) -> Fold:
+    """The fold of a configuration that only cases of its domains train and choose the weights of.
+
+    All held-out cases are scored, whatever their domain. BadInput if nothing is left to train on.
+    """
+    if not configuration.train_domains:
+        return fold
+    known = {case.name for case in cases if case.domain in configuration.train_domains}
+    train, validation = (tuple(name for name in side if name in known) for side in (fold.train, fold.validation))
+    if not train:
+        raise BadInput(
+            f"{configuration.name}: no training case of the fold is of {', '.join(configuration.train_domains)}; "
+            "train another fold or correct train_domains in the plan."
+        )
+    return Fold(train, validation, fold.scored)
 
 
 def recorded_split(folder: Path) -> Fold | None:

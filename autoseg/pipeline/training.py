@@ -24,7 +24,7 @@ from autoseg.pipeline.preparation import (
     require_configuration,
     require_labels,
 )
-from autoseg.pipeline.runs import announce, record_run, recorded_split, settle
+from autoseg.pipeline.runs import announce, record_run, recorded_split, settle, within_domains
 from autoseg.pipeline.voxel_cascade import fold_voxels, load_chains, seeing_all
 from autoseg.planning.folds import Fold
 from autoseg.preprocessing.intensity import value_of_zero
@@ -75,6 +75,7 @@ def train(
     summaries: dict[str, dict[str, Any] | None] = {}
     for fold_name, cases in resolve_folds(dataset, plan, fold, options.splits).items():
         folder = workspace.model_folder(name, configuration_name, fold_name)
+        cases = within_domains(cases, dataset.cases, configuration)
         if not options.overwrite:
             cases = recorded_split(folder) or cases
         if configuration.candidates and configuration.previous_stage:

@@ -101,3 +101,14 @@ def test_the_document_is_that_of_nnunet():
     assert TUMOUR.document() == {"labels": dict(TUMOUR.values), "regions_class_order": [1, 2, 4]}
     assert Labels(values={"a": 1}).document() == {"labels": {"background": 0, "a": 1}}
     assert Labels.model_validate_json(TUMOUR.model_dump_json()) == TUMOUR
+
+
+def test_independent_labels_are_no_regions_to_others():
+    """A dataset.json has no word for them, and needs none: each is one value."""
+    labels = Labels(values={"one": 1, "two": 2}, region_order=(1, 2), independent=True)
+    assert labels.has_regions
+    assert not labels.joins_values
+    assert labels.document() == {"labels": {"background": 0, "one": 1, "two": 2}}
+    regions = Labels(values={"both": (1, 2), "two": (2,)}, region_order=(1, 2))
+    assert regions.joins_values
+    assert regions.document()["regions_class_order"] == [1, 2]

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import nibabel
 import numpy as np
 import pytest
+from safetensors.torch import load_file
 
 from autoseg.interop.bids_conversion import convert, plan_conversion
 from autoseg.io.workspace import Workspace, write_text
@@ -120,6 +121,25 @@ def test_regions_are_trained_written_in_order_and_scored_each(converted, tmp_pat
     name, first = found.segmentations[0].name, scored["cases"][0]["labels"]["whole"]
     predicted, reference = voxels(found.segmentations[0]) > 0, voxels(found.references / name.replace("_0000", "")) > 0
     assert first["dice"] == pytest.approx(2 * (predicted & reference).sum() / (predicted.sum() + reference.sum()))
+
+
+def test_labels_may_be_independent_in_the_plan_alone(converted, tmp_path):
+    """Each a sigmoid, as in published systems; what is written and scored are the labels of the dataset."""
+    workspace = with_labels(converted, tmp_path / "w", {})
+    shortened(workspace, "Tiny", steps=40, features=8)
+    path = workspace.dataset_folder("Tiny") / "plan.json"
+    plan = json.loads(path.read_text())
+    plan["labels"] |= {"independent": True, "region_order": [1, 2]}
+    plan["configurations"]["3d_fullres"]["training"]["loss"] = "pooled_dice"
+    path.write_text(json.dumps(plan))
+    found = outcome(workspace)
+    weights = load_file(found.folder / "final.safetensors")
+    assert {len(weights[name]) for name in weights if name.startswith("decoder.heads") and "bias" in name} == {2}
+    assert found.validation["labels"].keys() == {"shell", "core"}
+    assert found.validation["mean"]["dice"] > 0.4
+    assert set(np.unique(voxels(found.segmentations[0]))) == {0, 1, 2}
+    assert not (found.segmentations[0].parent / "labels.json").exists()
+    assert evaluate_folders(found.segmentations[0].parent, found.references)["mean"]["dice"] > 0.4
 
 
 def test_ignored_voxels_are_never_learned_predicted_or_scored(converted, tmp_path, monkeypatch):
