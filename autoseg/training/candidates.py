@@ -18,6 +18,7 @@ import torch
 from autoseg.core.labels import Labels
 from autoseg.core.plan import CandidateSpec, Configuration
 from autoseg.io.store import DecodedCases, StoredCase
+from autoseg.training import operations
 from autoseg.training.patches import Batch, Sample, stack
 
 VALIDATION_SHARE = 0.25  # of the voxels of cases that train and validate
@@ -110,7 +111,8 @@ def _places(number: int, flat: Flat) -> npt.NDArray[np.int64]:
 class CandidateSource:
     """The patches of one stream (training, or validation during training): every voxel once an epoch.
 
-    Training voxels come in another random order in each epoch, which depends on the seed and the epoch alone.
+    Training voxels come in another random order in each epoch, which depends on the seed and the epoch alone. The
+    operations of the plan change the patch around them; the class is that of the voxel.
     """
 
     cases: Sequence[StoredCase]
@@ -143,6 +145,11 @@ class CandidateSource:
         starts = [int(voxel) - extent // 2 for voxel, extent in zip(centre, patch_size, strict=True)]
         box = tuple((start, start + extent) for start, extent in zip(starts, patch_size, strict=True))
         image, labels = self.decoded.read(case, box)
+        own = self.configuration.augmentation.operations
+        if self.augmented and own:
+            random = np.random.default_rng((self.seed, self.stream, step, index))
+            chosen = operations.draw(own, patch_size, case.num_channels, random)
+            image, _ = operations.apply(chosen, image, labels[None], (0.0,) * case.num_channels)
         middle = tuple(slice(extent // 2, extent // 2 + 1) for extent in patch_size)
         target = np.maximum(labels[middle], 0).astype(np.int64)
         return torch.from_numpy(image), torch.from_numpy(target)

@@ -1,8 +1,13 @@
 """The voxels that train a classifier: how many of which, and the patches around them."""
 
+from collections import Counter
+from dataclasses import replace
+
 import numpy as np
 import pytest
+import torch
 
+from autoseg.core.augmentation_spec import AugmentationSpec, HalfTurns
 from autoseg.core.case import Case
 from autoseg.core.labels import Labels
 from autoseg.core.network_spec import PublishedNetwork
@@ -180,3 +185,22 @@ def test_batches_do_not_depend_on_the_threads(source):
         np.testing.assert_array_equal(one.image, other.image)
         np.testing.assert_array_equal(one.target, other.target)
     shared.close()
+
+
+def test_the_patch_around_a_training_voxel_is_turned_by_half(source):
+    """A half turn, a reversed axis or both, of half of the samples; of validation voxels never."""
+    turning = AugmentationSpec(
+        rotation_degrees=0, dummy_2d=False, mirror_axes=(), operations=(HalfTurns(op="half_turns", p=0.5),)
+    )
+    turned = replace(source, configuration=source.configuration.model_copy(update={"augmentation": turning}))
+    still = replace(turned, augmented=False)
+    kinds = Counter()
+    for step in range(30):
+        image, target = source.sample(step, 0)
+        other, same = turned.sample(step, 0)
+        flips = {"no": (), "turn": (2, 3), "last": (3,), "both": (2,)}
+        kinds[next(name for name, axes in flips.items() if torch.equal(other, image.flip(axes)))] += 1
+        assert torch.equal(target, same)
+    assert set(kinds) == {"no", "turn", "last", "both"}
+    assert kinds["no"] == pytest.approx(15, abs=7)
+    assert torch.equal(still.sample(1, 0)[0], replace(source, augmented=False).sample(1, 0)[0])
