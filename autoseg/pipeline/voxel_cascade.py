@@ -14,6 +14,7 @@ from autoseg.core.plan import Configuration, Plan, read_plan
 from autoseg.io.store import StoredCase
 from autoseg.io.workspace import Workspace, write_bytes
 from autoseg.pipeline.models import TrainedModels
+from autoseg.preprocessing.prepare import settings_key
 from autoseg.runtime.progress import counted, progress, say
 
 if TYPE_CHECKING:
@@ -104,7 +105,6 @@ def _previous_predictor(
 ) -> CandidatePredictor | None:
     """The first stage of the same fold; None for a first stage."""
     from autoseg.inference.candidates import load_candidate_predictor
-    from autoseg.preprocessing.prepare import settings_key
 
     stage = configuration.previous_stage
     if stage is None:
