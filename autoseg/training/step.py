@@ -103,7 +103,8 @@ def batch_parts(size: int, execution: Execution, network: nn.Module) -> list[sli
     5 samples on 2 cores: samples 0-1 and samples 2-4.
     """
     parts = max(1, min(size // SMALLEST_PART[execution.precision], torch.get_num_threads(), MOST_PARTS))
-    if execution.device != "cpu" or (parts > 1 and mixes_samples(network)):
+    # With fp16 the loss is scaled, before the one backward pass.
+    if execution.device != "cpu" or execution.precision == "fp16" or (parts > 1 and mixes_samples(network)):
         parts = 1
     return [slice(size * part // parts, size * (part + 1) // parts) for part in range(parts)]
 

@@ -43,6 +43,7 @@ def test_the_batch_is_dealt_out_evenly():
     assert step.batch_parts(2, Execution("cpu", "bf16", channels_last=True), network) == [slice(0, 1), slice(1, 2)]
     assert step.batch_parts(3, CPU, network) == [slice(0, 3)]  # no part of a single sample in float32
     assert step.batch_parts(1, CPU, network) == [slice(0, 1)]
+    assert step.batch_parts(7, Execution("cpu", "fp16", channels_last=True), network) == [slice(0, 7)]
     assert step.batch_parts(7, Execution("cuda", "bf16", channels_last=True), network) == [slice(0, 7)]
 
 

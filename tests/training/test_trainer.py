@@ -284,6 +284,15 @@ def test_bf16_ends_near_fp32(assignment):
     assert all(value.dtype == torch.float32 for value in results["bf16"].values())
 
 
+def test_fp16_with_a_loss_scale(assignment):
+    """The first scales are too large: those steps are left out, and the scale is halved."""
+    one = changed(assignment, "fp16", epochs=4, steps_per_epoch=8)
+    assert run(one, Execution("cpu", "fp16", channels_last=False))
+    assert all(value.dtype == torch.float32 for value in weights(one).values())
+    losses = [epoch["loss"] for epoch in epochs(one)]
+    assert losses[-1] < losses[0]
+
+
 def test_all_in_half_precision(assignment):
     """Weights and all: a step of an optimiser without squares still fits into float16."""
     one = changed(assignment, "half", epochs=1)
