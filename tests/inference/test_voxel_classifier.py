@@ -7,6 +7,7 @@ from torch import nn
 
 from autoseg.inference import voxel_classifier
 from autoseg.inference.voxel_classifier import can_share, foreground_probability
+from autoseg.networks import build
 from autoseg.runtime.devices import Execution
 from tests.inference.voxel_networks import CentreIntensity, Classifier
 
@@ -71,6 +72,19 @@ def test_other_networks_and_patches_go_patch_by_patch(brain):
     np.testing.assert_allclose(foreground_probability(network, (9, 9, 9), FP32, image, candidates), expected, atol=1e-5)
     network.convolutional[2] = nn.PReLU()
     assert not can_share(network, (11, 11, 11))
+
+
+@pytest.mark.parametrize(("name", "shares"), [("valverde2017", True), ("nicmslesions", False)])
+def test_the_published_classifiers_are_known(name, shares):
+    image = np.random.default_rng(2).normal(size=(2, 6, 8, 7)).astype(np.float32)
+    candidates = np.zeros(image.shape[1:], bool)
+    candidates[::5, ::7, ::6] = candidates[3, 4, :] = True
+    torch.manual_seed(3)
+    network = build(name, in_channels=2, out_channels=2, dimensions=3).eval()
+    assert can_share(network, (11, 11, 11)) == shares
+    expected = patch_by_patch(network, 11, image, candidates)
+    found = foreground_probability(network, (11, 11, 11), FP32, image, candidates)
+    np.testing.assert_allclose(found, expected, atol=1e-5)
 
 
 def test_the_centre_of_the_patch_is_the_candidate(brain):
