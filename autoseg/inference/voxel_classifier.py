@@ -112,7 +112,7 @@ def _shared(
     layers, dense = network.get_submodule("convolutional"), network.get_submodule("dense")
     first, second = (_with_norm(layers[index], layers[index + 1]) for index in (0, 4))  # type: ignore[index]
     variants = torch.cat([_without_lower_taps(first[0], axes) for axes in product((False, True), repeat=3)])
-    variants, bias = variants.contiguous(memory_format=torch.channels_last_3d), first[1].repeat(8)
+    variants, bias = _of_planes(variants), first[1].repeat(8)
     kernel = second[0].contiguous(memory_format=torch.channels_last_3d)
 
     def of_features(features: torch.Tensor) -> torch.Tensor:
@@ -123,10 +123,11 @@ def _shared(
         return logits
 
     def classify(image: Image, candidates: Mask) -> npt.NDArray[np.float32]:
-        voxels = torch.from_numpy(np.ascontiguousarray(image[:, :-1, :-1, :-1]))[None].to(execution.device)
-        voxels = voxels.contiguous(memory_format=torch.channels_last_3d)
-        rows, width = _pooled_maps(F.conv3d(voxels, variants, bias).relu_(), len(first[1]))
-        del voxels
+        voxels = torch.from_numpy(image[:, :-1, :-1, :-1]).to(execution.device)
+        planes = voxels.unfold(1, 3, 1).permute(1, 4, 0, 2, 3).flatten(1, 2)
+        maps = F.conv2d(planes.contiguous(memory_format=torch.channels_last), variants, bias)
+        rows, width = _pooled_maps(maps.permute(0, 2, 3, 1), len(first[1]))
+        del maps
         steps = torch.tensor([width[1] * width[2], width[2], 1]) * 8
         begins = (torch.from_numpy(np.argwhere(candidates)) * steps).sum(1).to(execution.device)
         offsets = _feature_offsets(steps.tolist()).to(execution.device)
@@ -161,20 +162,30 @@ def _without_lower_taps(weight: torch.Tensor, axes: Sequence[bool]) -> torch.Ten
     return weight
 
 
+def _of_planes(weight: torch.Tensor) -> torch.Tensor:
+    """A kernel ``(K, C, 3, 3, 3)`` for planes of the first axis that have their neighbours as further channels.
+
+    As a batch of planes torch convolves a block three times as fast as in three dimensions.
+    """
+    flat = weight.transpose(1, 2).flatten(1, 2)
+    return flat.contiguous(memory_format=torch.channels_last)
+
+
 def _pooled_maps(maps: torch.Tensor, features: int) -> tuple[torch.Tensor, tuple[int, int, int]]:
-    """Maps ``(1, 8 F, *size)`` of the eight variants, pooled in pairs that begin anywhere.
+    """Maps ``(*size, 8 F)`` of the eight variants, through a ReLU and pooled in pairs that begin anywhere.
 
     What comes second in a pair does not miss a tap along that axis. Rows of F, the variants of a voxel together, a
     last one of zeros; and the pairs along each axis.
     """
-    values = maps[0].permute(1, 2, 3, 0)
-    values = values.reshape(*values.shape[:3], 2, 2, 2, features)
+    values = maps.reshape(*maps.shape[:3], 2, 2, 2, features)
+    x, y, z = (size - 1 for size in maps.shape[:3])
+    rows = maps.new_zeros(x * y * z * 8 + 1, features)
     for axis in range(3):
         length = values.shape[axis] - 1
         complete = values.narrow(3 + axis, 0, 1).narrow(axis, 1, length)
-        values = torch.maximum(values.narrow(axis, 0, length), complete)
-    x, y, z = values.shape[:3]
-    return torch.cat((values.reshape(-1, features), values.new_zeros(1, features))), (x, y, z)
+        target = rows[:-1].view(x, y, z, 2, 2, 2, features) if axis == 2 else None
+        values = torch.maximum(values.narrow(axis, 0, length), complete, out=target)
+    return rows.relu_(), (x, y, z)
 
 
 def _feature_offsets(steps: Sequence[int]) -> torch.Tensor:
