@@ -29,15 +29,14 @@ from autoseg.runtime.jobs import num_cores
 
 Image = npt.NDArray[np.float32]
 Mask = npt.NDArray[np.bool_]
-Forward = Callable[[torch.Tensor], torch.Tensor]  # features of patches on the device -> (B, K, ...) logits
 
+VARIANTS = tuple(product((False, True), repeat=3))  # along which axes the lower taps are missing
 SHARED_PATCH = (11, 11, 11)
 SHARED_LAYERS = (nn.Conv3d, nn.BatchNorm3d, nn.ReLU, nn.MaxPool3d) * 2
-REACH = 6  # voxels below the lowest candidate of a block that its pooled maps are made of; above it one less
 POOLED = 5  # pooled positions of a patch along an axis
-# Candidates of a block share their maps, 1 kB a voxel and 9 voxels wider than the block along each axis: 37 MB.
+# Along an axis of n voxels the maps of the variants have n and n + 8 voxels: of a block of 24, 22 MB.
 BLOCK_VOXELS = 24
-MOST_WORKERS = 8  # blocks at a time; each takes about 120 MB
+MOST_WORKERS = 8  # blocks at a time; each takes about 100 MB
 BATCH = {"cpu": 256, "cuda": 8192}  # voxels of a forward pass; more take no less time on a core
 PATCH_BATCH = {"cpu": 64, "cuda": 4096}
 
@@ -52,7 +51,7 @@ def foreground_probability(
     worked on side by side: besides a padded copy of the image, memory does not depend on the size of the case.
     """
     probability = np.zeros(candidates.shape, np.float32)
-    reach = [REACH] * 3 if can_share(network, patch_size) else [size // 2 for size in patch_size]
+    reach = [size // 2 for size in patch_size]
     padded = np.pad(image, ((0, 0), *((width, width) for width in reach)))
     of_block = _shared if can_share(network, patch_size) else _one_by_one
     classify = of_block(network, patch_size, execution)
@@ -108,12 +107,14 @@ def _one_by_one(
 def _shared(
     network: nn.Module, patch_size: Sequence[int], execution: Execution
 ) -> Callable[[Image, Mask], npt.NDArray[np.float32]]:
-    """The same with ``REACH`` voxels around the block, for ``valverde2017``."""
+    """The same for ``valverde2017``."""
     layers, dense = network.get_submodule("convolutional"), network.get_submodule("dense")
     first, second = (_with_norm(layers[index], layers[index + 1]) for index in (0, 4))  # type: ignore[index]
-    variants = torch.cat([_without_lower_taps(first[0], axes) for axes in product((False, True), repeat=3)])
-    variants, bias = _of_planes(variants), first[1].repeat(8)
     kernel = second[0].contiguous(memory_format=torch.channels_last_3d)
+    places = list(product(range(-1, POOLED), repeat=3))  # of pooled features; zeros at the lower border
+    variants = [VARIANTS.index(tuple(position == 0 for position in place)) for place in places]
+    border = torch.tensor([min(place) < 0 for place in places], device=execution.device)
+    size = BATCH["cpu" if execution.device == "cpu" else "cuda"]
 
     def of_features(features: torch.Tensor) -> torch.Tensor:
         """Pooled features ``(B, F, 6, 6, 6)``, zeros at the lower border -> logits."""
@@ -123,19 +124,20 @@ def _shared(
         return logits
 
     def classify(image: Image, candidates: Mask) -> npt.NDArray[np.float32]:
-        voxels = torch.from_numpy(image[:, :-1, :-1, :-1]).to(execution.device)
-        planes = voxels.unfold(1, 3, 1).permute(1, 4, 0, 2, 3).flatten(1, 2)
-        maps = F.conv2d(planes.contiguous(memory_format=torch.channels_last), variants, bias)
-        rows, width = _pooled_maps(maps.permute(0, 2, 3, 1), len(first[1]))
-        del maps
-        steps = torch.tensor([width[1] * width[2], width[2], 1]) * 8
-        begins = (torch.from_numpy(np.argwhere(candidates)) * steps).sum(1).to(execution.device)
-        offsets = _feature_offsets(steps.tolist()).to(execution.device)
-        size = BATCH["cpu" if execution.device == "cpu" else "cuda"]
+        rows, steps, begins = _pooled_maps(torch.from_numpy(image).to(execution.device), *first)
+        # From v - 3 on in a complete map; its first position is another variant's, which begins at v - 5.
+        behind = [
+            begins[variant]
+            + sum(max(0, position - 1) * 2 * step for position, step in zip(place, steps[variant], strict=True))
+            for place, variant in zip(places, variants, strict=True)
+        ]
+        offsets = torch.tensor(behind, device=execution.device)
+        along = torch.tensor([steps[variant] for variant in variants], device=execution.device).T
+        voxels = torch.from_numpy(np.argwhere(candidates)).to(execution.device)
         found = []
-        for part in torch.split(begins, size):
-            index = part[:, None] + offsets
-            index[:, offsets < 0] = len(rows) - 1
+        for part in torch.split(voxels, size):
+            index = (part[:, :, None] * along).sum(1) + offsets
+            index[:, border] = len(rows) - 1
             features = rows.index_select(0, index.flatten()).view(len(part), *(POOLED + 1,) * 3, -1)
             with execution.autocast():
                 found.append(_probability(of_features(features.permute(0, 4, 1, 2, 3))))
@@ -153,49 +155,48 @@ def _with_norm(convolution: nn.Conv3d, norm: nn.BatchNorm3d) -> tuple[torch.Tens
     return convolution.weight.detach() * scale[:, None, None, None, None], shift
 
 
-def _without_lower_taps(weight: torch.Tensor, axes: Sequence[bool]) -> torch.Tensor:
-    """The kernel with zeros for its lower taps along ``axes``."""
-    weight = weight.clone()
-    for axis, missing in enumerate(axes):
-        if missing:
-            weight.select(2 + axis, 0).zero_()
-    return weight
+def _pooled_maps(
+    image: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor
+) -> tuple[torch.Tensor, list[tuple[int, int, int]], list[int]]:
+    """``image`` ``(C, *(n + 10))`` of a block -> pooled features as rows of F: of all variants, and zeros last.
 
-
-def _of_planes(weight: torch.Tensor) -> torch.Tensor:
-    """A kernel ``(K, C, 3, 3, 3)`` for planes of the first axis that have their neighbours as further channels.
-
-    As a batch of planes torch convolves a block three times as fast as in three dimensions.
+    Of each variant: the rows between neighbours along each axis, and the number of its first row, which is that of a
+    pair that begins 5 voxels before the block along the axes where taps are missing, and 3 voxels along the others.
     """
-    flat = weight.transpose(1, 2).flatten(1, 2)
-    return flat.contiguous(memory_format=torch.channels_last)
-
-
-def _pooled_maps(maps: torch.Tensor, features: int) -> tuple[torch.Tensor, tuple[int, int, int]]:
-    """Maps ``(*size, 8 F)`` of the eight variants, through a ReLU and pooled in pairs that begin anywhere.
-
-    What comes second in a pair does not miss a tap along that axis. Rows of F, the variants of a voxel together, a
-    last one of zeros; and the pairs along each axis.
-    """
-    values = maps.reshape(*maps.shape[:3], 2, 2, 2, features)
-    x, y, z = (size - 1 for size in maps.shape[:3])
-    rows = maps.new_zeros(x * y * z * 8 + 1, features)
+    maps = {missing: _first_maps(image, weight, bias, missing) for missing in VARIANTS}
     for axis in range(3):
-        length = values.shape[axis] - 1
-        complete = values.narrow(3 + axis, 0, 1).narrow(axis, 1, length)
-        target = rows[:-1].view(x, y, z, 2, 2, 2, features) if axis == 2 else None
-        values = torch.maximum(values.narrow(axis, 0, length), complete, out=target)
-    return rows.relu_(), (x, y, z)
+        for missing in sorted(VARIANTS, reverse=True):  # with taps missing first: they need the others as they are
+            values = maps[missing]
+            if missing[axis]:
+                # What comes second in a pair does not miss a tap along this axis.
+                complete = tuple(flag and other != axis for other, flag in enumerate(missing))
+                after = maps[complete].narrow(axis, 0, values.shape[axis])
+            else:
+                length = values.shape[axis] - 2
+                values, after = values.narrow(axis, 1, length), values.narrow(axis, 2, length)
+            maps[missing] = torch.maximum(values, after)
+    steps = [(values.shape[1] * values.shape[2], values.shape[2], 1) for values in maps.values()]
+    flat = [values.flatten(0, 2) for values in maps.values()]
+    begins = np.cumsum([0, *(len(rows) for rows in flat)]).tolist()
+    return torch.cat((*flat, flat[0].new_zeros(1, len(bias)))).relu_(), steps, begins[:-1]
 
 
-def _feature_offsets(steps: Sequence[int]) -> torch.Tensor:
-    """The 6 x 6 x 6 pooled features of a patch as rows behind that of its first voxel; -1 at the lower border."""
-    offsets = []
-    for place in product(range(-1, POOLED), repeat=3):
-        variant = sum(4 >> axis for axis, position in enumerate(place) if position == 0)
-        row = sum(2 * position * step for position, step in zip(place, steps, strict=True)) + variant
-        offsets.append(-1 if min(place) < 0 else row)
-    return torch.tensor(offsets)
+def _first_maps(image: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor, missing: Sequence[bool]) -> torch.Tensor:
+    """The first convolution ``(*size, F)``, without the lower taps along the axes where they are ``missing``.
+
+    Complete it reaches 4 voxels beyond the block on either side; with taps missing it is that of the block, 5 voxels
+    lower. A batch of planes with their neighbours as channels is convolved three times as fast as a volume.
+    """
+    for axis, flag in enumerate(missing, start=1):
+        if flag:
+            weight = weight.narrow(1 + axis, 1, 2)
+            image = image.narrow(axis, 0, image.shape[axis] - 9)
+    taps = weight.shape[2]
+    planes = image.unfold(1, taps, 1).permute(1, 4, 0, 2, 3).flatten(1, 2)
+    flat = weight.transpose(1, 2).flatten(1, 2)
+    layout = torch.channels_last
+    maps = F.conv2d(planes.contiguous(memory_format=layout), flat.contiguous(memory_format=layout), bias)
+    return maps.permute(0, 2, 3, 1)
 
 
 def _probability(logits: torch.Tensor) -> npt.NDArray[np.float32]:

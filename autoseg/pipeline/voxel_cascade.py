@@ -60,14 +60,15 @@ def fold_voxels(
 ) -> tuple[Voxels, Voxels]:
     """The voxels that train and those that validate a fold; their cases are numbered through both lists.
 
-    Those of the validation cases; where these train too, or none of them has a lesion, a quarter of the voxels of the
-    training cases. They are drawn once and kept in the folder of the fold, for a continued training.
+    Those of the validation cases, but no more than a quarter of all; where these cases train too, or none of them has
+    a lesion, a quarter of the voxels of the training cases. They are drawn once and kept in the folder of the fold,
+    for a continued training.
     """
     import torch
 
     from autoseg.inference.candidates import require_one_label
     from autoseg.networks import model_file
-    from autoseg.training.candidates import Voxels, all_voxels, shared_out
+    from autoseg.training.candidates import Voxels, all_voxels, not_too_many, shared_out
 
     path = workspace.model_folder(plan.dataset, configuration.name, fold) / VOXELS_FILE
     if path.is_file():
@@ -81,6 +82,7 @@ def fold_voxels(
     ours, theirs = drawn[: len(training)], drawn[len(training) :]
     if any(len(one.positives) for one in theirs):
         voxels = all_voxels(ours), all_voxels(theirs, len(ours))
+        voxels = voxels[0], not_too_many(voxels[1], voxels[0], configuration.training.seed)
     else:
         voxels = shared_out(ours, configuration.training.seed)
     if not all(len(one.places) for one in voxels):

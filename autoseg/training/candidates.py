@@ -21,7 +21,7 @@ from autoseg.io.store import DecodedCases, StoredCase
 from autoseg.training import operations
 from autoseg.training.patches import Batch, Sample, stack
 
-VALIDATION_SHARE = 0.25  # of the voxels of cases that train and validate
+VALIDATION_SHARE = 0.25  # of all voxels
 # Patches of 11 x 11 x 11 voxels are read 128 a step: from disk that takes as long as the step, so a brain is held.
 DECODED_BYTES = 2**31
 
@@ -83,6 +83,15 @@ class Voxels:
 def all_voxels(drawn: Sequence[Drawn], first: int = 0) -> Voxels:
     """Of all cases, which are numbered from ``first`` on."""
     return Voxels(np.concatenate([_places(n, flat) for n, one in enumerate(drawn, first) for flat in _groups(one)]))
+
+
+def not_too_many(validation: Voxels, training: Voxels, seed: int) -> Voxels:
+    """A random part of the voxels that validate where they would take more than their share of the time."""
+    most = round(VALIDATION_SHARE / (1 - VALIDATION_SHARE) * len(training.places))
+    if len(validation.places) <= most:
+        return validation
+    chosen = np.random.default_rng(seed).choice(len(validation.places), max(1, most), replace=False)
+    return Voxels(validation.places[np.sort(chosen)])
 
 
 def shared_out(drawn: Sequence[Drawn], seed: int) -> tuple[Voxels, Voxels]:

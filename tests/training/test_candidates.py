@@ -14,7 +14,15 @@ from autoseg.core.network_spec import PublishedNetwork
 from autoseg.core.plan import CandidateSpec
 from autoseg.io.store import open_case, save_case
 from autoseg.preprocessing import prepare
-from autoseg.training.candidates import CandidateSource, Drawn, Voxels, all_voxels, draw_voxels, shared_out
+from autoseg.training.candidates import (
+    CandidateSource,
+    Drawn,
+    Voxels,
+    all_voxels,
+    draw_voxels,
+    not_too_many,
+    shared_out,
+)
 from autoseg.training.patches import TRAINING_STREAM, VALIDATION_STREAM, batches
 
 LABELS = Labels(values={"background": 0, "lesion": 1})
@@ -128,6 +136,16 @@ def test_a_quarter_of_the_voxels_of_each_case_and_kind_validates():
     np.testing.assert_array_equal(shared_out(drawn, seed=1)[1].places, validation.places)
     assert not np.array_equal(shared_out(drawn, seed=2)[1].places, validation.places)
     np.testing.assert_array_equal(all_voxels(drawn, first=3).places[:, 0], everything.places[:, 0] + 3)
+
+
+def test_no_more_than_a_quarter_of_all_voxels_validates():
+    training, validation = Voxels(np.zeros((30, 2), np.int64)), Voxels(np.arange(60).reshape(30, 2))
+    chosen = not_too_many(validation, training, seed=1)
+    assert len(chosen.places) == 10
+    assert set(map(tuple, chosen.places)) < set(map(tuple, validation.places))
+    np.testing.assert_array_equal(not_too_many(validation, training, seed=1).places, chosen.places)
+    few = Voxels(validation.places[:10])
+    assert not_too_many(few, training, seed=1) is few
 
 
 @pytest.fixture(scope="module")
