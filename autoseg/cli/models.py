@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from autoseg.cli.profile import profiled
 from autoseg.cli.terminal import (
     BAD_INPUT,
     CONFIGURATION_HELP,
@@ -14,6 +15,7 @@ from autoseg.cli.terminal import (
     DatasetArgument,
     DeviceOption,
     JsonOption,
+    ProfileOption,
     comma_separated,
     print_json,
     print_table,
@@ -46,6 +48,7 @@ def train(
             min=1, metavar="EPOCHS", help="End early, gently, after this long without a better validation Dice."
         ),
     ] = None,
+    profile: ProfileOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Train a fold and validate it on its held-out cases. Plans and prepares what is missing.
@@ -68,7 +71,8 @@ def train(
         patience,
     )
     workspace = Workspace(workspace_root())
-    summaries = train_folds(workspace, dataset, configuration, fold, options)
+    with profiled(profile, f"train {dataset} {configuration} {fold}", device):
+        summaries = train_folds(workspace, dataset, configuration, fold, options)
     if not summaries:
         raise typer.Exit(INTERRUPTED)
     folders = {name: workspace.model_folder(dataset, configuration, name) for name in summaries}
@@ -102,6 +106,7 @@ def predict(
     engine: Annotated[
         str | None, typer.Option(help="torch or openvino (CPU only).", show_default="the faster one")
     ] = None,
+    profile: ProfileOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Segment images. Each output has the name, grid and file type of its input.
@@ -120,7 +125,8 @@ def predict(
         raise BadInput("predict: give either --dataset NAME or --model FILE.")
     models = archived_models(model) if model else workspace_models(Workspace(workspace_root()), str(dataset))
     options = PredictionOptions(device, mirroring, step, engine, overwrite, save_probabilities)
-    result = predict_inputs(models, inputs, output, configuration, comma_separated(folds) or (), options)
+    with profiled(profile, f"predict with {dataset or model}", device):
+        result = predict_inputs(models, inputs, output, configuration, comma_separated(folds) or (), options)
     if as_json:
         print_json({"written": result.written, "skipped": result.skipped, "problems": result.problems})
     else:

@@ -27,6 +27,9 @@ ConfigurationsArgument = Annotated[
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one machine-readable result on stdout.")]
 DeviceOption = Annotated[str | None, typer.Option(help="cpu, cuda, cuda:N or mps.", show_default="the best there is")]
+ProfileOption = Annotated[
+    Path | None, typer.Option(metavar="FILE.csv", help="Sample CPU, memory and GPU to this file, by phase.")
+]
 WORKSPACE_VARIABLE = "AUTOSEG_WORKSPACE"
 DEFAULT_WORKSPACE = "autoseg-workspace"
 

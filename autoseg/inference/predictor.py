@@ -26,6 +26,7 @@ from autoseg.preprocessing import prepare
 from autoseg.preprocessing.previous_stage import num_input_channels, one_hot_channels
 from autoseg.preprocessing.resample import resample_logits_to_labels
 from autoseg.runtime.devices import Execution, choose_device, native_precisions
+from autoseg.runtime.profiling import timed
 
 # Logits up to this size may wait for their way back to labels while the next case is computed.
 WAITING_LOGITS_BYTES = 2**27
@@ -154,7 +155,7 @@ def load_predictor(
                 f"{folder}: was trained with another preparation than {folders[0]}; "
                 "predict with one of them (--folds) or train the folds anew."
             )
-        engines.append(_load_engine(folder, plan, configuration, chosen, execution))
+        engines.append(timed("forward", _load_engine(folder, plan, configuration, chosen, execution), device))
     # Torch computes a small layer of a batch of one in a slow way on a single core.
     lanes = choose_lanes(device, first.patch_size, smallest_batch=2 if chosen == "torch" else 1)
     if batch_statistics:  # those of a case, or of a tile, as in the authors' tests

@@ -20,6 +20,7 @@ from autoseg.io.workspace import LABELS_FILE, write_json, write_text
 from autoseg.pipeline.models import Choice, TrainedModels, choose
 from autoseg.pipeline.voxel_cascade import load_chains
 from autoseg.runtime.jobs import map_threads
+from autoseg.runtime.profiling import phase, timed
 from autoseg.runtime.progress import counted, progress, say
 
 if TYPE_CHECKING:
@@ -82,6 +83,7 @@ def predict_cases(
     todo = [case for case in cases if overwrite or not finished(case)]
     written, problems = [], []
 
+    @phase("prepare")
     def prepared(case: CaseFiles) -> tuple[CaseFiles, Any]:
         try:
             return case, predictor.prepare(case.name, images.read_channels(case.channels))
@@ -89,9 +91,10 @@ def predict_cases(
             return case, error
 
     def segmented() -> Iterator[tuple[CaseFiles, Callable[[], LabelMap] | BadInput]]:
+        run = timed("case", segment)
         for case, ready in map_threads(prepared, todo, workers=1):
             failed = isinstance(ready, BadInput)
-            yield case, ready if failed else segment(predictor, ready, case, probabilities_file(case))
+            yield case, ready if failed else run(predictor, ready, case, probabilities_file(case))
             del ready
 
     def write(found: tuple[CaseFiles, Callable[[], LabelMap] | BadInput]) -> tuple[CaseFiles, Path | BadInput]:
@@ -125,6 +128,7 @@ def write_label_table(output: Path, labels: Labels) -> None:
         write_json(output / LABELS_FILE, labels.document())
 
 
+@phase("predict")
 def segment(
     predictor: Segmenter, prepared: Any, case: CaseFiles, probabilities_file: Path | None
 ) -> Callable[[], LabelMap]:

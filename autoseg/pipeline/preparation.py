@@ -18,6 +18,7 @@ from autoseg.planning import checks, folds, measure, planner
 from autoseg.planning.recipe import Fidelity, Recipe, apply_recipe, read_recipe
 from autoseg.preprocessing import prepare
 from autoseg.runtime.jobs import map_threads
+from autoseg.runtime.profiling import phase
 from autoseg.runtime.progress import counted, progress, say
 
 
@@ -116,6 +117,7 @@ def require_labels(case: CaseFiles) -> Path:
     return case.labels
 
 
+@phase("prepare")
 def prepare_cases(
     workspace: Workspace,
     plan: Plan,

@@ -20,6 +20,7 @@ from autoseg.networks import build_planned
 from autoseg.runtime.devices import Execution
 from autoseg.runtime.interrupts import stop_requests
 from autoseg.runtime.jobs import num_cores
+from autoseg.runtime.profiling import lap, phase
 from autoseg.runtime.progress import counted, progress, say
 from autoseg.training import candidates, checkpoint
 from autoseg.training.board import board
@@ -63,6 +64,7 @@ class Assignment:
         return self.folder / "final.safetensors"
 
 
+@phase("train")
 def train(assignment: Assignment, execution: Execution, clock: Clock) -> bool:
     """Train until the schedule ends, or the loss that the plan stops at, from the state file if there is one.
 
@@ -183,6 +185,7 @@ def end_epoch(
         f"best_{spec.best_by}": run.best,
         "best_epoch": run.best_epoch,
     }
+    lap("epoch")
     run.epoch += 1
     run.steps_in_epoch, run.loss_in_epoch = 0, 0.0
     if spec.stop_at_loss is not None and loss <= spec.stop_at_loss and not run.reached:

@@ -11,6 +11,7 @@ from torch import nn
 from autoseg.core.labels import Labels
 from autoseg.core.plan import Configuration
 from autoseg.runtime.devices import Execution
+from autoseg.runtime.profiling import phase
 from autoseg.training.losses import one_loss
 from autoseg.training.overlap import overlap_counts
 from autoseg.training.patches import Batch
@@ -35,6 +36,7 @@ class Validation:
     sample: Sample
 
 
+@phase("evaluate")
 def validate(
     network: nn.Module,
     batches: Iterator[Batch],

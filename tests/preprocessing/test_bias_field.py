@@ -40,9 +40,9 @@ def test_a_multiplicative_field_is_removed(background):
     corrected = correct_bias_field(biased, SPACING)
     assert corrected.dtype == np.float32
     assert variation(biased, tissue) > 0.12
-    assert variation(corrected, tissue) < variation(biased, tissue) / 4
+    assert variation(corrected, tissue) < variation(biased, tissue) / 6
     ratio = biased[tissue > 0] / corrected[tissue > 0] / field()[tissue > 0]
-    assert np.std(np.log(ratio)) < 0.04  # the field itself is found, up to a constant factor
+    assert np.std(np.log(ratio)) < 0.02  # the field itself is found, up to a constant factor
 
 
 def test_an_image_without_a_field_is_left_nearly_as_it_is():
