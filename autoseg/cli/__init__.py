@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from autoseg.cli import comparison, data, delivery, experiments, models, nnunet, whole
+from autoseg.cli import comparison, data, delivery, experiments, models, nnunet, profile, whole
 from autoseg.cli.terminal import choose_workspace, run_guarded
 
 app = typer.Typer(
@@ -44,6 +44,7 @@ VERBS: dict[str, Callable[..., Any]] = {
     "experiment": experiments.experiment,
     "select": delivery.select,
     "export": delivery.export,
+    "profile": profile.profile,
     "run": whole.run,
     "demo": whole.demo,
     "import-nnunet": nnunet.import_nnunet,

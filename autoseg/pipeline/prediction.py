@@ -83,7 +83,6 @@ def predict_cases(
     todo = [case for case in cases if overwrite or not finished(case)]
     written, problems = [], []
 
-    @phase("prepare")
     def prepared(case: CaseFiles) -> tuple[CaseFiles, Any]:
         try:
             return case, predictor.prepare(case.name, images.read_channels(case.channels))
@@ -91,10 +90,9 @@ def predict_cases(
             return case, error
 
     def segmented() -> Iterator[tuple[CaseFiles, Callable[[], LabelMap] | BadInput]]:
-        run = timed("case", segment)
-        for case, ready in map_threads(prepared, todo, workers=1):
+        for case, ready in map_threads(phase("prepare")(prepared), todo, workers=1):
             failed = isinstance(ready, BadInput)
-            yield case, ready if failed else run(predictor, ready, case, probabilities_file(case))
+            yield case, ready if failed else segment(predictor, ready, case, probabilities_file(case))
             del ready
 
     def write(found: tuple[CaseFiles, Callable[[], LabelMap] | BadInput]) -> tuple[CaseFiles, Path | BadInput]:
@@ -134,10 +132,10 @@ def segment(
 ) -> Callable[[], LabelMap]:
     """What gives the labels, and writes the probabilities where that is asked for."""
     if probabilities_file is None:
-        return predictor.segment(prepared)
+        return timed("case", predictor.segment)(prepared)
     from autoseg.inference.ensemble import PROBABILITY_ONE
 
-    labels, probabilities = cast("Ensemble", predictor).segment_with_probabilities(prepared)
+    labels, probabilities = timed("case", cast("Ensemble", predictor).segment_with_probabilities)(prepared)
 
     def write_then_give() -> LabelMap:
         write_probabilities(probabilities_file, probabilities, PROBABILITY_ONE, case.channels[0])

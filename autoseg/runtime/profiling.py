@@ -34,7 +34,7 @@ QUANTITIES = (
     "gpu_temperature_c",
     "gpu_power_w",
 )
-COLUMNS = ("time_s", "subject", "phase", *QUANTITIES, *(f"{part}_s" for part in PARTS))
+COLUMNS = ("time_s", "length_s", "subject", "phase", *QUANTITIES, *(f"{part}_s" for part in PARTS))
 INTERVAL_S = 0.5
 SHORTEST_INTERVAL_S = 0.1  # the operating system counts processor time in hundredths of a second
 
@@ -126,7 +126,8 @@ class Recording:
                     self.usage.setdefault((self.subject, self.phase, name), Totals()).add(value, length_s)
             times = [self._since_row[part].mean if part in self._since_row else None for part in PARTS]
             self._since_row.clear()
-            self._write([self.offset_s + now - self.started, self.subject, self.phase, *values.values(), *times])
+            place: list[float | str | None] = [self.offset_s + now - self.started, length_s, self.subject, self.phase]
+            self._write([*place, *values.values(), *times])
 
     def took(self, part: Part, seconds: float) -> None:
         """A part of the run has ended."""

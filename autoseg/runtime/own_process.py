@@ -1,0 +1,43 @@
+"""A module run in a process of its own, for what is to be measured apart from everything else."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import autoseg
+
+STOPPED = "stopped"  # in place of a result: by the system, or by its own failure to get memory
+
+
+def run_module(module: str, request: Mapping[str, Any]) -> Any:
+    """``python -m module`` with ``request`` as JSON on its stdin; the last line of its stdout, which is JSON.
+
+    ``STOPPED`` if a signal ended it (the kernel kills what takes too much memory, and a library aborts that gets
+    none); RuntimeError with the last line of its stderr if it failed in another way.
+    """
+    package = str(Path(autoseg.__file__).resolve().parents[1])
+    path = os.pathsep.join(filter(None, [package, os.environ.get("PYTHONPATH")]))
+    finished = subprocess.run(
+        [sys.executable, "-m", module],
+        input=json.dumps(request),
+        capture_output=True,
+        text=True,
+        check=False,
+        env=os.environ | {"PYTHONPATH": path},
+    )
+    if finished.returncode in (-signal.SIGINT, -signal.SIGTERM):
+        raise KeyboardInterrupt
+    if finished.returncode < 0:
+        return STOPPED
+    lines = finished.stdout.splitlines()
+    if finished.returncode > 0 or not lines:
+        last = (finished.stderr.strip().splitlines() or ["it said nothing"])[-1]
+        raise RuntimeError(f"{module} failed in its own process: {last}")
+    return json.loads(lines[-1])
