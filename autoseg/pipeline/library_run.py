@@ -150,13 +150,14 @@ def train(assignment: Assignment, request: Request) -> str:
     import torch
 
     from autoseg.training import checkpoint, probe, step, trainer
+    from autoseg.training.optimizers import make_optimizer
 
     configuration = assignment.configuration
     execution = probe.fastest_execution(assignment, request.device)
     network = build_planned(configuration.network, assignment.num_channels, assignment.labels.num_outputs)
     network = execution.place_network(network, configuration.network.dimensions)
-    network.deep_supervision = True  # type: ignore[assignment]
-    optimizer = trainer.make_optimizer(network, configuration)
+    network = step.supervised(network)
+    optimizer = make_optimizer(network, configuration.training)
     scaler = torch.amp.GradScaler(execution.device.split(":")[0], enabled=execution.precision == "fp16")
     batches, _ = trainer.patch_streams(assignment, execution, checkpoint.Run())
 
