@@ -1,0 +1,62 @@
+"""The verb experiment."""
+
+import json
+
+import pytest
+
+from tests.cli.commands import write_site
+
+NETWORK = {"name": "voxresnet", "dimensions": 3, "size_multiple": [8, 8, 8], "params": {"channels": 4}}
+RECIPE = {
+    "title": "Two losses",
+    "source": "of a test",
+    "split": {"folds": 2, "validation_share": 0.34},
+    "recommended": "cross_entropy",
+    "configurations": {
+        "cross_entropy": {
+            "network": NETWORK,
+            "patch_size": "largest",
+            "whole_case": True,
+            "sampling": "cases",
+            "batch_size": 1,
+            "augmentation": {"mirror_axes": [], "operations": []},
+            "training": {"optimizer": "radam", "initial_learning_rate": 0.01, "loss": "cross_entropy"},
+        },
+        "dice": {"inherits_from": "cross_entropy", "training": {"loss": "dice_with_background"}},
+    },
+    "comparisons": {
+        "loss": {"title": "Losses", "configurations": ["cross_entropy", "dice"], "baseline": "cross_entropy"}
+    },
+}
+
+
+def test_an_experiment_is_one_command_and_continues(autoseg, tmp_path, capsys):
+    recipe = tmp_path / "losses.json"
+    recipe.write_text(json.dumps(RECIPE))
+    assert autoseg("convert-bids", write_site(tmp_path / "tiny", 6), "--dataset", "Tiny") == 0
+    command = ("experiment", "Tiny", "loss", "--recipe", recipe, "--epochs", "1", "--device", "cpu")
+    assert autoseg(*command) == 0
+    folder = tmp_path / "workspace/experiments/Tiny/loss"
+    assert "| cross_entropy |" in (folder / "experiment.md").read_text()
+    weights = tmp_path / "workspace/models/Tiny/dice/fold1/best.safetensors"
+    written = weights.stat().st_mtime_ns
+    capsys.readouterr()
+    assert autoseg(*command, "--json") == 0
+    document = json.loads(capsys.readouterr().out)
+    assert weights.stat().st_mtime_ns == written
+    assert document["scores"]["dice"]["num_cases"] == 6
+    assert [fact[0] for fact in document["facts"]] == ["cross_entropy", "dice"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (("Cord", "loss", "--recipe", "voxhrnet"), "no dataset of this name"),
+        (("Tiny", "loss", "--recipe", "vox"), "choose one of bouchard_general"),
+        (("Tiny", "loss"), "it has none; plan with --recipe"),
+    ],
+)
+def test_what_is_not_there_is_named(autoseg, site, capsys, arguments, sentence):
+    assert autoseg("convert-bids", site, "--dataset", "Tiny") == 0
+    assert autoseg("experiment", *arguments) == 2
+    assert sentence in " ".join(capsys.readouterr().err.split())
