@@ -64,7 +64,7 @@ def test_a_panel_for_each_quantity_with_the_phases_behind(drawn, tmp_path, gpu, 
     assert [(line.get_xdata()[0], line.get_xdata()[-1]) for line in curves] == [(0, 10), (13, 23)]
     assert [text.get_text() for text in figure.legends[0].get_texts()] == ["rest", "train", "predict"]
     assert (tmp_path / "figure.png").read_bytes().startswith(b"\x89PNG")
-    svg = (tmp_path / "figure.svg").read_text()
+    svg = (tmp_path / "figure.svg").read_text(encoding="utf-8")
     assert SHADES["train"] in svg
     assert "</svg>" in svg
 
