@@ -33,25 +33,25 @@ def _workspace(
     choose_workspace(workspace)
 
 
-VERBS: dict[str, Callable[..., Any]] = {
-    "convert-bids": data.convert_bids,
-    "plan": data.plan,
-    "preprocess": data.preprocess,
-    "train": models.train,
-    "predict": models.predict,
-    "evaluate": models.evaluate,
-    "compare": comparison.compare,
-    "experiment": experiments.experiment,
-    "select": delivery.select,
-    "export": delivery.export,
-    "profile": profile.profile,
-    "run": whole.run,
-    "demo": whole.demo,
-    "import-nnunet": nnunet.import_nnunet,
-    "export-nnunet": nnunet.export_nnunet,
+VERBS: dict[str, tuple[Callable[..., Any], str]] = {  # with what the list of verbs says of each
+    "convert-bids": (data.convert_bids, "BIDS datasets with manual segmentations to one dataset."),
+    "plan": (data.plan, "Measure a dataset and decide how to solve it."),
+    "preprocess": (data.preprocess, "Crop, normalise and resample the cases."),
+    "train": (models.train, "Train a fold and validate it on its held-out cases."),
+    "predict": (models.predict, "Segment images."),
+    "evaluate": (models.evaluate, "Score segmentations against references."),
+    "compare": (comparison.compare, "Test methods against each other on the same cases."),
+    "experiment": (experiments.experiment, "Train and compare the configurations of a recipe."),
+    "select": (delivery.select, "Choose the best configuration or pair of them."),
+    "export": (delivery.export, "Write a trained model to one file."),
+    "profile": (profile.profile, "Measure time, memory and GPU of a configuration."),
+    "run": (whole.run, "From BIDS datasets to a validated model."),
+    "demo": (whole.demo, "Do it all with a small synthetic dataset."),
+    "import-nnunet": (nnunet.import_nnunet, "Take over a dataset or a model of nnU-Net."),
+    "export-nnunet": (nnunet.export_nnunet, "Write a dataset or a model for nnU-Net."),
 }
-for verb, function in VERBS.items():
-    app.command(verb)(function)
+for verb, (function, summary) in VERBS.items():
+    app.command(verb, short_help=summary)(function)
 
 
 def main() -> int:
