@@ -99,6 +99,9 @@ def predict(
     save_probabilities: Annotated[
         bool, typer.Option("--save-probabilities", help="Also write OUT/probabilities/NAME.nii.gz, a volume a class.")
     ] = False,
+    save_masks: Annotated[
+        bool, typer.Option("--save-masks", help="Also write OUT/masks/NAME_label-LABEL_mask, a file for each label.")
+    ] = False,
     mirroring: Annotated[bool, typer.Option(help="Average over mirrored copies of the image.")] = True,
     step: Annotated[float, typer.Option(min=0.1, max=1.0, help="Distance of tiles in patch sizes.")] = 0.5,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Predict finished files again.")] = False,
@@ -124,7 +127,7 @@ def predict(
     if (dataset is None) == (model is None):
         raise BadInput("predict: give either --dataset NAME or --model FILE.")
     models = archived_models(model) if model else workspace_models(Workspace(workspace_root()), str(dataset))
-    options = PredictionOptions(device, mirroring, step, engine, overwrite, save_probabilities)
+    options = PredictionOptions(device, mirroring, step, engine, overwrite, save_probabilities, save_masks)
     with profiled(profile, f"predict with {dataset or model}", device):
         result = predict_inputs(models, inputs, output, configuration, comma_separated(folds) or (), options)
     if as_json:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, cast
+
+import numpy as np
 
 from autoseg.core.case import CaseFiles, Image
 from autoseg.core.errors import BadInput
@@ -29,7 +32,7 @@ if TYPE_CHECKING:
     from autoseg.inference.predictor import Labels as LabelMap
     from autoseg.inference.predictor import Predictor
 
-PROBABILITIES_FOLDER = "probabilities"
+PROBABILITIES_FOLDER, MASKS_FOLDER = "probabilities", "masks"
 UNCHANGED = Postprocessing()
 
 
@@ -56,6 +59,30 @@ class Predicted:
     problems: tuple[str, ...]
 
 
+@dataclass(frozen=True)
+class _Places:
+    """Where what is found of a case goes."""
+
+    output: Path
+    output_name: Callable[[CaseFiles], str]
+    labels: Labels
+    probabilities: Path | None
+    masks: Path | None
+
+    def labels_of(self, case: CaseFiles) -> Path:
+        return self.output / self.output_name(case)
+
+    def probabilities_of(self, case: CaseFiles) -> Path | None:
+        return self.probabilities and self.probabilities / (images.file_stem(Path(self.output_name(case))) + ENDING)
+
+    def masks_of(self, case: CaseFiles) -> dict[Path, int]:
+        return mask_files(self.masks, self.output_name(case), self.labels) if self.masks else {}
+
+    def finished(self, case: CaseFiles) -> bool:
+        files = (self.labels_of(case), self.probabilities_of(case), *self.masks_of(case))
+        return all(path.is_file() for path in files if path)
+
+
 def predict_cases(
     predictor: Segmenter,
     cases: Sequence[CaseFiles],
@@ -64,23 +91,19 @@ def predict_cases(
     output_name: Callable[[CaseFiles], str] = lambda case: images.label_file_name(case.channels[0]),
     postprocessing: Postprocessing = UNCHANGED,
     probabilities: Path | None = None,
+    masks: Path | None = None,
 ) -> Predicted:
     """Segment each case onto its own grid; finished files are kept unless ``overwrite``.
 
     The class probabilities, before ``postprocessing``, go to the folder ``probabilities``; a ``Predictor`` has none.
-    A case that cannot be used is reported and the others go on. While the networks see a case, the next one
-    is read and prepared and the one before is written, each in a thread of its own.
+    A mask of each label goes to the folder ``masks``. A case that cannot be used is reported and the others go on.
+    While the networks see a case, the next one is read and prepared and the one before is written, each in a
+    thread of its own.
     """
     output.mkdir(parents=True, exist_ok=True)
     write_label_table(output, predictor.plan.labels)
-
-    def probabilities_file(case: CaseFiles) -> Path | None:
-        return probabilities and probabilities / (images.file_stem(Path(output_name(case))) + ENDING)
-
-    def finished(case: CaseFiles) -> bool:
-        return all(path.is_file() for path in (output / output_name(case), probabilities_file(case)) if path)
-
-    todo = [case for case in cases if overwrite or not finished(case)]
+    places = _Places(output, output_name, predictor.plan.labels, probabilities, masks)
+    todo = [case for case in cases if overwrite or not places.finished(case)]
     written, problems = [], []
 
     def prepared(case: CaseFiles) -> tuple[CaseFiles, Any]:
@@ -92,16 +115,16 @@ def predict_cases(
     def segmented() -> Iterator[tuple[CaseFiles, Callable[[], LabelMap] | BadInput]]:
         for case, ready in map_threads(phase("prepare")(prepared), todo, workers=1):
             failed = isinstance(ready, BadInput)
-            yield case, ready if failed else segment(predictor, ready, case, probabilities_file(case))
+            yield case, ready if failed else segment(predictor, ready, case, places.probabilities_of(case))
             del ready
 
     def write(found: tuple[CaseFiles, Callable[[], LabelMap] | BadInput]) -> tuple[CaseFiles, Path | BadInput]:
         case, labels = found
-        path = output / output_name(case)
+        path = places.labels_of(case)
         try:
             if isinstance(labels, BadInput):
                 return case, labels
-            images.write_labels(path, postprocess(labels(), postprocessing), like=case.channels[0])
+            write_labels(path, postprocess(labels(), postprocessing), case.channels[0], places.masks_of(case))
             return case, path
         except BadInput as error:
             return case, error
@@ -114,8 +137,26 @@ def predict_cases(
             else:
                 written.append(result)
             shown.update(done / len(todo), case.name)
-    skipped = [output / output_name(case) for case in cases if case not in todo]
+    skipped = [places.labels_of(case) for case in cases if case not in todo]
     return Predicted(tuple(written), tuple(skipped), tuple(problems))
+
+
+def write_labels(path: Path, label_map: LabelMap, like: Path, masks: Mapping[Path, int]) -> None:
+    """The label map, after the masks of its values: where it is, they are."""
+    for mask, value in masks.items():
+        images.write_labels(mask, (label_map == value).astype(np.uint8), like=like)
+    images.write_labels(path, label_map, like=like)
+
+
+def mask_files(folder: Path, name: str, labels: Labels) -> dict[Path, int]:
+    """Where the mask of each value of the segmentation ``name`` goes: ``STEM_label-LABEL_mask``, in the way of BIDS."""
+    stem = images.file_stem(Path(name))
+    ending = name[len(stem) :]
+    written = {label: value for value, label in labels.written_names.items() if value}
+    return {
+        folder / f"{stem}_label-{re.sub('[^A-Za-z0-9]', '', label)}_mask{ending}": value
+        for label, value in written.items()
+    }
 
 
 def write_label_table(output: Path, labels: Labels) -> None:
@@ -161,6 +202,7 @@ class PredictionOptions:
     engine: str | None = None
     overwrite: bool = False
     save_probabilities: bool = False
+    save_masks: bool = False
 
 
 def predict(
@@ -191,6 +233,7 @@ def predict(
         options.overwrite,
         postprocessing=chosen.postprocessing,
         probabilities=probabilities,
+        masks=output / MASKS_FOLDER if options.save_masks else None,
     )
     return Predicted(predicted.written, predicted.skipped, (*problems, *predicted.problems))
 

@@ -44,6 +44,20 @@ def test_a_bids_dataset_is_segmented_file_by_file_on_the_same_grids(trained, tin
     assert (tmp_path / "dseg.tsv").read_text() == "index\tname\n0\tbackground\n1\tshell\n2\tcore\n"
 
 
+def test_each_label_may_have_a_mask_of_its_own(trained, tiny_bids, tmp_path):
+    models, options = workspace_models(trained, "Tiny"), replace(CPU, save_masks=True)
+    predict(models, [tiny_bids], tmp_path, options=CPU)
+    result = predict(models, [tiny_bids], tmp_path, options=options)
+    assert len(result.written) == 6  # the masks were missing
+    assert not predict(models, [tiny_bids], tmp_path, options=options).written
+    for path in result.written:
+        labels = nibabel.load(path)
+        for value, name in ((1, "shell"), (2, "core")):
+            mask = nibabel.load(tmp_path / "masks" / path.name.replace(".nii.gz", f"_label-{name}_mask.nii.gz"))
+            np.testing.assert_array_equal(mask.get_fdata(), labels.get_fdata() == value)
+            np.testing.assert_array_equal(mask.affine, labels.affine)
+
+
 def test_finished_files_are_kept_unless_asked(trained, tiny_bids, tmp_path):
     first = predict(workspace_models(trained, "Tiny"), [tiny_bids], tmp_path, fold_names=["fold0"], options=CPU)
     stamp = first.written[0].stat().st_mtime_ns
