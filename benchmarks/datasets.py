@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import json
 import shutil
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -45,7 +46,7 @@ def main() -> None:
     parser.add_argument("peer_python")
     parser.add_argument("--cases", type=int, default=24)
     asked = parser.parse_args()
-    setting = Setting(asked.folder.absolute(), default_data(), "python", asked.peer_python, 0, 1, False)
+    setting = Setting(asked.folder.absolute(), default_data(), sys.executable, asked.peer_python, 0, 1, False)
     shutil.rmtree(setting.folder, ignore_errors=True)
     workspace, raw = Workspace(setting.folder / "workspace"), setting.folder / "raw"
     run(setting.autoseg(workspace.root, "convert-bids", *setting.datasets(), "--dataset", DATASET), {})
