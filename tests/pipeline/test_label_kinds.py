@@ -216,3 +216,31 @@ def test_regions_of_real_images(real_data, tmp_path):
     assert summary["labels"].keys() == {"whole", "posterior"}
     predicted = workspace.model_folder("Hippocampus", "3d_fullres", "fold0") / "validation"
     assert json.loads((predicted / "labels.json").read_text())["labels"] == labels
+
+
+@pytest.mark.slow
+def test_slices_of_real_images_suffice_and_tune_to_another_site(real_data, tmp_path):
+    workspace = Workspace(tmp_path / "w")
+    folder = workspace.dataset_folder("Sparse")
+    convert(plan_conversion([real_data / "hippocampus-b"]), folder, "Sparse")
+    complete = shutil.copytree(folder / "labelsTr", tmp_path / "complete")
+    document = json.loads((folder / "dataset.json").read_text())
+    labels = document["labels"] | {"ignore": IGNORED}
+    (folder / "dataset.json").write_text(json.dumps(document | {"labels": labels}))
+    for path in (folder / "labelsTr").iterdir():
+        stored = nibabel.load(path)
+        sparse = np.full(stored.shape, IGNORED, np.uint8)
+        sparse[:, ::4] = np.asarray(stored.dataobj)[:, ::4]  # one slice in four has a reference
+        path.unlink()
+        nibabel.save(nibabel.Nifti1Image(sparse, stored.affine), path)
+    shortened(workspace, "Sparse", steps=240, features=8, patch=(24, 32, 24))
+    train(workspace, "Sparse", "3d_fullres", "fold0", ON_CPU)
+    trained = workspace.model_folder("Sparse", "3d_fullres", "fold0")
+    assert evaluate_folders(trained / "validation", complete, tmp_path / "scores")["mean"]["dice"] > 0.6
+
+    convert(plan_conversion([real_data / "hippocampus-c"]), workspace.dataset_folder("Site"), "Site")
+    shortened(workspace, "Site", steps=30, features=8, patch=(24, 32, 24))
+    site = ("Site", "3d_fullres", "fold0")
+    tuned = train(workspace, *site, TrainingOptions(device="cpu", init_from=trained))["fold0"]
+    fresh = train(workspace, *site, TrainingOptions(device="cpu", overwrite=True))["fold0"]
+    assert tuned["mean"]["dice"] > max(0.6, fresh["mean"]["dice"])
