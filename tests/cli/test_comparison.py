@@ -20,7 +20,7 @@ def test_compare(autoseg, capsys, evaluations, tmp_path):  # noqa: F811
     assert autoseg("compare", *methods, "-o", output, "--score", "recall", "--baseline", "bad", "--json") == 0
     result = json.loads(capsys.readouterr().out)
     assert (result["score"], result["baseline"]) == ("recall", "bad")
-    assert result == json.loads((output / "comparison.json").read_text())
+    assert result == json.loads((output / "comparison.json").read_text(encoding="utf-8"))
 
 
 def test_mistakes_are_sentences(autoseg, capsys, evaluations, tmp_path):  # noqa: F811

@@ -37,7 +37,7 @@ def test_an_experiment_is_one_command_and_continues(autoseg, tmp_path, capsys):
     command = ("experiment", "Tiny", "loss", "--recipe", recipe, "--epochs", "1", "--device", "cpu")
     assert autoseg(*command) == 0
     folder = tmp_path / "workspace/experiments/Tiny/loss"
-    assert "| cross_entropy |" in (folder / "experiment.md").read_text()
+    assert "| cross_entropy |" in (folder / "experiment.md").read_text(encoding="utf-8")
     weights = tmp_path / "workspace/models/Tiny/dice/fold1/best.safetensors"
     written = weights.stat().st_mtime_ns
     capsys.readouterr()

@@ -26,8 +26,10 @@ def test_a_training_and_a_prediction_are_sampled_by_phase(autoseg, capsys, tiny_
     rows = read_rows(samples)
     assert tuple(rows[0]) == COLUMNS
     assert "train" in {row["phase"] for row in rows}
-    summary = json.loads((tmp_path / "train.json").read_text())["train Tiny 3d_fullres fold0"]
-    progress = (tmp_path / "workspace/models/Tiny/3d_fullres/fold0/progress.jsonl").read_text().splitlines()
+    summary = json.loads((tmp_path / "train.json").read_text(encoding="utf-8"))["train Tiny 3d_fullres fold0"]
+    progress = (
+        (tmp_path / "workspace/models/Tiny/3d_fullres/fold0/progress.jsonl").read_text(encoding="utf-8").splitlines()
+    )
     assert summary["train"]["times_s"]["epoch"]["number"] == len(progress)
     assert summary["predict"]["times_s"]["case"]["number"] == 2
     assert summary["predict"]["times_s"]["forward"]["mean"] > 0
@@ -36,7 +38,7 @@ def test_a_training_and_a_prediction_are_sampled_by_phase(autoseg, capsys, tiny_
     samples = tmp_path / "predict.csv"
     predict = ("predict", tiny_bids, "-o", tmp_path / "out", "--dataset", "Tiny", "--device", "cpu")
     assert autoseg(*predict, "--profile", samples) == 0
-    summary = json.loads((tmp_path / "predict.json").read_text())["predict with Tiny"]
+    summary = json.loads((tmp_path / "predict.json").read_text(encoding="utf-8"))["predict with Tiny"]
     assert summary["predict"]["times_s"]["case"]["number"] == 6
 
 
@@ -45,7 +47,7 @@ def test_no_file_is_written_over(autoseg, workspace, capsys, tmp_path, name, pro
     (tmp_path / "there.json").write_text("mine")
     assert autoseg(*TRAIN, "1s", "--resume", "--profile", tmp_path / name) == 2
     assert problem in capsys.readouterr().err
-    assert (tmp_path / "there.json").read_text() == "mine"
+    assert (tmp_path / "there.json").read_text(encoding="utf-8") == "mine"
 
 
 def test_sweeps_instead_of_the_profile(autoseg, workspace, capsys, monkeypatch, tmp_path):

@@ -44,12 +44,15 @@ def test_files_are_read_compared_and_written(evaluations, tmp_path, capsys):
     output = tmp_path / "comparison"
     comparison = compare_evaluations(evaluations, output)
     assert {path.name for path in output.iterdir()} == WRITTEN
-    assert json.loads((output / "comparison.json").read_text())["left_out"] == {"good": [], "bad": ["e"]}
+    assert json.loads((output / "comparison.json").read_text(encoding="utf-8"))["left_out"] == {
+        "good": [],
+        "bad": ["e"],
+    }
     assert "1 case of bad left out" in capsys.readouterr().err
     front = [row for row in comparison.rows if row.label == "front"]
     expected = [np.mean([2 * (10 - e) / (20 - e) for e in range(first, first + 4)]) for first in (1, 4)]
     assert [row.mean for row in front] == pytest.approx(expected)
-    assert "| front | **0.8" in (output / "comparison.md").read_text()
+    assert "| front | **0.8" in (output / "comparison.md").read_text(encoding="utf-8")
 
 
 def test_results_in_memory_give_the_same(evaluations, tmp_path):
@@ -59,8 +62,8 @@ def test_results_in_memory_give_the_same(evaluations, tmp_path):
     assert comparison.rows == from_files.rows
     written = write_comparison(comparison, tmp_path / "memory")
     assert {path.name for path in written} == {name.replace("dice", "iou") for name in WRITTEN}
-    csv = (tmp_path / "memory/comparison.csv").read_text()
-    assert csv == (tmp_path / "files/comparison.csv").read_text()
+    csv = (tmp_path / "memory/comparison.csv").read_text(encoding="utf-8")
+    assert csv == (tmp_path / "files/comparison.csv").read_text(encoding="utf-8")
     assert csv.splitlines()[1].startswith("iou,label,front,good,0.")
 
 

@@ -57,7 +57,7 @@ def test_what_is_held_out_is_compared(compared):
             assert row.mean == pytest.approx(sum(values) / len(values))
     assert [fact[0::2] for fact in experiment.facts] == [("2d", "100"), ("3d_fullres", "100")]
     assert {fact[3] for fact in experiment.facts} == {"1.0"}  # minutes: the mean of 0.5 and 1.5
-    page = (experiment.folder / "experiment.md").read_text()
+    page = (experiment.folder / "experiment.md").read_text(encoding="utf-8")
     assert page.startswith("# Slices or volumes")
     assert "Dice by domain" not in page  # there is one
     assert (experiment.folder / "hd_mm/comparison.csv").is_file()
