@@ -15,7 +15,7 @@ from pydantic_core import from_json
 
 from autoseg.core import plan_inheritance
 from autoseg.core.augmentation_spec import AugmentationSpec
-from autoseg.core.document import DISAGREE, Count, Frozen, Length, Share, length, listed, refuse
+from autoseg.core.document import DISAGREE, Count, Frozen, Length, Problem, Share, length, listed, refuse
 from autoseg.core.errors import BadInput
 from autoseg.core.fingerprint import IntensityStatistics
 from autoseg.core.geometry import Orientation
@@ -149,10 +149,20 @@ class Plan(Frozen):
         problems += length("intensities", self.intensities, len(self.channels), "channels")
         if self.recommended not in self.configurations:
             problems.append(("recommended", f"{self.recommended!r} is no configuration of this plan"))
+        for key, comparison in self.comparisons.items():
+            problems += [(f"comparisons.{key}.{path}", text) for path, text in self._unknown(comparison)]
         for key, configuration in self.configurations.items():
             problems += [(f"configurations.{key}.{path}", text) for path, text in self._misfits(key, configuration)]
         refuse(problems)
         return self
+
+    def _unknown(self, comparison: ComparisonSpec) -> Iterator[Problem]:
+        """What a comparison names that this plan, or it itself, has not."""
+        for entry in comparison.configurations:
+            if entry not in self.configurations and not own_models(self, entry):
+                yield "configurations", f"{entry!r} is no configuration of this plan"
+        if comparison.baseline not in comparison.configurations:
+            yield "baseline", f"{comparison.baseline!r} is none of its configurations"
 
     def _misfits(self, key: str, configuration: Configuration) -> Iterator[tuple[str, str]]:
         """Where a configuration does not fit this plan."""
@@ -167,6 +177,14 @@ class Plan(Frozen):
             yield "previous_stage", f"{previous!r} is no configuration of this plan"
         elif previous is not None and self.configurations[previous].previous_stage is not None:
             yield "previous_stage", f"{previous!r} has a previous stage itself"
+
+
+def own_models(plan: Plan, entry: str) -> dict[str, str]:
+    """Of ``NAME_*`` in a comparison, domain -> the configuration that is trained on it alone; else nothing."""
+    alone = {one.train_domains[0]: name for name, one in plan.configurations.items() if len(one.train_domains) == 1}
+    return {
+        domain: name for domain, name in sorted(alone.items()) if entry.endswith("*") and name == entry[:-1] + domain
+    }
 
 
 def read_plan(text: str, source: str) -> Plan:

@@ -27,7 +27,7 @@ from pydantic import Field, ValidationError, model_validator
 
 from autoseg.core.document import Frozen
 from autoseg.core.errors import BadInput
-from autoseg.interop.label_conventions import LabelPart, structure_key
+from autoseg.interop.label_conventions import LabelPart, rater_of, structure_key
 from autoseg.io.bids import BidsFile
 
 
@@ -84,11 +84,12 @@ def described_by_recipe(label: BidsFile, root: Path, recipe: DatasetRecipe) -> t
 
     With values instead of patterns, every file that is no mask of a named structure is the label map.
     """
+    rater = rater_of(label.label_part)
     values = tuple((value, name) for name, value in recipe.labels.items() if isinstance(value, int))
     if values:
         if any(token.startswith("label-") for token in label.label_part.split("_")):
             return None, ""
-        return LabelPart(label.path, tuple(sorted(values)), binary=False, has_table=True), ""
+        return LabelPart(label.path, tuple(sorted(values)), binary=False, has_table=True, rater=rater), ""
     inside = label.path.relative_to(root).as_posix()
     names = [
         name
@@ -99,4 +100,6 @@ def described_by_recipe(label: BidsFile, root: Path, recipe: DatasetRecipe) -> t
     ]
     if len(names) > 1:
         return None, f"the recipe patterns of {' and '.join(names)} both match it; make them differ."
-    return (LabelPart(label.path, ((1, names[0]),), binary=True, has_table=True), "") if names else (None, "")
+    if not names:
+        return None, ""
+    return LabelPart(label.path, ((1, names[0]),), binary=True, has_table=True, rater=rater), ""

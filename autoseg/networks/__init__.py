@@ -26,8 +26,8 @@ def build(name: str, *, in_channels: int, out_channels: int, dimensions: int, **
 
 def build_planned(spec: NetworkSpec | PublishedNetwork, in_channels: int, out_channels: int) -> nn.Module:
     """The network of a plan."""
-    published = spec.params if isinstance(spec, PublishedNetwork) else None
-    parameters = spec.model_dump(exclude={"name", "dimensions"}) if published is None else published
+    topology = spec.model_dump(exclude={"name", "dimensions"})
+    parameters = spec.params if isinstance(spec, PublishedNetwork) else topology
     channels = {"in_channels": in_channels, "out_channels": out_channels}
     network = build(spec.name, dimensions=spec.dimensions, **channels, **parameters)
     if isinstance(spec, PublishedNetwork) and spec.batch_statistics:

@@ -3,27 +3,44 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from autoseg.core.case import CaseFiles
 from autoseg.core.errors import BadInput
-from autoseg.core.plan import ComparisonSpec, Plan
+from autoseg.core.plan import ComparisonSpec, Configuration, Plan, own_models, read_plan
 from autoseg.evaluation.comparison import Comparison, compare
 from autoseg.evaluation.scores import SCORES
 from autoseg.io.workspace import Workspace, nearest_name, write_text
 from autoseg.pipeline.comparison import read_scores, write_comparison
 from autoseg.pipeline.preparation import read_or_make_plan
-from autoseg.pipeline.training import TrainingOptions, train
+from autoseg.pipeline.runs import recorded_split, within_domains
+from autoseg.pipeline.training import TrainingOptions, resolve_folds, train, with_options
+from autoseg.planning.folds import Fold
 from autoseg.reporting.comparison_tables import markdown_table, marks_rule, score_rows
 from autoseg.runtime.progress import say
 
 SCORES_COMPARED = ("dice", "hd_mm")
-OWN_DOMAIN = "*"  # at the end of a name: the configurations for single domains, each on the cases of its own
-FACTS = ("Configuration", "Stored numbers", "Steps", "Training (min)")
+RUNNING = ("running_mean", "running_var", "num_batches_tracked")  # of batch norms: kept, not trained
+FACTS = ("Configuration", "Weights", "Steps", "Training (min)")
+# What a time budget fits to the machine; all else of a configuration is the same in every fold.
+_FITTED: dict[str, Any] = {
+    "batch_size": True,
+    "network": {"features_per_stage"},
+    "training": {
+        "epochs",
+        "steps_per_epoch",
+        "validation_steps",
+        "momentum",
+        "warmup_steps",
+        "initial_learning_rate",
+    },
+}
 
 ScoresOfCases = dict[str, dict[str, float | None]]  # case -> label -> score
 
@@ -38,89 +55,123 @@ class Experiment:
     facts: Sequence[tuple[str, ...]]
 
 
+@dataclass(frozen=True)
+class CrossValidated:
+    """The plan of a dataset, its folds, and the domain of each case."""
+
+    workspace: Workspace
+    plan: Plan
+    folds: Mapping[str, Fold]
+    domains: Mapping[str, str]
+
+    def folders(self, configuration: str) -> list[Path]:
+        """Where the folds of a configuration are."""
+        return [self.workspace.model_folder(self.plan.dataset, configuration, fold) for fold in self.folds]
+
+    def scores(self, configuration: str, score: str) -> ScoresOfCases:
+        """Each held-out case by the fold that held it out."""
+        found: ScoresOfCases = {}
+        for folder in self.folders(configuration):
+            found |= read_scores(folder / "validation", score)
+        return found
+
+
 def run_experiment(workspace: Workspace, name: str, comparison: str, options: TrainingOptions) -> Experiment | None:
     """Train and validate every fold of every configuration of a comparison of the plan, then compare them.
 
     Folds that are finished are kept, so that it can be run again. Writes tables, tests and figures for each score into
-    the folder of the experiment. None if it was interrupted. BadInput for a comparison that the plan does not have.
+    the folder of the experiment. None if it was interrupted. BadInput for a comparison that the plan does not have,
+    and for a fold that was trained for another time, on other cases or by another plan.
     """
-    plan = read_or_make_plan(workspace, name)
+    dataset, plan = workspace.read_dataset(name), read_or_make_plan(workspace, name)
     if comparison not in plan.comparisons:
         known = nearest_name(comparison, plan.comparisons) if plan.comparisons else "it has none; plan with --recipe"
         raise BadInput(f"the plan of {name} has no comparison {comparison!r} ({known}).")
     spec = plan.comparisons[comparison]
-    for configuration in members(plan, spec):
+    domains = {case.name: case.domain for case in dataset.cases}
+    trained = CrossValidated(workspace, plan, resolve_folds(dataset, plan, "cv", None), domains)
+    chosen = members(plan, spec)
+    for configuration in chosen:
+        require_alike(trained, with_options(plan.configurations[configuration], options), dataset.cases)
+    for configuration in chosen:
         say(f"{comparison}: {configuration}")
         if not train(workspace, name, configuration, "cv", options):
             return None
     folder = workspace.root / "experiments" / name / comparison
-    domains = {case.name: case.domain for case in workspace.read_dataset(name).cases}
     comparisons = {}
     for score in SCORES_COMPARED:
-        found = {one: scores_of(workspace, plan, one, score, domains) for one in spec.configurations}
+        found = {one: scores_of(trained, one, score) for one in spec.configurations}
         comparisons[score] = compare(found, score, spec.baseline)
         write_comparison(comparisons[score], folder / score)
-    facts = [what_it_took(workspace, name, configuration) for configuration in members(plan, spec)]
+    facts = [what_it_took(trained, configuration) for configuration in chosen]
     experiment = Experiment(folder, spec.title, comparisons, facts)
-    matrix = by_domain(workspace, plan, spec, domains)
-    write_text(folder / "experiment.md", markdown(experiment, sorted(set(domains.values())), matrix))
+    page = markdown(experiment, sorted(set(domains.values())), by_domain(trained, chosen))
+    write_text(folder / "experiment.md", page)
     return experiment
+
+
+def require_alike(trained: CrossValidated, configuration: Configuration, cases: Sequence[CaseFiles]) -> None:
+    """Refuse a fold that exists and was not trained as the experiment would: the comparison would be unfair."""
+    name = configuration.name
+    for folder, fold in zip(trained.folders(name), trained.folds.values(), strict=True):
+        path = folder / "plan.json"
+        if not path.is_file():
+            continue
+        own = read_plan(path.read_text(encoding="utf-8"), str(path)).configurations[name]
+        budget_s, asked_s = own.training.time_budget_s, configuration.training.time_budget_s
+        same = own.model_dump(exclude=_FITTED) == configuration.model_dump(exclude=_FITTED)
+        if asked_s is None:
+            same = same and own.training.epochs == configuration.training.epochs
+        if not same or recorded_split(folder) != within_domains(fold, cases, configuration):
+            what = "for another time" if budget_s != asked_s else "otherwise or on other cases"
+            raise BadInput(
+                f"{folder}: was trained {what} than the experiment trains, so that they cannot be compared; "
+                "ask for the same again, or move the folder away."
+            )
 
 
 def members(plan: Plan, spec: ComparisonSpec) -> list[str]:
     """The configurations that are trained for a comparison."""
-    found: dict[str, None] = {}
-    for entry in spec.configurations:
-        alone = [name for name, one in plan.configurations.items() if one.train_domains and name.startswith(entry[:-1])]
-        found |= dict.fromkeys(alone if entry.endswith(OWN_DOMAIN) else [entry])
-    return list(found)
+    lists = (own_models(plan, entry).values() or (entry,) for entry in spec.configurations)
+    return list(dict.fromkeys(name for names in lists for name in names))
 
 
-def scores_of(workspace: Workspace, plan: Plan, entry: str, score: str, domains: Mapping[str, str]) -> ScoresOfCases:
-    """One score of all held-out cases; with ``*`` each case by the configuration of its own domain."""
-    if not entry.endswith(OWN_DOMAIN):
-        return held_out_scores(workspace, plan.dataset, entry, score)
-    own: ScoresOfCases = {}
-    for domain in sorted(set(domains.values())):
-        configuration = f"{entry[:-1]}{domain}"
-        if configuration in plan.configurations:
-            found = held_out_scores(workspace, plan.dataset, configuration, score)
-            own |= {case: labels for case, labels in found.items() if domains[case] == domain}
-    return own
+def scores_of(trained: CrossValidated, entry: str, score: str) -> ScoresOfCases:
+    """One score of all held-out cases; of ``NAME_*`` each case by the configuration of its own domain."""
+    own = own_models(trained.plan, entry)
+    if not own:
+        return trained.scores(entry, score)
+    return {
+        case: labels
+        for domain, configuration in own.items()
+        for case, labels in trained.scores(configuration, score).items()
+        if trained.domains[case] == domain
+    }
 
 
-def held_out_scores(workspace: Workspace, name: str, configuration: str, score: str) -> ScoresOfCases:
-    """The scores of all folds together: each case by the fold that held it out."""
-    scores: ScoresOfCases = {}
-    for folder in _folds(workspace, name, configuration):
-        scores |= read_scores(folder / "validation", score)
-    return scores
-
-
-def what_it_took(workspace: Workspace, name: str, configuration: str) -> tuple[str, ...]:
+def what_it_took(trained: CrossValidated, configuration: str) -> tuple[str, ...]:
     """Under ``FACTS``: weights of the network; steps and minutes of training, the mean over folds."""
     from safetensors import safe_open
 
     steps, minutes, num_weights = [], [], 0
-    for folder in _folds(workspace, name, configuration):
+    for folder in trained.folders(configuration):
         last = json.loads((folder / "progress.jsonl").read_text(encoding="utf-8").splitlines()[-1])
         steps.append(last["step"])
         minutes.append(last["elapsed_s"] / 60)
-        with safe_open(str(folder / "final.safetensors"), framework="numpy") as weights:
-            num_weights = sum(prod(weights.get_slice(key).get_shape()) for key in weights.keys())  # noqa: SIM118
+        with safe_open(str(folder / "final.safetensors"), framework="numpy") as stored:
+            names = [name for name in stored.keys() if not name.endswith(RUNNING)]  # noqa: SIM118
+            num_weights = sum(prod(stored.get_slice(name).get_shape()) for name in names)
     return configuration, f"{num_weights:,}", f"{sum(steps) / len(steps):.0f}", f"{sum(minutes) / len(minutes):.1f}"
 
 
-def by_domain(
-    workspace: Workspace, plan: Plan, spec: ComparisonSpec, domains: Mapping[str, str]
-) -> list[tuple[str, ...]]:
+def by_domain(trained: CrossValidated, configurations: Sequence[str]) -> list[tuple[str, ...]]:
     """Mean Dice (sd) over cases and labels, a row for each configuration and a column for each domain."""
     rows = []
-    for configuration in members(plan, spec):
-        scores = held_out_scores(workspace, plan.dataset, configuration, "dice")
+    for configuration in configurations:
+        scores = trained.scores(configuration, "dice")
         cells = []
-        for domain in sorted(set(domains.values())):
-            cases = [labels.values() for case, labels in scores.items() if domains[case] == domain]
+        for domain in sorted(set(trained.domains.values())):
+            cases = [labels.values() for case, labels in scores.items() if trained.domains[case] == domain]
             values = np.array([value for labels in cases for value in labels if value is not None])
             cells.append(f"{values.mean():.3f} ± {values.std(ddof=1):.3f}" if values.size > 1 else "-")
         rows.append((configuration, *cells))
@@ -139,10 +190,3 @@ def markdown(experiment: Experiment, domains: Sequence[str], matrix: Sequence[tu
         )
         parts.append(markdown_table(("Configuration", *domains), matrix))
     return "\n\n".join(parts).replace("*", "\\*") + "\n"
-
-
-def _folds(workspace: Workspace, name: str, configuration: str) -> Iterator[Path]:
-    """The folders of the trained folds."""
-    for fold in workspace.trained_configurations(name).get(configuration, ()):
-        if fold != "all":
-            yield workspace.model_folder(name, configuration, fold)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -152,10 +153,11 @@ def mask_files(folder: Path, name: str, labels: Labels) -> dict[Path, int]:
     """Where the mask of each value of the segmentation ``name`` goes: ``STEM_label-LABEL_mask``, in the way of BIDS."""
     stem = images.file_stem(Path(name))
     ending = name[len(stem) :]
-    written = {label: value for value, label in labels.written_names.items() if value}
+    short = {value: re.sub(r"[\W_]", "", label) for value, label in labels.written_names.items() if value}
+    several = [name for name, number in Counter(short.values()).items() if number > 1 or not name]
     return {
-        folder / f"{stem}_label-{re.sub('[^A-Za-z0-9]', '', label)}_mask{ending}": value
-        for label, value in written.items()
+        folder / f"{stem}_label-{label}{value if label in several else ''}_mask{ending}": value
+        for value, label in short.items()
     }
 
 

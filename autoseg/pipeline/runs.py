@@ -100,6 +100,7 @@ def record_run(
         update={
             "configurations": {name: plan.configurations[name] for name in stages}
             | {configuration.name: configuration},
+            "comparisons": {},
             "recommended": configuration.name,
             "decisions": (*plan.decisions, *decisions),
         }

@@ -7,10 +7,11 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from pydantic import ValidationError
 
 from autoseg.core.fingerprint import Fingerprint
-from autoseg.core.network_spec import MADE_TO_MEASURE
-from autoseg.core.plan import Plan
+from autoseg.core.network_spec import MADE_TO_MEASURE, PublishedNetwork
+from autoseg.core.plan import Configuration, Plan
 
 _PER_CHANNEL = ("normalization", "mask_normalization")
 
@@ -29,7 +30,7 @@ def fit(
         if not isinstance(fitted[key], list):
             fitted[key] = [fitted[key]] * len(plan.channels)
     network = fitted["network"]
-    if network["name"] in MADE_TO_MEASURE:
+    if network["name"] in MADE_TO_MEASURE or not _is_complete(fitted):
         return fitted
     first = 3 - network["dimensions"]
     spacing, shapes = _grid(fitted, plan, fingerprint, axis_order)
@@ -38,6 +39,17 @@ def fit(
     if not fitted.get("candidates"):
         fitted["patch_size"] = _patch_size(fitted["patch_size"], shapes.max(axis=0)[first:], network["size_multiple"])
     return fitted
+
+
+def _is_complete(fitted: Mapping[str, Any]) -> bool:
+    """Whether all but the sizes is right; where it is not, the plan that is made of it says what is wrong."""
+    try:
+        network = PublishedNetwork.model_validate(fitted["network"])
+        sizes = {key: network.size_multiple for key in ("patch_size", "spacing_mm", "median_shape_voxels")}
+        Configuration.model_validate({**fitted, **sizes})
+    except ValidationError:
+        return False
+    return True
 
 
 def _grid(

@@ -141,3 +141,17 @@ def test_inheritance_and_its_mistakes(tiny_plan):
 def test_text_nested_too_deeply_is_refused():
     with pytest.raises(BadInput, match=r"plan\.json is not a valid plan \(document: Invalid JSON"):
         read_plan("[" * 100_000, "plan.json")
+
+
+@pytest.mark.parametrize(
+    ("comparison", "problem"),
+    [
+        ({"configurations": ["3d_fullres", "4d"], "baseline": "3d_fullres"}, r"sizes\.configurations: '4d' is no"),
+        ({"configurations": ["3d_fullres", "3d_*"], "baseline": "3d_fullres"}, r"sizes\.configurations: '3d_\*' is no"),
+        ({"configurations": ["3d_fullres", "3d_fullres"], "baseline": "2d"}, r"sizes\.baseline: '2d' is none"),
+    ],
+)
+def test_a_comparison_names_configurations_of_its_plan(tiny_plan, comparison, problem):
+    document = json.loads(tiny_plan.model_dump_json()) | {"comparisons": {"sizes": {"title": "t", **comparison}}}
+    with pytest.raises(BadInput, match=problem):
+        read_plan(json.dumps(document), "plan.json")

@@ -50,3 +50,14 @@ def test_wrong_recipes(write: Writer, tmp_path: Path, document: object, message:
     (tmp_path / "recipe.json").write_text(json.dumps(document))
     with pytest.raises(BadInput, match=message):
         plan_conversion([tmp_path / "a"], recipe=tmp_path / "recipe.json")
+
+
+@pytest.mark.parametrize("labels", [{"cord": "*_seg-rater*"}, {"cord": 1}], ids=["patterns", "values"])
+def test_raters_that_a_recipe_matches_vote(write: Writer, tmp_path: Path, labels: dict[str, object]) -> None:
+    write("a/sub-1/anat/sub-1_T2w.nii.gz")
+    for rater, high in enumerate((2, 3, 4), 1):
+        write(f"a/{LABELS}/sub-1/anat/sub-1_T2w_seg-rater{rater}.nii.gz", ball(0, high))
+    recipe = tmp_path / "recipe.json"
+    recipe.write_text(json.dumps({"datasets": {"a": {"labels": labels}}}))
+    convert(plan_conversion([tmp_path / "a"], recipe=recipe), tmp_path / "out", "Cord")
+    np.testing.assert_array_equal(read_labels(tmp_path / "out/labelsTr/a_sub-1_T2w.nii.gz"), ball(0, 3))

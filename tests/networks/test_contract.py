@@ -150,5 +150,5 @@ def test_openvino_gives_the_same_logits(case):
     _, network, image, logits, size = case
     if max(size) == 1:
         pytest.skip("the engine traces a network of any size")
-    engine = openvino_engine(network, Execution("cpu", "fp32", channels_last=False), 2, (16,) * len(size))
+    engine = openvino_engine(network, Execution("cpu", "fp32", channels_last=False), (1, 2, *(32,) * len(size)))
     torch.testing.assert_close(engine(image), logits[0], atol=1e-3, rtol=1e-3)

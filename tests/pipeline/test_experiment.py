@@ -7,8 +7,9 @@ import pytest
 from autoseg.core.errors import BadInput
 from autoseg.core.plan import ComparisonSpec
 from autoseg.io.workspace import write_json, write_text
-from autoseg.pipeline.experiment import by_domain, held_out_scores, members, run_experiment, scores_of
+from autoseg.pipeline.experiment import CrossValidated, by_domain, members, run_experiment, scores_of
 from autoseg.pipeline.training import TrainingOptions
+from autoseg.planning.folds import Fold
 
 DIMENSIONS = ComparisonSpec(title="Slices or volumes", configurations=("2d", "3d_fullres"), baseline="2d")
 DOMAINS = {"case0": "a", "case1": "a", "case2": "b", "case3": "b"}
@@ -42,7 +43,8 @@ def sites(workspace, tiny_plan):
         ]
         write_json(folder / "validation/evaluation.json", {"cases": cases})
         write_text(folder / "final.safetensors", "")
-    return tiny_plan.model_copy(update={"configurations": configurations, "recommended": "all"})
+    plan = tiny_plan.model_copy(update={"configurations": configurations, "recommended": "all"})
+    return CrossValidated(workspace, plan, {"fold0": Fold((), tuple(DOMAINS))}, DOMAINS)
 
 
 def test_what_is_held_out_is_compared(compared):
@@ -52,8 +54,11 @@ def test_what_is_held_out_is_compared(compared):
     assert (dice.methods, dice.baseline, len(dice.cases)) == (("2d", "3d_fullres"), "2d", 6)
     for row in dice.rows:
         if row.scope == "label":
-            found = held_out_scores(compared, "Tiny", row.method, "dice")
-            values = [labels[row.label] for labels in found.values() if labels[row.label] is not None]
+            values = []
+            for fold in ("fold0", "fold1"):
+                path = compared.model_folder("Tiny", row.method, fold) / "validation/evaluation.json"
+                values += [case["labels"][row.label]["dice"] for case in json.loads(path.read_text())["cases"]]
+            values = [value for value in values if value is not None]
             assert row.mean == pytest.approx(sum(values) / len(values))
     assert [fact[0::2] for fact in experiment.facts] == [("2d", "100"), ("3d_fullres", "100")]
     assert {fact[3] for fact in experiment.facts} == {"1.0"}  # minutes: the mean of 0.5 and 1.5
@@ -70,12 +75,43 @@ def test_a_comparison_that_the_plan_lacks_is_named(compared, workspace):
         run_experiment(workspace, "Tiny", "dimensions", TrainingOptions(resume=True))
 
 
-def test_each_case_is_asked_of_the_model_of_its_domain(workspace, sites):
+def with_less_weight_decay(document):
+    document["configurations"]["3d_fullres"]["training"]["weight_decay"] = 0.0
+
+
+def with_a_budget(document):
+    document["configurations"]["3d_fullres"]["training"]["time_budget_s"] = 9.0
+
+
+@pytest.mark.parametrize(
+    ("change", "what"), [(with_less_weight_decay, "otherwise or on other cases"), (with_a_budget, "for another time")]
+)
+def test_what_was_trained_otherwise_is_not_compared(compared, change, what):
+    path = compared.model_folder("Tiny", "3d_fullres", "fold1") / "plan.json"
+    document = json.loads(path.read_text())
+    change(document)
+    path.write_text(json.dumps(document))
+    with pytest.raises(BadInput, match=rf"fold1: was trained {what} than the experiment trains"):
+        run_experiment(compared, "Tiny", "dimensions", TrainingOptions(resume=True, device="cpu"))
+
+
+def test_what_was_trained_for_another_time_or_on_other_cases_is_not_compared(compared):
+    with pytest.raises(BadInput, match="was trained for another time"):
+        run_experiment(compared, "Tiny", "dimensions", TrainingOptions(resume=True, time_budget_s=60.0))
+    with pytest.raises(BadInput, match="was trained otherwise"):
+        run_experiment(compared, "Tiny", "dimensions", TrainingOptions(resume=True, epochs=7))
+    splits = compared.dataset_folder("Tiny") / "splits.json"
+    splits.write_text(json.dumps(json.loads(splits.read_text())[::-1]))
+    with pytest.raises(BadInput, match="on other cases"):
+        run_experiment(compared, "Tiny", "dimensions", TrainingOptions(resume=True))
+
+
+def test_each_case_is_asked_of_the_model_of_its_domain(sites):
     spec = ComparisonSpec(title="Sites", configurations=("all", "all_*"), baseline="all")
-    assert members(sites, spec) == ["all", "all_a", "all_b"]
-    own = scores_of(workspace, sites, "all_*", "dice", DOMAINS)
+    assert members(sites.plan, spec) == ["all", "all_a", "all_b"]
+    own = scores_of(sites, "all_*", "dice")
     assert {case: labels["core"] for case, labels in own.items()} == pytest.approx(
         {"case0": 0.1, "case1": 0.11, "case2": 0.22, "case3": 0.23}
     )
-    matrix = by_domain(workspace, sites, spec, DOMAINS)
+    matrix = by_domain(sites, members(sites.plan, spec))
     assert matrix[1] == ("all_a", "0.105 ± 0.007", "0.125 ± 0.007")

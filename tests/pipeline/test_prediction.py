@@ -10,11 +10,12 @@ import numpy as np
 import pytest
 
 from autoseg.core.errors import BadInput
+from autoseg.core.labels import Labels
 from autoseg.inference.predictor import load_predictor
 from autoseg.interop.prediction_inputs import find_inputs
 from autoseg.io import images
 from autoseg.pipeline.models import workspace_models
-from autoseg.pipeline.prediction import PredictionOptions, predict, predict_cases
+from autoseg.pipeline.prediction import PredictionOptions, mask_files, predict, predict_cases
 from autoseg.pipeline.training import TrainingOptions, train
 
 CPU = PredictionOptions(device="cpu")
@@ -56,6 +57,16 @@ def test_each_label_may_have_a_mask_of_its_own(trained, tiny_bids, tmp_path):
             mask = nibabel.load(tmp_path / "masks" / path.name.replace(".nii.gz", f"_label-{name}_mask.nii.gz"))
             np.testing.assert_array_equal(mask.get_fdata(), labels.get_fdata() == value)
             np.testing.assert_array_equal(mask.affine, labels.affine)
+
+
+def test_masks_of_labels_with_the_same_letters_do_not_share_a_file(tmp_path):
+    labels = Labels({"background": 0, "a+b": 1, "ab": 2, "左": 3, "-": 4})
+    assert {path.name: value for path, value in mask_files(tmp_path, "sub-1_T1w.nii.gz", labels).items()} == {
+        "sub-1_T1w_label-ab1_mask.nii.gz": 1,
+        "sub-1_T1w_label-ab2_mask.nii.gz": 2,
+        "sub-1_T1w_label-左_mask.nii.gz": 3,
+        "sub-1_T1w_label-4_mask.nii.gz": 4,
+    }
 
 
 def test_finished_files_are_kept_unless_asked(trained, tiny_bids, tmp_path):

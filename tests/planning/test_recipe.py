@@ -32,10 +32,13 @@ def applied(fingerprint, document, fidelity="paper"):
     )
 
 
+NETWORK = {"name": "voxhrnet", "dimensions": 3, "size_multiple": [4, 4, 4], "params": {"size": "base"}}
+ONE = {"network": NETWORK, "patch_size": "largest", "whole_case": True, "crop": "none"}
+
+
 def small(**changes):
-    network = {"name": "voxhrnet", "dimensions": 3, "size_multiple": [4, 4, 4], "params": {"size": "base"}}
-    one = {"network": network, "patch_size": "largest", "whole_case": True, "crop": "none"}
-    return {"title": "t", "source": "s", "recommended": "one", "configurations": {"one": one}, **changes}
+    document = {"title": "t", "source": "s", "recommended": "one", "configurations": {"one": ONE}, **changes}
+    return json.loads(json.dumps(document))  # a copy that a test may change
 
 
 @pytest.mark.parametrize("fidelity", ["paper", "code"])
@@ -123,6 +126,9 @@ def test_one_of_the_same_name_changes_what_was_planned(two_sites):
         ({"recommended": "two"}, "'two' is no configuration"),
         ({"configurations": {"one": {"batch_size": 0}}}, r"one\.batch_size"),
         ({"titel": "t"}, "titel: Extra inputs"),
+        ({"configurations": {"one": {"network": {"name": "voxhrnet", "dimensions": 3}}}}, r"network\.size_multiple"),
+        ({"configurations": {"one": {"network": {"name": "voxhrnet"}}}}, r"network\.dimensions"),
+        ({"configurations": {"one": {**ONE, "resized_shape": "large"}}}, r"one\.resized_shape"),
         ({"split": {"folds": 1}}, r"split\.folds"),
     ],
 )
