@@ -14,6 +14,7 @@ import torch
 from torch import nn
 
 from autoseg.core.errors import BadInput
+from autoseg.runtime.convolutions import avoid_unfolding
 
 Precision = Literal["fp32", "bf16", "fp16", "half"]  # bf16, fp16: autocast of float32 weights; half: all in float16
 
@@ -41,6 +42,8 @@ class Execution:
         layout = _CHANNELS_LAST[dimensions + 2] if self.channels_last else torch.contiguous_format
         if self.precision == "half":
             network = network.half()
+        if self.device == "cpu" and self.precision == "fp32":
+            avoid_unfolding(network)
         return network.to(self.device, memory_format=layout)  # type: ignore[call-overload, no-any-return]
 
     def autocast(self) -> AbstractContextManager[object]:
