@@ -26,8 +26,6 @@ from autoseg.training.losses import deep_supervision_loss
 from autoseg.training.patches import Batch
 
 MOST_PARTS = 8  # each holds gradients of its own, as large as the weights
-# For a single sample torch computes a small float32 layer in another, slow way: two on two cores take twice the time.
-SMALLEST_PART = {"fp32": 2, "bf16": 1, "fp16": 1, "half": 1}
 Outputs = list[torch.Tensor]  # logits, finest first
 Result = TypeVar("Result")
 
@@ -102,7 +100,7 @@ def batch_parts(size: int, execution: Execution, network: nn.Module) -> list[sli
 
     5 samples on 2 cores: samples 0-1 and samples 2-4.
     """
-    parts = max(1, min(size // SMALLEST_PART[execution.precision], torch.get_num_threads(), MOST_PARTS))
+    parts = min(size, torch.get_num_threads(), MOST_PARTS)
     # With fp16 the loss is scaled, before the one backward pass.
     if execution.device != "cpu" or execution.precision == "fp16" or (parts > 1 and mixes_samples(network)):
         parts = 1
