@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -17,10 +17,16 @@ from autoseg.cli.terminal import (
     workspace_root,
 )
 
+if TYPE_CHECKING:
+    from autoseg.pipeline.experiment import Experiment
+
 
 def experiment(
     dataset: DatasetArgument,
-    comparison: Annotated[str, typer.Argument(help="A comparison of the plan, such as architecture.")],
+    comparison: Annotated[
+        str | None,
+        typer.Argument(help="A comparison of the plan, such as architecture.", show_default="all of them in turn"),
+    ] = None,
     recipe: Annotated[
         str | None, typer.Option(metavar="NAME|FILE", help="Plan by this recipe first, unless it is planned so.")
     ] = None,
@@ -34,31 +40,47 @@ def experiment(
 ) -> None:
     """Train the configurations of a comparison in every fold, and compare what they find in held-out cases.
 
-    Means, spreads, paired tests and box plots of Dice and Hausdorff distance. Run again, it keeps what is finished.
+    Means, spreads, paired tests and box plots of Dice and Hausdorff distance. A configuration of several comparisons
+    is trained once. Run again, it keeps what is finished.
 
     Example: autoseg experiment Hippocampus architecture --recipe voxhrnet --time-budget 10m
     """
-    from autoseg.evaluation.comparison import document
-    from autoseg.evaluation.scores import SCORES
     from autoseg.io.workspace import Workspace
-    from autoseg.pipeline.experiment import FACTS, run_experiment
+    from autoseg.pipeline.experiment import comparisons_of, run_experiment
     from autoseg.pipeline.preparation import plan_by_recipe
     from autoseg.pipeline.training import TrainingOptions
-    from autoseg.reporting.comparison_tables import score_rows
 
     workspace = Workspace(workspace_root())
     if recipe is not None:
         plan_by_recipe(workspace, dataset, recipe, fidelity)
     budget_s = seconds(time_budget) if time_budget else None
     options = TrainingOptions(epochs, budget_s, resume=True, device=device)
-    result = run_experiment(workspace, dataset, comparison, options)
-    if result is None:
-        raise typer.Exit(INTERRUPTED)
+    results = []
+    for one in [comparison] if comparison else comparisons_of(workspace, dataset):
+        result = run_experiment(workspace, dataset, one, options)
+        if result is None:
+            raise typer.Exit(INTERRUPTED)
+        results.append(result)
+        if not as_json:
+            print_experiment(result)
     if as_json:
-        scores = {score: document(one) for score, one in result.comparisons.items()}
-        print_json({"folder": result.folder, "title": result.title, "facts": result.facts, "scores": scores})
-        return
+        print_json({"experiments": [_document(result) for result in results]})
+
+
+def print_experiment(result: Experiment) -> None:
+    """What each configuration took, a table for each score, and where the rest is."""
+    from autoseg.evaluation.scores import SCORES
+    from autoseg.pipeline.experiment import FACTS
+    from autoseg.reporting.comparison_tables import score_rows
+
     print_table(result.title, FACTS, result.facts)
     for score, one in result.comparisons.items():
         print_table(SCORES[score].title, ("label", *one.methods), list(score_rows(one)))
     print(f"details: {result.folder}")
+
+
+def _document(result: Experiment) -> dict[str, object]:
+    from autoseg.evaluation.comparison import document
+
+    scores = {score: document(one) for score, one in result.comparisons.items()}
+    return {"folder": result.folder, "title": result.title, "facts": result.facts, "scores": scores}

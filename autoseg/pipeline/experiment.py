@@ -76,6 +76,14 @@ class CrossValidated:
         return found
 
 
+def comparisons_of(workspace: Workspace, name: str) -> list[str]:
+    """The names of the comparisons of a dataset's plan; BadInput where it has none."""
+    plan = read_or_make_plan(workspace, name)
+    if not plan.comparisons:
+        raise BadInput(f"the plan of {name} has no comparisons; plan it by a recipe that has, with --recipe.")
+    return list(plan.comparisons)
+
+
 def run_experiment(workspace: Workspace, name: str, comparison: str, options: TrainingOptions) -> Experiment | None:
     """Train and validate every fold of every configuration of a comparison of the plan, then compare them.
 
@@ -85,7 +93,7 @@ def run_experiment(workspace: Workspace, name: str, comparison: str, options: Tr
     """
     dataset, plan = workspace.read_dataset(name), read_or_make_plan(workspace, name)
     if comparison not in plan.comparisons:
-        known = nearest_name(comparison, plan.comparisons) if plan.comparisons else "it has none; plan with --recipe"
+        known = nearest_name(comparison, comparisons_of(workspace, name))
         raise BadInput(f"the plan of {name} has no comparison {comparison!r} ({known}).")
     spec = plan.comparisons[comparison]
     domains = {case.name: case.domain for case in dataset.cases}

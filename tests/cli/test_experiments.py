@@ -25,7 +25,8 @@ RECIPE = {
         "dice": {"inherits_from": "cross_entropy", "training": {"loss": "dice_with_background"}},
     },
     "comparisons": {
-        "loss": {"title": "Losses", "configurations": ["cross_entropy", "dice"], "baseline": "cross_entropy"}
+        "loss": {"title": "Losses", "configurations": ["cross_entropy", "dice"], "baseline": "cross_entropy"},
+        "overlap": {"title": "Overlap first", "configurations": ["dice", "cross_entropy"], "baseline": "dice"},
     },
 }
 
@@ -42,10 +43,15 @@ def test_an_experiment_is_one_command_and_continues(autoseg, tmp_path, capsys):
     written = weights.stat().st_mtime_ns
     capsys.readouterr()
     assert autoseg(*command, "--json") == 0
-    document = json.loads(capsys.readouterr().out)
+    (document,) = json.loads(capsys.readouterr().out)["experiments"]
     assert weights.stat().st_mtime_ns == written
     assert document["scores"]["dice"]["num_cases"] == 6
     assert [fact[0] for fact in document["facts"]] == ["cross_entropy", "dice"]
+    assert autoseg("experiment", "Tiny", *command[3:]) == 0  # without a name: all of them, nothing trained twice
+    assert weights.stat().st_mtime_ns == written
+    assert "| dice |" in (folder.parent / "overlap/experiment.md").read_text(encoding="utf-8")
+    printed = capsys.readouterr().out
+    assert printed.index("Losses") < printed.index("Overlap first")
 
 
 @pytest.mark.parametrize(
@@ -53,7 +59,7 @@ def test_an_experiment_is_one_command_and_continues(autoseg, tmp_path, capsys):
     [
         (("Cord", "loss", "--recipe", "voxhrnet"), "no dataset of this name"),
         (("Tiny", "loss", "--recipe", "vox"), "choose one of bouchard_general"),
-        (("Tiny", "loss"), "it has none; plan with --recipe"),
+        (("Tiny", "loss"), "has no comparisons; plan it by a recipe that has, with --recipe"),
     ],
 )
 def test_what_is_not_there_is_named(autoseg, site, capsys, arguments, sentence):

@@ -71,7 +71,7 @@ def test_what_is_held_out_is_compared(compared):
 def test_a_comparison_that_the_plan_lacks_is_named(compared, workspace):
     with pytest.raises(BadInput, match=r"no comparison 'dimension' \(did you mean dimensions"):
         run_experiment(compared, "Tiny", "dimension", TrainingOptions(resume=True))
-    with pytest.raises(BadInput, match="it has none; plan with --recipe"):
+    with pytest.raises(BadInput, match="has no comparisons; plan it by a recipe"):
         run_experiment(workspace, "Tiny", "dimensions", TrainingOptions(resume=True))
 
 
