@@ -11,7 +11,8 @@ from autoseg.core.document import Frozen, Share
 Loss = Literal[
     "dice_and_cross_entropy",  # nnU-Net
     "cross_entropy",
-    "pooled_dice",  # Paugam et al.: squared, one fraction over batch and classes, background included
+    "class_dice",  # Paugam et al., the paper: squared, a fraction for each class over the batch, background included
+    "pooled_dice",  # their code: one fraction over batch and classes
     "dice_with_background",  # VoxHRNet: mean over samples and classes
     "dice_with_background_and_cross_entropy",
 ]

@@ -138,12 +138,12 @@ def one_loss(logits: torch.Tensor, target: torch.Tensor, labels: Labels, batch_d
         return dice_and_binary_cross_entropy(logits, regions, batch_dice, known)
     total = logits.new_zeros((), dtype=torch.float32)
     if loss != "cross_entropy":
-        pooled = loss == "pooled_dice"
+        dice, squares = named_losses.OF_SQUARES.get(loss), loss in named_losses.OF_SQUARES
         if regions is None:
-            overlap = named_losses.overlap_of_classes(logits, target, known, squares=pooled)
+            overlap = named_losses.overlap_of_classes(logits, target, known, squares)
         else:
-            overlap = named_losses.overlap_of_regions(logits, regions, known, squares=pooled)
-        total = total + (named_losses.pooled_dice if pooled else named_losses.dice_with_background)(overlap)
+            overlap = named_losses.overlap_of_regions(logits, regions, known, squares)
+        total = total + (dice or named_losses.dice_with_background)(overlap)
     if loss in ("cross_entropy", "dice_with_background_and_cross_entropy"):
         if regions is None:
             total = total + named_losses.cross_entropy(logits, target, known)

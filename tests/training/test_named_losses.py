@@ -36,6 +36,16 @@ def pooled_dice(logits, target, labels):
     return (0.001 - 2 * above) / (below + 0.001)
 
 
+def class_dice(logits, target, labels):
+    outputs = logits.shape[1]
+    above, below = [0.0] * outputs, [0.0] * outputs
+    for _, predicted, reference in voxels(logits, target, labels):
+        for output, (p, g) in enumerate(zip(predicted, reference, strict=True)):
+            above[output] += p * g
+            below[output] += p * p + g * g
+    return -sum((2 * a + 0.001) / (b + 0.001) for a, b in zip(above, below, strict=True)) / outputs
+
+
 def cross_entropy(logits, target, labels):
     terms = []
     for _, predicted, reference in voxels(logits, target, labels):
@@ -59,6 +69,7 @@ def both(logits, target, labels):
 
 
 ORACLES = {
+    "class_dice": class_dice,
     "pooled_dice": pooled_dice,
     "cross_entropy": cross_entropy,
     "dice_with_background": dice_with_background,
@@ -89,7 +100,21 @@ def test_loss_and_gradient_equal_the_definition(name, labels, highest):
     assert float(tensor.grad[place[0], 1, *place[1:]]) == pytest.approx(slope, abs=1e-6)
 
 
-def test_pooled_dice_of_a_perfect_prediction_is_minus_one():
+def test_finding_nothing_is_nearly_right_where_classes_are_pooled():
+    target = torch.zeros(1, 10, 10, dtype=torch.long)
+    target[0, 0, 0] = 1
+    logits = 50 * torch.nn.functional.one_hot(torch.zeros_like(target), 3).movedim(-1, 1).float()
+    assert float(deep_supervision_loss([logits], target, EXCLUSIVE, True, "pooled_dice")) == pytest.approx(
+        -0.99, abs=1e-3
+    )
+    expected = -(2 * 99 / (100 + 99) + 0 + 1) / 3  # background, label 1, and label 2 that neither has
+    assert float(deep_supervision_loss([logits], target, EXCLUSIVE, True, "class_dice")) == pytest.approx(
+        expected, abs=1e-2
+    )
+
+
+@pytest.mark.parametrize("loss", ["pooled_dice", "class_dice"])
+def test_a_perfect_prediction_is_minus_one(loss):
     target = torch.randint(0, 3, (2, 6, 6), generator=torch.Generator().manual_seed(0))
     logits = 50 * torch.nn.functional.one_hot(target, 3).movedim(-1, 1).float()
-    assert float(deep_supervision_loss([logits], target, EXCLUSIVE, True, "pooled_dice")) == pytest.approx(-1, abs=1e-4)
+    assert float(deep_supervision_loss([logits], target, EXCLUSIVE, True, loss)) == pytest.approx(-1, abs=1e-4)
