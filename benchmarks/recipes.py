@@ -1,7 +1,7 @@
 """Each recipe trained for minutes on real images that it fits, and what it finds in held-out ones.
 
-``PYTHONPATH=. python -m benchmarks.recipes FOLDER [--minutes N] [ROW...]`` prints and writes FOLDER/ROW.json: Dice of
-held-out cases, and that of the trivial answer, which calls the whole image the label. Where a recipe was made for larger
+``PYTHONPATH=. python -m benchmarks.recipes FOLDER [--minutes N] [ROW...]`` prints and writes
+FOLDER/ROW.json: what holds of held-out cases, and the Dice of the trivial answer, which calls all voxels the label. Where a recipe was made for larger
 images or machines, ``changes`` shrink it; they are part of the result. ``docs/recipes.md`` has the table.
 """
 
@@ -129,7 +129,7 @@ def shrunk(row: Row, path: Path) -> Path | str:
     """The recipe itself, or a file with the changes of the row."""
     if not row.changes:
         return row.recipe
-    recipe = json.loads(recipe_text(row.recipe)[0])
+    recipe = json.loads(recipe_text(row.recipe)[1])
     for configuration, changes in row.changes.items():
         recipe["configurations"][configuration] |= changes
     path.write_text(json.dumps(recipe))
