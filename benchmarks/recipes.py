@@ -1,8 +1,8 @@
 """Each recipe trained for minutes on real images that it fits, and what it finds in held-out ones.
 
-``PYTHONPATH=. python -m benchmarks.recipes FOLDER [--minutes N] [ROW...]`` prints and writes
-FOLDER/ROW.json: what holds of held-out cases, and the Dice of the trivial answer, which calls all voxels the label. Where a recipe was made for larger
-images or machines, ``changes`` shrink it; they are part of the result. ``docs/recipes.md`` has the table.
+``PYTHONPATH=. python -m benchmarks.recipes FOLDER [--minutes N] [ROW...]`` prints and writes FOLDER/ROW.json: what
+holds of held-out cases, and the Dice of the trivial answer, which calls every voxel the label. Where a recipe was made
+for larger images or machines, ``changes`` shrink it; they are part of the result. ``docs/recipes.md`` has the table.
 """
 
 from __future__ import annotations
