@@ -138,6 +138,7 @@ class Plan(Frozen):
     recommended: str
     split: SplitSpec = SplitSpec()
     recipe: str | None = None  # its name, and the fidelity where that is not the paper's
+    recipe_sha256: str | None = None  # of its content
     comparisons: dict[str, ComparisonSpec] = Field(default_factory=dict)
     decisions: tuple[Decision, ...]
 

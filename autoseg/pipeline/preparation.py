@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import cache
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -59,17 +60,19 @@ def plan_dataset(
         say(f"note: {warning}", style="yellow")
     plan = planner.make_plan(fingerprint, planner_name, memory_gb, dataset.file_ending)
     if chosen is not None:
-        plan = apply_recipe(plan, fingerprint, chosen[1], chosen[0])
+        followed = apply_recipe(plan, fingerprint, chosen[1], chosen[0])
+        plan = followed.model_copy(update={"recipe_sha256": content_hash(chosen[1])})
     write_text(dataset.folder / "plan.json", plan.model_dump_json(indent=1) + "\n")
     return plan
 
 
 def plan_by_recipe(workspace: Workspace, name: str, recipe: str, fidelity: Fidelity) -> Plan:
-    """The plan of the dataset if it was made with this recipe, else a new one."""
+    """The plan of the dataset if it was made with this recipe as it is now, else a new one."""
     path = workspace.require_dataset(name) / "plan.json"
     if path.is_file():
         plan = read_plan(path.read_text(encoding="utf-8"), str(path))
-        if plan.recipe == named_recipe(recipe, fidelity)[0]:
+        called, content = named_recipe(recipe, fidelity)
+        if (plan.recipe, plan.recipe_sha256) == (called, content_hash(content)):
             return plan
     return plan_dataset(workspace, name, recipe=recipe, fidelity=fidelity)
 
@@ -79,6 +82,11 @@ def named_recipe(recipe: str, fidelity: Fidelity) -> tuple[str, Recipe]:
     name, text = recipe_text(recipe)
     read = read_recipe(text, f"the recipe {recipe}", fidelity)
     return (name if fidelity == "paper" else f"{name} (fidelity {fidelity})"), read
+
+
+def content_hash(recipe: Recipe) -> str:
+    """Tells whether a recipe has changed since a plan was made with it."""
+    return sha256(recipe.model_dump_json().encode()).hexdigest()
 
 
 def read_or_make_plan(workspace: Workspace, name: str) -> Plan:

@@ -54,6 +54,23 @@ def test_an_experiment_is_one_command_and_continues(autoseg, tmp_path, capsys):
     assert printed.index("Losses") < printed.index("Overlap first")
 
 
+def test_a_recipe_that_has_changed_is_followed_as_it_is_now(autoseg, site, tmp_path, capsys):
+    recipe = tmp_path / "losses.json"
+    recipe.write_text(json.dumps(RECIPE))
+    assert autoseg("convert-bids", site, "--dataset", "Tiny") == 0
+    assert autoseg("plan", "Tiny", "--recipe", recipe) == 0
+    plan = tmp_path / "workspace/datasets/Tiny/plan.json"
+    written = plan.stat().st_mtime_ns
+    unknown = ("experiment", "Tiny", "depth", "--recipe", recipe)
+    assert autoseg(*unknown) == 2
+    assert plan.stat().st_mtime_ns == written
+    capsys.readouterr()
+    comparison = {"title": "Overlap", "configurations": ["dice", "cross_entropy"], "baseline": "dice"}
+    recipe.write_text(json.dumps(RECIPE | {"comparisons": {"depths": comparison}}))
+    assert autoseg(*unknown) == 2
+    assert "depths" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
