@@ -102,6 +102,13 @@ def predict(
     save_masks: Annotated[
         bool, typer.Option("--save-masks", help="Also write OUT/masks/NAME_label-LABEL_mask, a file for each label.")
     ] = False,
+    naming: Annotated[
+        str | None,
+        typer.Option(
+            help="bids (a derivative dataset), spine (*_seg masks) or image (names of the inputs, in one folder).",
+            show_default="bids for one BIDS dataset, else image",
+        ),
+    ] = None,
     mirroring: Annotated[bool, typer.Option(help="Average over mirrored copies of the image.")] = True,
     step: Annotated[float, typer.Option(min=0.1, max=1.0, help="Distance of tiles in patch sizes.")] = 0.5,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Predict finished files again.")] = False,
@@ -112,7 +119,7 @@ def predict(
     profile: ProfileOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Segment images. Each output has the name, grid and file type of its input.
+    """Segment images on their own grids: a BIDS dataset becomes a derivative dataset, other files keep their names.
 
     Does what `autoseg select` chose: one configuration or the mean of two, and the postprocessing.
 
@@ -120,14 +127,15 @@ def predict(
     """
     from autoseg.io.workspace import Workspace
     from autoseg.pipeline.models import archived_models, workspace_models
-    from autoseg.pipeline.prediction import PredictionOptions
+    from autoseg.pipeline.prediction import PredictionOptions, usual_naming
     from autoseg.pipeline.prediction import predict as predict_inputs
     from autoseg.runtime.progress import counted
 
     if (dataset is None) == (model is None):
         raise BadInput("predict: give either --dataset NAME or --model FILE.")
     models = archived_models(model) if model else workspace_models(Workspace(workspace_root()), str(dataset))
-    options = PredictionOptions(device, mirroring, step, engine, overwrite, save_probabilities, save_masks)
+    naming = naming or usual_naming(inputs)
+    options = PredictionOptions(device, mirroring, step, engine, overwrite, save_probabilities, save_masks, naming)
     with profiled(profile, f"predict with {dataset or model}", device):
         result = predict_inputs(models, inputs, output, configuration, comma_separated(folds) or (), options)
     if as_json:

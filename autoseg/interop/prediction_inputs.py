@@ -5,24 +5,55 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from autoseg.core.case import CaseFiles
 from autoseg.core.errors import BadInput
-from autoseg.io.bids import index_dataset
+from autoseg.io.bids import BidsFile, index_dataset
 from autoseg.io.dicom import series_folders
-from autoseg.io.images import IMAGE_ENDINGS, count_channels, file_stem, label_file_name, list_images
+from autoseg.io.images import IMAGE_ENDINGS, count_channels, file_stem, list_images
 
 _CHANNEL_NUMBER = re.compile(r"^(?P<case>.+)_(?P<channel>\d{4})$")
 
 
-def find_inputs(inputs: Sequence[Path], channels: Sequence[str]) -> tuple[list[CaseFiles], list[str]]:
+@dataclass(frozen=True)
+class Subset:
+    """Participants and sessions of a BIDS dataset, with or without ``sub-`` and ``ses-``; none means all."""
+
+    participants: tuple[str, ...] = ()
+    sessions: tuple[str, ...] = ()
+
+    def of(self, files: Sequence[BidsFile], root: Path) -> list[BidsFile]:
+        """The files of these participants and sessions; BadInput that names those that ``root`` has not."""
+        chosen = list(files)
+        for prefix, names, known in (
+            ("sub-", self.participants, {file.path: file.subject for file in files}),
+            ("ses-", self.sessions, {file.path: file.session for file in files}),
+        ):
+            wanted = {prefix + name.removeprefix(prefix) for name in names}
+            if missing := sorted(wanted - set(known.values())):
+                there = sorted(set(known.values()) - {""})
+                raise BadInput(
+                    f"{root}: has no {', '.join(missing)} (there is: {', '.join(there[:8]) or 'none'}"
+                    f"{', ...' if len(there) > 8 else ''}); correct the labels."
+                )
+            chosen = [file for file in chosen if not wanted or known[file.path] in wanted]
+        return chosen
+
+
+EVERYONE = Subset()
+
+
+def find_inputs(
+    inputs: Sequence[Path], channels: Sequence[str], subset: Subset = EVERYONE
+) -> tuple[list[CaseFiles], list[str]]:
     """The cases to predict, each named by its (first) file, and sentences about those that lack a channel.
 
     The folder of a DICOM series is an image; a folder may hold several such folders. A case of several channels is
     one file that holds them all (RGB), or is put together from names that differ in the contrast
     (``sub-1_FLAIR``, ``sub-1_T1w``) or in nnU-Net's number (``case_0000``, ``case_0001``).
-    ``channels`` are those of the model. BadInput: nothing there, or two cases for one output file.
+    ``channels`` are those of the model; ``subset`` is taken of BIDS datasets. BadInput: nothing there.
     """
     loose: list[Path] = []
     groups: list[tuple[list[Path], str]] = []
@@ -30,7 +61,7 @@ def find_inputs(inputs: Sequence[Path], channels: Sequence[str]) -> tuple[list[C
         if path.is_dir() and (series := series_folders(path)):
             loose += series if series == [path] else [*series, *list_images(path)]
         elif path.is_dir() and is_bids(path):
-            groups.append((_bids_images(path, channels), path.resolve().name))
+            groups.append((_bids_images(path, channels, subset), path.resolve().name))
         elif path.is_dir():
             images = list_images(path)
             if not images:
@@ -48,15 +79,6 @@ def find_inputs(inputs: Sequence[Path], channels: Sequence[str]) -> tuple[list[C
         found, incomplete = _group(files, channels, domain)
         cases += found
         problems += incomplete
-    names: dict[str, Path] = {}
-    for case in cases:
-        first = case.channels[0]
-        name = label_file_name(first)
-        if name in names:
-            raise BadInput(
-                f"{first}: would be written to the same file as {names[name]}; predict them into different folders."
-            )
-        names[name] = first
     return cases, problems
 
 
@@ -67,10 +89,17 @@ def is_bids(folder: Path) -> bool:
     )
 
 
-def _bids_images(root: Path, channels: Sequence[str]) -> list[Path]:
+def single_bids_dataset(inputs: Sequence[Path]) -> Path | None:
+    """The BIDS dataset (resolved) that the inputs are; None if they are anything else or more than one."""
+    if len(inputs) != 1 or not inputs[0].is_dir() or series_folders(inputs[0]) or not is_bids(inputs[0]):
+        return None
+    return inputs[0].resolve()
+
+
+def _bids_images(root: Path, channels: Sequence[str], subset: Subset) -> list[Path]:
     """The images of the contrasts that the model knows; a channel ``T1w/T2w`` was trained on both."""
     wanted = {contrast for channel in channels for contrast in channel.split("/")}
-    images = index_dataset(root).images
+    images = subset.of(index_dataset(root).images, root)
     chosen = [image.path for image in images if image.contrast in wanted]
     if not chosen:
         there = sorted({image.contrast for image in images if image.contrast})

@@ -20,6 +20,7 @@ from autoseg.evaluation.error_maps import ERRORS, error_map
 from autoseg.evaluation.evaluate import CaseResult, csv_text, summarize
 from autoseg.evaluation.metrics import case_metrics
 from autoseg.evaluation.scores import DEFAULT_FAMILIES, chosen_families
+from autoseg.interop.bids_derivative import LABEL_TABLE, find_segmentations
 from autoseg.interop.label_conventions import LabelSource, read_label_table
 from autoseg.interop.references import find_references, read_reference
 from autoseg.io import images
@@ -96,8 +97,9 @@ def evaluate_folders(
     """Compare a folder of predictions with a folder of label files or with a BIDS dataset's labels.
 
     A reference belongs to the prediction whose name it shares: exactly, or without nnU-Net's ``_0000``,
-    or as ``NAME_seg-manual``, ``NAME_dseg``, ... in a BIDS dataset. Label names come from the
-    ``dseg.tsv`` that ``predict`` writes, else from the references' own ``dataset.json``.
+    or as ``NAME_seg-manual``, ``NAME_dseg``, ... in a BIDS dataset. A prediction that ``predict`` wrote as a BIDS
+    dataset has the name of its image. Label names come from the table that ``predict`` writes, else from the
+    references' own ``dataset.json``.
     """
     for folder in (predictions, references):
         if not folder.is_dir():
@@ -106,16 +108,17 @@ def evaluate_folders(
         error_maps.resolve() == predictions.resolve() or error_maps.resolve().is_relative_to(references.resolve())
     ):
         raise BadInput(f"{error_maps}: holds segmentations or references; choose another folder for the error maps.")
-    files = images.list_images(predictions)
-    if not files:
+    stems = {file: images.file_stem(file) for file in images.list_images(predictions)} or find_segmentations(
+        predictions
+    )
+    if not stems:
         raise BadInput(f"{predictions}: holds no segmentations ({', '.join(images.IMAGE_ENDINGS)}).")
     labels = _label_names(predictions, references)
     known = _references(references)
     domains = _domains(references)
-    others = _only_labels_of_a_scan(known, files)
+    others = _only_labels_of_a_scan(known, stems.values())
     pairs, unmatched = [], []
-    for file in files:
-        stem = images.file_stem(file)
+    for file, stem in stems.items():
         name = next(
             (key for key in (stem, stem.removesuffix("_0000"), others.get(_scan(stem), "")) if key in known), None
         )
@@ -127,7 +130,7 @@ def evaluate_folders(
         pairs.append(Pair(name, domain, file, reference))
     if not pairs:
         raise BadInput(
-            f"{predictions}: none of its {len(files)} files has a reference of the same name in {references} "
+            f"{predictions}: none of its {len(stems)} files has a reference of the same name in {references} "
             f"(there is: {', '.join(sorted(known)[:4])}, ...)."
         )
     if unmatched:
@@ -168,12 +171,12 @@ def _scan(stem: str) -> str:
     return stem.rpartition("_")[0]
 
 
-def _only_labels_of_a_scan(known: Iterable[str], files: Sequence[Path]) -> dict[str, str]:
+def _only_labels_of_a_scan(known: Iterable[str], predicted: Iterable[str]) -> dict[str, str]:
     """Scan -> its reference, where a scan has one reference and one prediction.
 
     The prediction of several channels is named after the first one, which need not be the labelled one.
     """
-    references, predictions = Counter(map(_scan, known)), Counter(_scan(images.file_stem(file)) for file in files)
+    references, predictions = Counter(map(_scan, known)), Counter(map(_scan, predicted))
     return {_scan(name): name for name in known if references[_scan(name)] == predictions[_scan(name)] == 1}
 
 
@@ -186,17 +189,17 @@ def _single(pair: Pair, labels: Labels) -> dict[str, int]:
 
 def _label_names(predictions: Path, references: Path) -> Labels:
     """Of the predictions (regions, else single labels), else of the references."""
-    table = predictions / "dseg.tsv"
+    table = next((path for path in map(predictions.joinpath, ("dseg.tsv", LABEL_TABLE)) if path.is_file()), None)
     for document in (
         predictions / LABELS_FILE,
-        *([] if table.is_file() else [folder / "dataset.json" for folder in (references, references.parent)]),
+        *([] if table else [folder / "dataset.json" for folder in (references, references.parent)]),
     ):
         if document.is_file():
             return parse_labels(json.loads(document.read_text(encoding="utf-8")), document)
-    if table.is_file():
+    if table:
         return parse_labels({"labels": {name: value for value, name in read_label_table(table)}}, table)
     raise BadInput(
-        f"{table}: the names of the labels are missing; write them as lines 'index<TAB>name' "
+        f"{predictions / 'dseg.tsv'}: the names of the labels are missing; write them as lines 'index<TAB>name' "
         "(`autoseg predict` does) and evaluate again."
     )
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import re
-from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, cast
@@ -17,10 +15,12 @@ from autoseg.core.labels import Labels
 from autoseg.core.plan import Plan, read_plan
 from autoseg.core.selection import Postprocessing
 from autoseg.inference.postprocess import postprocess
-from autoseg.interop.prediction_inputs import find_inputs
+from autoseg.interop.bids_derivative import bids_layout, spine_layout
+from autoseg.interop.prediction_inputs import EVERYONE, Subset, find_inputs, single_bids_dataset
+from autoseg.interop.prediction_outputs import Layout, Outputs, image_layout, refuse_to_write_over
 from autoseg.io import images
-from autoseg.io.probabilities import ENDING, write_probabilities
-from autoseg.io.workspace import LABELS_FILE, write_json, write_text
+from autoseg.io.probabilities import write_probabilities
+from autoseg.io.workspace import write_json, write_text
 from autoseg.pipeline.models import Choice, TrainedModels, choose
 from autoseg.pipeline.voxel_cascade import load_chains
 from autoseg.runtime.jobs import map_threads
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from autoseg.inference.predictor import Labels as LabelMap
     from autoseg.inference.predictor import Predictor
 
-PROBABILITIES_FOLDER, MASKS_FOLDER = "probabilities", "masks"
+NAMINGS = ("bids", "spine", "image")
 UNCHANGED = Postprocessing()
 
 
@@ -60,51 +60,23 @@ class Predicted:
     problems: tuple[str, ...]
 
 
-@dataclass(frozen=True)
-class _Places:
-    """Where what is found of a case goes."""
-
-    output: Path
-    output_name: Callable[[CaseFiles], str]
-    labels: Labels
-    probabilities: Path | None
-    masks: Path | None
-
-    def labels_of(self, case: CaseFiles) -> Path:
-        return self.output / self.output_name(case)
-
-    def probabilities_of(self, case: CaseFiles) -> Path | None:
-        return self.probabilities and self.probabilities / (images.file_stem(Path(self.output_name(case))) + ENDING)
-
-    def masks_of(self, case: CaseFiles) -> dict[Path, int]:
-        return mask_files(self.masks, self.output_name(case), self.labels) if self.masks else {}
-
-    def finished(self, case: CaseFiles) -> bool:
-        files = (self.labels_of(case), self.probabilities_of(case), *self.masks_of(case))
-        return all(path.is_file() for path in files if path)
-
-
 def predict_cases(
     predictor: Segmenter,
     cases: Sequence[CaseFiles],
-    output: Path,
+    layout: Layout,
     overwrite: bool,
-    output_name: Callable[[CaseFiles], str] = lambda case: images.label_file_name(case.channels[0]),
     postprocessing: Postprocessing = UNCHANGED,
-    probabilities: Path | None = None,
-    masks: Path | None = None,
 ) -> Predicted:
-    """Segment each case onto its own grid; finished files are kept unless ``overwrite``.
+    """Segment each case onto its own grid, into the files of ``layout``; finished cases are kept unless ``overwrite``.
 
-    The class probabilities, before ``postprocessing``, go to the folder ``probabilities``; a ``Predictor`` has none.
-    A mask of each label goes to the folder ``masks``. A case that cannot be used is reported and the others go on.
-    While the networks see a case, the next one is read and prepared and the one before is written, each in a
-    thread of its own.
+    Probabilities are those before ``postprocessing``; a ``Predictor`` has none. A case that cannot be used is reported
+    and the others go on. While the networks see a case, the next one is read and prepared and the one before is
+    written, each in a thread of its own.
     """
-    output.mkdir(parents=True, exist_ok=True)
-    write_label_table(output, predictor.plan.labels)
-    places = _Places(output, output_name, predictor.plan.labels, probabilities, masks)
-    todo = [case for case in cases if overwrite or not places.finished(case)]
+    todo = {case: outputs for case in cases if not (outputs := layout.outputs(case)).finished or overwrite}
+    for path, text in layout.texts.items():
+        if todo or not path.is_file():
+            write_text(path, text)
     written, problems = [], []
 
     def prepared(case: CaseFiles) -> tuple[CaseFiles, Any]:
@@ -116,17 +88,16 @@ def predict_cases(
     def segmented() -> Iterator[tuple[CaseFiles, Callable[[], LabelMap] | BadInput]]:
         for case, ready in map_threads(phase("prepare")(prepared), todo, workers=1):
             failed = isinstance(ready, BadInput)
-            yield case, ready if failed else segment(predictor, ready, case, places.probabilities_of(case))
+            yield case, ready if failed else segment(predictor, ready, case, todo[case].probabilities)
             del ready
 
     def write(found: tuple[CaseFiles, Callable[[], LabelMap] | BadInput]) -> tuple[CaseFiles, Path | BadInput]:
         case, labels = found
-        path = places.labels_of(case)
         try:
             if isinstance(labels, BadInput):
                 return case, labels
-            write_labels(path, postprocess(labels(), postprocessing), case.channels[0], places.masks_of(case))
-            return case, path
+            write_outputs(todo[case], postprocess(labels(), postprocessing), case.channels[0])
+            return case, todo[case].files[0]
         except BadInput as error:
             return case, error
 
@@ -138,35 +109,20 @@ def predict_cases(
             else:
                 written.append(result)
             shown.update(done / len(todo), case.name)
-    skipped = [places.labels_of(case) for case in cases if case not in todo]
+    skipped = [layout.outputs(case).files[0] for case in cases if case not in todo]
     return Predicted(tuple(written), tuple(skipped), tuple(problems))
 
 
-def write_labels(path: Path, label_map: LabelMap, like: Path, masks: Mapping[Path, int]) -> None:
-    """The label map, after the masks of its values: where it is, they are."""
-    for mask, value in masks.items():
+def write_outputs(outputs: Outputs, label_map: LabelMap, like: Path) -> None:
+    """Masks, label map, documents: a document that is there is about the image that is there."""
+    for path in outputs.sidecars:
+        path.unlink(missing_ok=True)
+    for mask, value in outputs.masks.items():
         images.write_labels(mask, (label_map == value).astype(np.uint8), like=like)
-    images.write_labels(path, label_map, like=like)
-
-
-def mask_files(folder: Path, name: str, labels: Labels) -> dict[Path, int]:
-    """Where the mask of each value of the segmentation ``name`` goes: ``STEM_label-LABEL_mask``, in the way of BIDS."""
-    stem = images.file_stem(Path(name))
-    ending = name[len(stem) :]
-    short = {value: re.sub(r"[\W_]", "", label) for value, label in labels.written_names.items() if value}
-    several = [name for name, number in Counter(short.values()).items() if number > 1 or not name]
-    return {
-        folder / f"{stem}_label-{label}{value if label in several else ''}_mask{ending}": value
-        for value, label in short.items()
-    }
-
-
-def write_label_table(output: Path, labels: Labels) -> None:
-    """``dseg.tsv``: values and names, in the way of BIDS; ``labels.json``: regions and ignore, which it cannot say."""
-    rows = "".join(f"{value}\t{name}\n" for value, name in labels.written_names.items())
-    write_text(output / "dseg.tsv", "index\tname\n" + rows)
-    if labels.joins_values or labels.ignore is not None:
-        write_json(output / LABELS_FILE, labels.document())
+    if outputs.label_map:
+        images.write_labels(outputs.label_map, label_map, like=like)
+    for path, document in outputs.sidecars.items():
+        write_json(path, document)
 
 
 @phase("predict")
@@ -187,13 +143,6 @@ def segment(
     return write_then_give
 
 
-def refuse_to_write_over(cases: Sequence[CaseFiles], output: Path) -> None:
-    """Outputs have the names of the inputs: they must lie elsewhere."""
-    for case in cases:
-        if output.resolve() in (case.channels[0].resolve(), case.channels[0].parent.resolve()):
-            raise BadInput(f"{output}: holds the input {case.channels[0].name}; give another folder for the output.")
-
-
 @dataclass(frozen=True)
 class PredictionOptions:
     """What a user may say about a prediction."""
@@ -205,6 +154,7 @@ class PredictionOptions:
     overwrite: bool = False
     save_probabilities: bool = False
     save_masks: bool = False
+    naming: str = "image"
 
 
 def predict(
@@ -214,30 +164,51 @@ def predict(
     configuration: str | None = None,
     fold_names: Sequence[str] = (),
     options: PredictionOptions = PredictionOptions(),
+    subset: Subset = EVERYONE,
 ) -> Predicted:
-    """Segment the inputs: as the selection says, or with one configuration (``models.choose``)."""
+    """Segment the inputs: as the selection says, or with one configuration (``models.choose``).
+
+    Of BIDS datasets, the participants and sessions of ``subset`` are.
+    """
     chosen = choose(models, configuration, fold_names)
     folder = models.folds[chosen.configurations[0]][chosen.folds[0]]
-    channels = read_plan((folder / "plan.json").read_text(encoding="utf-8"), str(folder)).channels
-    cases, problems = find_inputs(inputs, channels)
+    plan = read_plan((folder / "plan.json").read_text(encoding="utf-8"), str(folder))
+    cases, problems = find_inputs(inputs, plan.channels, subset)
     for problem in problems:
         say(f"left out: {problem}", style="red")
+    layout = named_layout(inputs, output, plan.labels, f"the model {models.dataset}, {chosen.title}", options)
+    refuse_to_write_over(cases, layout)
     predictor = load(models, chosen, options, len(cases))
     say(f"{models.dataset} {chosen.title} on {predictor.describe()}")
     for values in chosen.postprocessing.keep_largest:
         say(f"then only the largest component of {label_names(predictor.plan.labels, values)}")
-    refuse_to_write_over(cases, output)
-    probabilities = output / PROBABILITIES_FOLDER if options.save_probabilities else None
-    predicted = predict_cases(
-        predictor,
-        cases,
-        output,
-        options.overwrite,
-        postprocessing=chosen.postprocessing,
-        probabilities=probabilities,
-        masks=output / MASKS_FOLDER if options.save_masks else None,
-    )
+    predicted = predict_cases(predictor, cases, layout, options.overwrite, chosen.postprocessing)
     return Predicted(predicted.written, predicted.skipped, (*problems, *predicted.problems))
+
+
+def usual_naming(inputs: Sequence[Path]) -> str:
+    """A BIDS dataset for a BIDS dataset; for anything else the names of the images."""
+    return "bids" if single_bids_dataset(inputs) else "image"
+
+
+def named_layout(
+    inputs: Sequence[Path], output: Path, labels: Labels, model: str, options: PredictionOptions
+) -> Layout:
+    """The layout of ``options.naming``; BadInput where the inputs cannot have it."""
+    extras = (options.save_probabilities, options.save_masks)
+    if options.naming == "image":
+        return image_layout(output, labels, *extras)
+    source = single_bids_dataset(inputs)
+    if options.naming not in NAMINGS or source is None:
+        raise BadInput(
+            f"--naming {options.naming}: is one of {', '.join(NAMINGS)}, and all but image are for one BIDS dataset; "
+            "give a single dataset, or leave the option out."
+        )
+    if options.naming == "bids":
+        return bids_layout(source, output, labels, model, *extras)
+    if options.save_probabilities:
+        raise BadInput("--naming spine: has no name for probabilities; leave --save-probabilities out.")
+    return spine_layout(source, output, labels, model)
 
 
 def load(

@@ -10,6 +10,7 @@ from typing import Any
 from autoseg.core.case import CaseFiles
 from autoseg.core.errors import BadInput
 from autoseg.core.plan import Configuration, Plan, read_plan
+from autoseg.interop.prediction_outputs import image_layout
 from autoseg.io import store
 from autoseg.io.workspace import RawDataset, Workspace, nearest_name
 from autoseg.pipeline.cascade import held_out_label_maps, reading
@@ -206,6 +207,6 @@ def validate_fold(
     def name(case: CaseFiles) -> str:
         return case.name + dataset.file_ending
 
-    predict_cases(predictor, held_out, output, overwrite=False, output_name=name)
+    predict_cases(predictor, held_out, image_layout(output, predictor.plan.labels, output_name=name), overwrite=False)
     pairs = [Pair(case.name, case.domain, output / name(case), require_labels(case)) for case in held_out]
     return evaluate_pairs(pairs, dataset.labels, output, facts={"held_out": not fold.validates_on_training_cases})

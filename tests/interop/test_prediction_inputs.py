@@ -6,7 +6,9 @@ import pytest
 import SimpleITK
 
 from autoseg.core.errors import BadInput
-from autoseg.interop.prediction_inputs import find_inputs, is_bids
+from autoseg.core.labels import Labels
+from autoseg.interop.prediction_inputs import Subset, find_inputs, is_bids, single_bids_dataset
+from autoseg.interop.prediction_outputs import image_layout, refuse_to_write_over
 from tests.io.other_formats import as_dicom
 
 
@@ -64,15 +66,11 @@ def test_numbered_channels_of_nnunet(tmp_path):
     [
         (lambda root: [root / "absent"], "no such file or folder"),
         (lambda root: [root], "holds no images"),
-        (lambda root: [root / "a/x.nii", root / "b/x.nii"], "written to the same file"),
     ],
 )
 def test_unusable_inputs_are_refused(tmp_path, make, message):
-    inputs = make(tmp_path)
-    if len(inputs) > 1:
-        touch(*inputs)
     with pytest.raises(BadInput, match=message):
-        find_inputs(inputs, ["T1w"])
+        find_inputs(make(tmp_path), ["T1w"])
 
 
 def test_a_name_without_a_channel_is_refused_for_a_model_of_several(tmp_path):
@@ -93,8 +91,9 @@ def test_dicom_series_are_cases_named_by_their_folders(tmp_path):
     cases, _ = find_inputs([tmp_path / "in/sub-1"], ["T1w"])
     assert [case.name for case in cases] == ["sub-1"]
     touch(tmp_path / "in/sub-1.nii.gz")
+    cases, _ = find_inputs([tmp_path / "in"], ["T1w"])
     with pytest.raises(BadInput, match=r"sub-1\.nii\.gz: would be written to the same file"):
-        find_inputs([tmp_path / "in"], ["T1w"])
+        refuse_to_write_over(cases, image_layout(tmp_path / "out", Labels(values={"background": 0, "a": 1})))
 
 
 def test_dicom_series_of_several_contrasts_make_one_case(tmp_path):
@@ -118,3 +117,21 @@ def test_a_colour_picture_holds_all_channels_of_its_case(tmp_path):
 def test_pictures_beside_images_are_not_inputs(tmp_path):
     touch(tmp_path / "scan.nii.gz", tmp_path / "scan.png")
     assert names(find_inputs([tmp_path], ["T1w"])[0]) == [["scan.nii.gz"]]
+
+
+def test_participants_and_sessions_are_chosen_with_or_without_their_prefix(tmp_path):
+    root = tmp_path / "site"
+    touch(*(root / f"sub-{i}/ses-{s}/anat/sub-{i}_ses-{s}_T1w.nii.gz" for i in (1, 2, 3) for s in ("a", "b")))
+    cases, _ = find_inputs([root], ["T1w"], Subset(("1", "sub-3"), ("ses-b",)))
+    assert [case.name for case in cases] == ["sub-1_ses-b_T1w", "sub-3_ses-b_T1w"]
+    with pytest.raises(BadInput, match=r"site: has no sub-7, sub-9 \(there is: sub-1, sub-2, sub-3\)"):
+        find_inputs([root], ["T1w"], Subset(("9", "1", "sub-7")))
+    with pytest.raises(BadInput, match=r"has no ses-c \(there is: ses-a, ses-b\)"):
+        find_inputs([root], ["T1w"], Subset(sessions=("c",)))
+
+
+def test_only_one_bids_dataset_alone_is_one(tmp_path):
+    touch(tmp_path / "site/sub-1/anat/sub-1_T1w.nii.gz", tmp_path / "folder/x.nii")
+    assert single_bids_dataset([tmp_path / "site"]) == (tmp_path / "site").resolve()
+    for inputs in ([tmp_path / "folder"], [tmp_path / "site"] * 2, [tmp_path / "folder/x.nii"], [tmp_path / "none"]):
+        assert single_bids_dataset(inputs) is None

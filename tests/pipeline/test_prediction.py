@@ -10,12 +10,13 @@ import numpy as np
 import pytest
 
 from autoseg.core.errors import BadInput
-from autoseg.core.labels import Labels
 from autoseg.inference.predictor import load_predictor
-from autoseg.interop.prediction_inputs import find_inputs
+from autoseg.interop.prediction_inputs import Subset, find_inputs
+from autoseg.interop.prediction_outputs import image_layout
 from autoseg.io import images
+from autoseg.pipeline.evaluation import evaluate_folders
 from autoseg.pipeline.models import workspace_models
-from autoseg.pipeline.prediction import PredictionOptions, mask_files, predict, predict_cases
+from autoseg.pipeline.prediction import PredictionOptions, predict, predict_cases, usual_naming
 from autoseg.pipeline.training import TrainingOptions, train
 
 CPU = PredictionOptions(device="cpu")
@@ -57,16 +58,6 @@ def test_each_label_may_have_a_mask_of_its_own(trained, tiny_bids, tmp_path):
             mask = nibabel.load(tmp_path / "masks" / path.name.replace(".nii.gz", f"_label-{name}_mask.nii.gz"))
             np.testing.assert_array_equal(mask.get_fdata(), labels.get_fdata() == value)
             np.testing.assert_array_equal(mask.affine, labels.affine)
-
-
-def test_masks_of_labels_with_the_same_letters_do_not_share_a_file(tmp_path):
-    labels = Labels({"background": 0, "a+b": 1, "ab": 2, "左": 3, "-": 4})
-    assert {path.name: value for path, value in mask_files(tmp_path, "sub-1_T1w.nii.gz", labels).items()} == {
-        "sub-1_T1w_label-ab1_mask.nii.gz": 1,
-        "sub-1_T1w_label-ab2_mask.nii.gz": 2,
-        "sub-1_T1w_label-左_mask.nii.gz": 3,
-        "sub-1_T1w_label-4_mask.nii.gz": 4,
-    }
 
 
 def test_finished_files_are_kept_unless_asked(trained, tiny_bids, tmp_path):
@@ -137,7 +128,7 @@ def test_the_next_case_is_prepared_and_the_last_written_while_the_networks_run(
 
     monkeypatch.setattr(images, "read_channels", watched("read", images.read_channels, begun))
     monkeypatch.setattr(images, "write_labels", watched("write", images.write_labels, ended))
-    result = predict_cases(predictor, cases, tmp_path, overwrite=True)
+    result = predict_cases(predictor, cases, image_layout(tmp_path, predictor.plan.labels), overwrite=True)
     assert [path.name for path in result.written] == [case.channels[0].name for case in cases]
     assert len(threads["read"]) == len(threads["write"]) == 1
     assert len(threads["read"] | threads["write"] | {threading.get_ident()}) == 3
@@ -163,3 +154,39 @@ def test_the_engine_can_be_chosen(trained, tiny_bids, tmp_path, capsys):
         predict(workspace_models(trained, "Tiny"), [tiny_bids], tmp_path, options=replace(CPU, engine="abacus"))
     predict(workspace_models(trained, "Tiny"), [tiny_bids], tmp_path, options=replace(CPU, engine="torch"))
     assert re.search(r"fold0, fold1 on cpu \(\d+ threads\), .*, torch\n", capsys.readouterr().err)
+
+
+def test_a_bids_dataset_becomes_a_derivative_dataset_that_is_evaluated(trained, tiny_bids, tmp_path):
+    models, options = workspace_models(trained, "Tiny"), replace(CPU, naming=usual_naming([tiny_bids]))
+    subset = Subset(("00", "sub-03"))
+    result = predict(models, [tiny_bids], tmp_path / "out", options=options, subset=subset)
+    assert [path.relative_to(tmp_path / "out").as_posix() for path in result.written] == [
+        f"{subject}/anat/{subject}_space-T1w_desc-autoseg_dseg.nii.gz" for subject in ("sub-00", "sub-03")
+    ]
+    stamp = result.written[0].stat().st_mtime_ns
+    result.written[1].with_name(result.written[1].name.replace(".nii.gz", ".json")).unlink()
+    again = predict(models, [tiny_bids], tmp_path / "out", options=options, subset=subset)
+    assert (len(again.written), len(again.skipped)) == (1, 1)
+    assert result.written[0].stat().st_mtime_ns == stamp
+    summary = evaluate_folders(tmp_path / "out", tiny_bids, families=["overlap"])
+    assert sorted(case["case"] for case in summary["cases"]) == ["sub-00_T1w", "sub-03_T1w"]
+    assert set(summary["labels"]) == {"shell", "core"}
+
+
+@pytest.mark.parametrize(
+    ("naming", "several", "save_probabilities", "message"),
+    [
+        ("bids", True, False, "for one BIDS dataset"),
+        ("nifti", False, False, "is one of bids, spine, image"),
+        ("spine", False, True, "has no name for probabilities"),
+    ],
+)
+def test_a_naming_that_does_not_fit_is_refused(
+    trained, tiny_bids, tmp_path, naming, several, save_probabilities, message
+):
+    inputs = [tiny_bids, tiny_bids] if several else [tiny_bids]
+    options = replace(CPU, naming=naming, save_probabilities=save_probabilities)
+    with pytest.raises(BadInput, match=message):
+        predict(workspace_models(trained, "Tiny"), inputs, tmp_path / "out", options=options)
+    assert not (tmp_path / "out").exists()
+    assert usual_naming([tiny_bids, tiny_bids]) == "image"
