@@ -39,6 +39,8 @@ class Subset:
                     f"{', ...' if len(there) > 8 else ''}); correct the labels."
                 )
             chosen = [file for file in chosen if not wanted or known[file.path] in wanted]
+        if files and not chosen:
+            raise BadInput(f"{root}: has none of these participants in these sessions; correct the labels.")
         return chosen
 
 

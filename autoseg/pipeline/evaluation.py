@@ -113,7 +113,7 @@ def evaluate_folders(
     )
     if not stems:
         raise BadInput(f"{predictions}: holds no segmentations ({', '.join(images.IMAGE_ENDINGS)}).")
-    labels = _label_names(predictions, references)
+    labels = labels_of_predictions(predictions, references)
     known = _references(references)
     domains = _domains(references)
     others = _only_labels_of_a_scan(known, stems.values())
@@ -187,7 +187,7 @@ def _single(pair: Pair, labels: Labels) -> dict[str, int]:
     return {name: values[0] for name, values in labels.foreground.items()}
 
 
-def _label_names(predictions: Path, references: Path) -> Labels:
+def labels_of_predictions(predictions: Path, references: Path) -> Labels:
     """Of the predictions (regions, else single labels), else of the references."""
     table = next((path for path in map(predictions.joinpath, ("dseg.tsv", LABEL_TABLE)) if path.is_file()), None)
     for document in (

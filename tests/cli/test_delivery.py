@@ -57,7 +57,7 @@ def selected(workspace):
 
 
 def voxels(folder):
-    return {path.name: np.asarray(nibabel.load(path).dataobj) for path in sorted(folder.glob("*.nii.gz"))}
+    return {path.name: np.asarray(nibabel.load(path).dataobj) for path in sorted(folder.rglob("*.nii.gz"))}
 
 
 def test_select_predict_export_and_predict_with_the_file(autoseg, workspace, capsys, tiny_bids, tmp_path):
@@ -89,13 +89,14 @@ def test_a_pair_with_postprocessing_is_the_mean_of_probabilities_and_one_compone
 ):
     from autoseg.inference.postprocess import keep_largest
 
-    predict = ("predict", tiny_bids, "--device", "cpu", "--no-mirroring", "--save-probabilities")
+    predict = ("predict", tiny_bids, "--device", "cpu", "--no-mirroring", "--save-probabilities", "--naming", "image")
     assert autoseg(*predict, "--dataset", "Tiny", "-o", tmp_path / "both") == 0
     assert "then only the largest component of shell and core" in capsys.readouterr().err
     for name in ("2d", "3d_fullres"):
         assert autoseg(*predict, "--dataset", "Tiny", "--configuration", name, "-o", tmp_path / name) == 0
     assert "largest component" not in capsys.readouterr().err
-    for name, labels in voxels(tmp_path / "both").items():
+    for path in (tmp_path / "both").glob("*.nii.gz"):
+        name, labels = path.name, np.asarray(nibabel.load(path).dataobj)
         one, other, both = (
             nibabel.load(tmp_path / folder / "probabilities" / name).get_fdata()
             for folder in ("2d", "3d_fullres", "both")
@@ -114,11 +115,13 @@ def test_probabilities_are_made_for_segmentations_that_are_there(autoseg, worksp
     predict = ("predict", tiny_bids, "--device", "cpu", "--dataset", "Tiny", "-o", tmp_path / "out", "--json")
     assert autoseg(*predict) == 0
     before = voxels(tmp_path / "out")
-    assert not (tmp_path / "out/probabilities").exists()
+    assert all(name.endswith("_space-T1w_desc-autoseg_dseg.nii.gz") for name in before)
     assert autoseg(*predict, "--save-probabilities") == 0
-    assert len(voxels(tmp_path / "out/probabilities")) == 6
-    for name, labels in voxels(tmp_path / "out").items():
-        np.testing.assert_array_equal(labels, before[name])
+    after = voxels(tmp_path / "out")
+    assert len(after) == 12
+    for name, labels in before.items():
+        np.testing.assert_array_equal(labels, after[name])
+        assert after[name.replace("_dseg", "_probseg")].shape == (*labels.shape, 3)
     capsys.readouterr()
     assert autoseg(*predict, "--save-probabilities") == 0
     assert len(json.loads(capsys.readouterr().out)["skipped"]) == 6

@@ -41,7 +41,7 @@ def small_disk(tmp_path, workspace):
         (("preprocess", "Tiny", "3d_fullres"), "preprocessed/Tiny", 0, "_labels.b2nd"),
         (("preprocess", "Tiny", "3d_fullres"), "preprocessed/Tiny", 40_960, "_T1w.b2nd"),
         ((*TRAIN[:-1], "--epochs", "1"), "models/Tiny", 49_152, "state.safetensors"),
-        (("predict", "SITE", "-o", "OUT", "--dataset", "Tiny", "--device", "cpu"), "out", 4096, "sub-00_T1w.nii.gz"),
+        (("predict", "SITE", "-o", "OUT", "--dataset", "Tiny", "--device", "cpu"), "out", 16384, "_dseg.nii.gz"),
         (("predict", "NRRD", "-o", "OUT", "--dataset", "Tiny", "--device", "cpu"), "out", 4096, "x.nrrd"),
     ],
 )

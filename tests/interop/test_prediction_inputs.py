@@ -128,6 +128,9 @@ def test_participants_and_sessions_are_chosen_with_or_without_their_prefix(tmp_p
         find_inputs([root], ["T1w"], Subset(("9", "1", "sub-7")))
     with pytest.raises(BadInput, match=r"has no ses-c \(there is: ses-a, ses-b\)"):
         find_inputs([root], ["T1w"], Subset(sessions=("c",)))
+    touch(root / "sub-4/ses-d/anat/sub-4_ses-d_T1w.nii.gz")
+    with pytest.raises(BadInput, match="none of these participants in these sessions"):
+        find_inputs([root], ["T1w"], Subset(("1",), ("d",)))
 
 
 def test_only_one_bids_dataset_alone_is_one(tmp_path):
