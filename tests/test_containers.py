@@ -61,7 +61,7 @@ def test_every_instruction_is_known_and_every_base_is_pinned():
 def test_the_container_runs_the_bids_app_as_nobody_special():
     _, final = stages()
     order = [word for word, _ in final]
-    assert values(final, "USER") == ["autoseg"]
+    assert values(final, "USER") == ["1000"]
     assert order.index("USER") < order.index("ENTRYPOINT")
     assert not {"COPY", "RUN", "ENV"} & set(order[order.index("USER") :])
     assert any("useradd --uid 1000" in command and command.endswith(" autoseg") for command in values(final, "RUN"))

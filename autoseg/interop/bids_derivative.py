@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -21,6 +22,7 @@ from autoseg.core.case import CaseFiles
 from autoseg.core.errors import BadInput
 from autoseg.core.labels import Labels
 from autoseg.interop.prediction_outputs import Layout, Outputs, label_table, label_words, labels_text
+from autoseg.io.bids import BidsIndex
 from autoseg.io.images import file_stem
 from autoseg.io.workspace import LABELS_FILE
 
@@ -166,6 +168,17 @@ def find_segmentations(folder: Path) -> dict[Path, str]:
         except (OSError, ValueError, LookupError, TypeError, AttributeError):
             raise BadInput(f"{sidecar}: does not say from which image {path.name} is; predict it again.") from None
     return found
+
+
+def without_predictions(index: BidsIndex) -> BidsIndex:
+    """The index without the labels that a prediction left in ``derivatives``: they are no references."""
+    descriptions = (index.root / "derivatives").glob(f"*/{DESCRIPTION_FILE}")
+    folders = [path.parent for path in sorted(descriptions) if _generators(path)]
+    labels = tuple(one for one in index.labels if not any(map(one.path.is_relative_to, folders)))
+    sentence = (
+        "autoseg predicted what it holds, which is no reference; name it in a recipe if people have corrected it."
+    )
+    return replace(index, labels=labels, problems=(*index.problems, *((folder, sentence) for folder in folders)))
 
 
 def _dataset_texts(source: Path, folder: Path, generated: Mapping[str, str], readme: str) -> dict[Path, str]:

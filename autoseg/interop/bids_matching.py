@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from autoseg.core.errors import BadInput
+from autoseg.interop.bids_derivative import without_predictions
 from autoseg.interop.conversion_recipe import DatasetRecipe, described_by_recipe
 from autoseg.interop.label_conventions import (
     LabelPart,
@@ -68,6 +69,7 @@ class Request:
 def match_dataset(root: Path, request: Request) -> Matched:
     """Index a dataset and match its labels to its images; only names are read, no image file is opened."""
     index = _without_excluded(index_dataset(root), request)
+    index = index if request.recipe.labels else without_predictions(index)
     problems = [Problem(path, sentence) for path, sentence in index.problems]
     parts, notes = _used_labels(index, request, problems)
     by_subject: dict[str, list[BidsFile]] = defaultdict(list)

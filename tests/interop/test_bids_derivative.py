@@ -14,7 +14,10 @@ from autoseg.interop.bids_derivative import (
     find_segmentations,
     segmentation_stem,
     spine_layout,
+    without_predictions,
 )
+from autoseg.interop.references import find_references
+from autoseg.io.bids import index_dataset
 
 LABELS = Labels(values={"background": 0, "white matter": 1, "左": 2})
 CORD = Labels(values={"background": 0, "SC": 1})
@@ -144,3 +147,22 @@ def test_segmentations_are_found_with_the_images_they_belong_to(tmp_path):
     path.write_text(json.dumps(document))
     assert find_segmentations(tmp_path / "out") == {outputs.label_map: "sub-1_flip-1_mt-on_MTS"}
     assert replace(outputs).finished
+
+
+@pytest.mark.parametrize("layout", [bids_layout, spine_layout])
+def test_predictions_are_not_taken_for_references(tmp_path, layout):
+    root = tmp_path / "site"
+    folder = root / "derivatives/autoseg"
+    made = layout(root, folder, LABELS, "m")
+    image = root / "sub-1/anat/sub-1_T2w.nii.gz"
+    manual = root / "derivatives/manual/sub-1/anat/sub-1_T2w_seg-manual.nii.gz"
+    for path in (image, manual, made.outputs(case(root, "sub-1/anat/sub-1_T2w.nii.gz")).files[0]):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    assert len(index_dataset(root).labels) == 2
+    for path, text in made.texts.items():
+        path.write_text(text)
+    index = without_predictions(index_dataset(root))
+    assert [label.path for label in index.labels] == [manual]
+    assert [path for path, _ in index.problems] == [folder]
+    assert [source.parts[0].path for source in find_references(root).values()] == [manual]
