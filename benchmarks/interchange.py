@@ -23,6 +23,7 @@ import nibabel
 from autoseg.inference import predictor as inference
 from autoseg.interop.nnunet_plans import plan_of
 from autoseg.interop.prediction_inputs import find_inputs
+from autoseg.interop.prediction_outputs import image_layout
 from autoseg.io import images
 from autoseg.io.workspace import Workspace, write_text
 from autoseg.pipeline.nnunet import export_model, import_model
@@ -166,7 +167,7 @@ def options(setting: Setting, images_name: str, output: Path, fold: str) -> list
 def report(setting: Setting, what: str, predictor: inference.Predictor, inputs: Path, root: Path, model: Path) -> None:
     """How many voxels agree, and how many there are of each label; theirs are in ``root / "peer"``."""
     cases, _ = find_inputs([inputs], predictor.plan.channels)
-    predict_cases(predictor, cases, root / "labels", overwrite=True)
+    predict_cases(predictor, cases, image_layout(root / "labels", predictor.plan.labels), overwrite=True)
     (fold,) = (path.name.removeprefix("fold_") for path in model.glob("fold_*"))
     exact = emptied(root / "peer-fp32")
     run(setting.peer_script("predict_fp32", model, fold, inputs, exact), environment(setting.folder))
