@@ -38,7 +38,8 @@ class Image:
 class CaseFiles:
     """Where one case of a dataset lies: its images, and its labels if there are any.
 
-    The channels are those of the first file (several in a colour picture), then those of the next.
+    The channels are those of the first file (several in a colour picture), then those of the next. ``group`` is
+    what folds keep together beyond a subject (``family=3``), if anything.
     """
 
     name: str
@@ -46,6 +47,7 @@ class CaseFiles:
     labels: Path | None
     domain: str
     subject: str
+    group: str = ""
 
 
 @dataclass(frozen=True)

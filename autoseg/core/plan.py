@@ -89,13 +89,18 @@ class Configuration(Frozen):
 
 
 class SplitSpec(Frozen):
-    """How cases are shared out by subject.
+    """How cases are shared out.
+
+    ``by``: what is never on two sides. A group holds whole subjects (``group`` of a conversion recipe; a subject
+    without one is its own), and a subject all its sessions, runs and contrasts. Split by file, training and
+    validation share subjects: scores are too good.
 
     ``folds`` of cross-validation, or with ``shares`` one split into training, validation and test. With
     ``validation_share`` so much of the training side of a fold chooses the weights, and the fold's own held-out cases
     are only tested.
     """
 
+    by: Literal["group", "subject", "file"] = "group"
     folds: Annotated[int, Field(ge=2)] = 5
     shares: tuple[Share, Share, Share] | None = None
     validation_share: Share = 0.0

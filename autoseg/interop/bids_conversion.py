@@ -17,6 +17,7 @@ from autoseg.interop.bids_matching import Matched, PlannedCase, Request, header_
 from autoseg.interop.conversion_recipe import DatasetRecipe, Recipe, read_recipe
 from autoseg.interop.dataset_writing import write_dataset
 from autoseg.interop.label_set import choose_labels
+from autoseg.interop.participants import with_groups
 from autoseg.interop.raw_layout import Problem
 from autoseg.io.bids import name_endings
 from autoseg.io.workspace import naming_full_disk
@@ -89,7 +90,9 @@ def plan_conversion(
     candidates = [case for one in matched for case in one.cases]
     found = list(map_threads(header_problem, candidates))
     problems = [problem for one in matched for problem in one.problems] + [problem for problem in found if problem]
-    usable = [case for case, problem in zip(candidates, found, strict=True) if problem is None]
+    usable, groups = with_groups(
+        [case for case, problem in zip(candidates, found, strict=True) if problem is None], rules.group
+    )
     if not usable:
         raise BadInput(_nothing_matched(matched, problems, wanted_channels or wanted_contrasts))
     _require_distinct(usable)
@@ -108,7 +111,7 @@ def plan_conversion(
         labels=chosen.labels,
         counts={domain: (counts[domain, 0], counts[domain, 1]) for one in matched for domain in one.counts},
         problems=tuple(problems),
-        notes=(*chosen.notes, *(note for one in matched for note in one.notes)),
+        notes=(*chosen.notes, *(note for one in matched for note in one.notes), *groups),
     )
 
 
@@ -209,6 +212,9 @@ def _require_distinct(cases: Sequence[PlannedCase]) -> None:
 
 
 def _nothing_matched(matched: Sequence[Matched], problems: Sequence[Problem], wanted: tuple[str, ...]) -> str:
+    if not any(one.index.images or one.index.labels or one.problems for one in matched):
+        folders = ", ".join(str(one.index.root) for one in matched)
+        return f"{folders}: the sub-* folders hold no image (.nii.gz, .nii); give datasets with images and labels."
     there = "; ".join(
         f"{one.index.root} has images {name_endings(one.index.images)} and labels {name_endings(one.index.labels)}"
         for one in matched

@@ -5,6 +5,7 @@ A case is one image, or with ``channels`` one image of each named contrast from 
 
 from __future__ import annotations
 
+import os
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -13,6 +14,7 @@ from pathlib import Path
 from autoseg.core.errors import BadInput
 from autoseg.interop.bids_derivative import without_predictions
 from autoseg.interop.conversion_recipe import DatasetRecipe, described_by_recipe
+from autoseg.interop.image_of_label import image_of_label
 from autoseg.interop.label_conventions import (
     LabelPart,
     LabelSource,
@@ -22,7 +24,14 @@ from autoseg.interop.label_conventions import (
     table_finder,
 )
 from autoseg.interop.raw_layout import Problem, without_file
-from autoseg.io.bids import BidsFile, BidsIndex, image_of_label, index_dataset, name_endings
+from autoseg.io.bids import (
+    BidsFile,
+    BidsIndex,
+    has_contrast,
+    index_dataset,
+    name_endings,
+    stem_without_contrast,
+)
 from autoseg.io.grids import grid_difference
 from autoseg.io.images import read_geometry
 
@@ -32,7 +41,8 @@ class PlannedCase:
     """One case: ``images`` one a channel, ``source`` the root of its BIDS dataset.
 
     ``subject`` is ``DATASET/sub-X``, equal for all contrasts of a person, so that folds can keep a
-    person together; ``contrast`` joins those of the channels with commas.
+    person together, and ``group`` what they keep together beyond that; ``contrast`` joins those of the channels
+    with commas.
     """
 
     name: str
@@ -43,6 +53,7 @@ class PlannedCase:
     contrast: str
     images: tuple[Path, ...]
     labels: LabelSource
+    group: str = ""
 
 
 @dataclass(frozen=True)
@@ -120,22 +131,22 @@ def _used_labels(
 ) -> tuple[list[tuple[BidsFile, LabelPart]], list[str]]:
     """Label files with what they hold; without a recipe ``derivatives/labels`` goes before other derivatives."""
     used, unused = [], []
-    find_table = table_finder(index.root)
+    find_table = table_finder(index.root, index.tables)
     for label in index.labels:
         if request.recipe.labels:
             part, conflict = described_by_recipe(label, index.root, request.recipe)
-            if conflict:
-                problems.append(Problem(label.path, conflict))
-                continue
         else:
-            part = describe_label(label, find_table(label))
+            part, conflict = _described(label, find_table(label), request.recipe.threshold)
+        if conflict:
+            problems.append(Problem(label.path, conflict))
+            continue
         if part is None:
             unused.append(label)
         else:
             used.append((label, part))
-    derivatives = index.root / "derivatives"
-    first = [pair for pair in used if not pair[0].path.is_relative_to(derivatives)]
-    main = [pair for pair in used if pair[0].path.is_relative_to(derivatives / "labels")]
+    derivatives = os.path.join(index.root, "derivatives", "")
+    first = [pair for pair in used if not str(pair[0].path).startswith(derivatives)]
+    main = [pair for pair in used if str(pair[0].path).startswith(os.path.join(derivatives, "labels", ""))]
     notes = []
     passed_over = len(used) - len(first) - len(main)
     if main and passed_over and not request.recipe.labels:
@@ -143,9 +154,24 @@ def _used_labels(
             f"{request.name}: {passed_over} label files outside derivatives/labels are not used; name them in a recipe."
         )
         used = first + main
+    hard = [pair for pair in used if pair[1].threshold is None]
+    if hard and len(hard) < len(used) and not request.recipe.labels:
+        notes.append(
+            f"{request.name}: {len(used) - len(hard)} soft label files are not used, as there are others; "
+            "name them in a recipe."
+        )
+        used = hard
     if unused:
         notes.append(f"{request.name}: label files that are not used: {name_endings(unused)}; a recipe can name them.")
     return used, notes
+
+
+def _described(label: BidsFile, table: Path | None, threshold: float) -> tuple[LabelPart | None, str]:
+    """As described_by_recipe, from the name and the table, which may be wrong."""
+    try:
+        return describe_label(label, table, threshold), ""
+    except BadInput as error:
+        return None, str(error)
 
 
 def _single_cases(
@@ -158,9 +184,13 @@ def _single_cases(
 ) -> tuple[list[PlannedCase], dict[str, tuple[int, int]]]:
     with_labels = sorted({image.contrast for image in index.images if image.stem in labelled})
     present = {image.contrast for image in index.images}
-    contrasts = request.contrasts or tuple(with_labels)
-    chosen = [contrast for contrast in contrasts if contrast in present]
-    for contrast in sorted(set(contrasts) - present):
+    images_of: dict[str, list[BidsFile]] = {contrast: [] for contrast in request.contrasts or with_labels}
+    for image in index.images:
+        contrast = next((one for one in images_of if has_contrast(image, one)), None)
+        if contrast is not None:
+            images_of[contrast].append(image)
+    chosen = [contrast for contrast, images in images_of.items() if images]
+    for contrast in sorted(set(images_of) - set(chosen)):
         notes.append(f"{request.name}: there is no {contrast}; it has {', '.join(sorted(present))}.")
     if not request.contrasts and present - set(chosen):
         notes.append(f"{request.name}: {', '.join(sorted(present - set(chosen)))} (no labels) is not used.")
@@ -168,7 +198,7 @@ def _single_cases(
     for contrast in chosen:
         domain = request.recipe.domain or request.name
         domain = f"{domain}_{contrast}" if len(chosen) > 1 else domain
-        images = [image for image in index.images if image.contrast == contrast]
+        images = images_of[contrast]
         counts[domain] = (len(images), sum(len(labelled.get(image.stem, ())) for image in images))
         for image in images:
             source = _source(image.path, labelled.get(image.stem, []), label_parts, domain, problems)
@@ -210,7 +240,7 @@ def _joint_cases(
         notes.append(
             f"{request.name}: none of {', '.join(request.channels)} is there; it has {name_endings(index.images)}."
         )
-    num_images = sum(image.contrast in request.channels for image in index.images)
+    num_images = sum(any(has_contrast(image, channel) for channel in request.channels) for image in index.images)
     return cases, {domain: (num_images, sum(map(len, labelled.values())))}
 
 
@@ -221,10 +251,11 @@ def _channel_groups(
     exact: dict[str, dict[str, list[BidsFile]]] = defaultdict(lambda: defaultdict(list))
     sessions: dict[str, dict[str, list[BidsFile]]] = defaultdict(lambda: defaultdict(list))
     for image in images:
-        if image.contrast in channels:
+        channel = next((channel for channel in channels if has_contrast(image, channel)), None)
+        if channel is not None:
             session = "_".join(part for part in (image.subject, image.session) if part)
-            exact[image.image_stem.removesuffix(f"_{image.contrast}")][image.contrast].append(image)
-            sessions[session][image.contrast].append(image)
+            exact[stem_without_contrast(image, channel)][channel].append(image)
+            sessions[session][channel].append(image)
     complete = {stem: group for stem, group in exact.items() if set(group) == set(channels)}
     done = {(image.subject, image.session) for group in complete.values() for few in group.values() for image in few}
     for session, group in sessions.items():

@@ -5,16 +5,19 @@
     {"datasets": {"FOLDER": {"contrasts": ["T2w"],
                              "labels": {"cord": "*_seg-manual", "lesion": "*_lesion-manual"},
                              "exclude": ["sub-03", "sub-04_ses-1_T2w"],
+                             "threshold": 0.5,
                              "domain": "siteA"}},
      "labels": ["cord", "lesion"],
-     "channels": ["T1w", "T2w"]}
+     "channels": ["T1w", "T2w"],
+     "group": "family"}
 
 All keys are optional; unknown ones are refused. FOLDER is the name of a BIDS folder (with its parent's
 name, ``PARENT-FOLDER``, where two are called the same). ``labels`` of a dataset is either structure ->
 pattern of the stem of its mask (of the path from the dataset where the pattern holds a slash), or
 structure -> value in the one label map of each image. The outer ``labels`` is the final set: a case
 without one of them is left out, other structures become background. ``channels`` makes one case of
-several contrasts; it excludes ``contrasts``.
+several contrasts; it excludes ``contrasts``. ``threshold`` is that of soft labels (rule: ``label_merging``).
+``group`` is a column of participants.tsv: folds keep the cases of one value together.
 """
 
 from __future__ import annotations
@@ -27,7 +30,7 @@ from pydantic import Field, ValidationError, model_validator
 
 from autoseg.core.document import Frozen
 from autoseg.core.errors import BadInput
-from autoseg.interop.label_conventions import LabelPart, rater_of, structure_key
+from autoseg.interop.label_conventions import SOFT_THRESHOLD, LabelPart, is_soft, rater_of, structure_key
 from autoseg.io.bids import BidsFile
 
 
@@ -37,6 +40,7 @@ class DatasetRecipe(Frozen):
     contrasts: tuple[str, ...] = ()
     labels: dict[str, str] | dict[str, int] = Field(default_factory=dict)
     exclude: tuple[str, ...] = ()
+    threshold: Annotated[float, Field(gt=0, lt=1)] = SOFT_THRESHOLD
     domain: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]*$")] = ""
 
     @model_validator(mode="after")
@@ -54,6 +58,7 @@ class Recipe(Frozen):
     datasets: dict[str, DatasetRecipe] = Field(default_factory=dict)
     labels: tuple[str, ...] = ()
     channels: tuple[str, ...] = ()
+    group: str = ""
 
     @model_validator(mode="after")
     def _channels_or_contrasts(self) -> Recipe:
@@ -87,7 +92,7 @@ def described_by_recipe(label: BidsFile, root: Path, recipe: DatasetRecipe) -> t
     rater = rater_of(label.label_part)
     values = tuple((value, name) for name, value in recipe.labels.items() if isinstance(value, int))
     if values:
-        if any(token.startswith("label-") for token in label.label_part.split("_")):
+        if is_soft(label) or any(token.startswith("label-") for token in label.label_part.split("_")):
             return None, ""
         return LabelPart(label.path, tuple(sorted(values)), binary=False, has_table=True, rater=rater), ""
     inside = label.path.relative_to(root).as_posix()
@@ -102,4 +107,5 @@ def described_by_recipe(label: BidsFile, root: Path, recipe: DatasetRecipe) -> t
         return None, f"the recipe patterns of {' and '.join(names)} both match it; make them differ."
     if not names:
         return None, ""
-    return LabelPart(label.path, ((1, names[0]),), binary=True, has_table=True, rater=rater), ""
+    threshold = recipe.threshold if is_soft(label) else None
+    return LabelPart(label.path, ((1, names[0]),), binary=True, has_table=True, rater=rater, threshold=threshold), ""

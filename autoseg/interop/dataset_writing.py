@@ -86,6 +86,7 @@ def _row(case: PlannedCase) -> tuple[str, ...]:
         case.domain,
         str(case.source),
         case.subject,
+        case.group,
         case.session,
         case.contrast,
         ";".join(path.relative_to(case.source).as_posix() for path in case.images),

@@ -10,14 +10,16 @@
 Several raters' files (``rater-1``, ``desc-rater1``, ``seg-rater1``, ``mask-r1``) are one label by majority vote.
 The table of a label is the ``.tsv`` whose name holds only parts of the label's name and ends like it,
 in the folder of the label or the nearest parent up to the derivative (BIDS inheritance principle).
-Point labels (``dlabel``, ``labels-*``) and soft ones (``probseg``, ``softseg``) are not used.
+Soft labels (``*_label-NAME_probseg``, ``*_softseg``) are used where a dataset has no others, or a recipe names them.
+Point labels (``dlabel``, ``labels-*``) are not used.
 """
 
 from __future__ import annotations
 
 import csv
+import os
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,7 +27,9 @@ from autoseg.core.errors import BadInput
 from autoseg.io.bids import BidsFile, is_label_suffix
 
 _RATER = re.compile(r"(?:desc-|(?:mask|lesion|[a-z]*seg)-)?(?:rater-?|r(?=\d))(\w+)")
-_UNUSED = frozenset({"dlabel", "probseg", "softseg", "label", "labels"})
+_UNUSED = frozenset({"dlabel", "label", "labels"})
+_SOFT = frozenset({"probseg", "softseg"})
+SOFT_THRESHOLD = 0.5
 
 
 @dataclass(frozen=True)
@@ -37,6 +41,7 @@ class LabelPart:
     binary: bool
     has_table: bool = False
     rater: str = ""  # who drew it, where several did
+    threshold: float | None = None  # of a soft label: how ``label_merging`` makes a mask of it
 
 
 @dataclass(frozen=True)
@@ -58,23 +63,33 @@ def structure_key(name: str) -> str:
     return "".join(character for character in name.casefold() if character not in "_- ")
 
 
-def describe_label(label: BidsFile, table: Path | None) -> LabelPart | None:
+def describe_label(label: BidsFile, table: Path | None, threshold: float = SOFT_THRESHOLD) -> LabelPart | None:
     """What a label file holds, from its name and its table of names; None when it is not used.
 
-    BadInput: an unreadable table.
+    ``threshold`` is that of soft labels. BadInput: an unreadable table.
     """
     rater = rater_of(label.label_part)
     tokens = [token for token in label.label_part.split("_") if rater == "" or not _only_names_rater(token)]
     word, _, author = tokens[-1].partition("-")
     if word in _UNUSED or not (is_label_suffix(word) or author.startswith("manual")):
         return None
-    if table is not None and word != "mask":
+    if author.endswith("-manual"):  # seg-axon-manual
+        return LabelPart(label.path, ((1, author.removesuffix("-manual")),), binary=True, rater=rater)
+    soft = threshold if word in _SOFT else None
+    if table is not None and word != "mask" and soft is None:
         return LabelPart(label.path, read_label_table(table), binary=False, has_table=True, rater=rater)
     entities = dict(token.split("-", 1) for token in tokens[:-1] if "-" in token)
     name = entities.get("label", "manual")
+    if name.startswith("manual") and (word == "mask" or soft is not None):
+        name = entities.get("desc", "manual")
     if name.startswith("manual"):
-        name = entities.get("desc", "manual") if word == "mask" else word
-    return LabelPart(label.path, ((1, word if name.startswith("manual") else name),), binary=True, rater=rater)
+        name = word if soft is None else "seg"
+    return LabelPart(label.path, ((1, name),), binary=True, rater=rater, threshold=soft)
+
+
+def is_soft(label: BidsFile) -> bool:
+    """Whether a label file holds probabilities, as its name says."""
+    return label.label_part.rpartition("_")[2] in _SOFT
 
 
 def rater_of(label_part: str) -> str:
@@ -97,6 +112,8 @@ def convention_of(parts: Iterable[LabelPart], labels: Mapping[Path, str]) -> str
                 written = written.replace(f"label-{name}", "label-NAME")
         else:
             written += " with names"
+        if part.threshold is not None:
+            written += f" from {part.threshold:g}"
         words.append(f"*_{written}")
     return ", ".join(dict.fromkeys(words))
 
@@ -118,7 +135,7 @@ def one_per_structure(parts: Iterable[LabelPart]) -> tuple[tuple[LabelPart, ...]
                 continue
             manual, other_manual = "manual" in part.path.name, "manual" in other.path.name
             if manual == other_manual:
-                return (), f"{other.path.name} and {part.path.name} both give {name}; choose one with a recipe."
+                return (), f"{_both(other.path, part.path)} both give {name}; choose one with a recipe."
             if manual:
                 chosen[structure_key(name), part.rater] = part
     kept = tuple(sorted(set(chosen.values()), key=lambda part: part.path))
@@ -138,12 +155,22 @@ def one_per_structure(parts: Iterable[LabelPart]) -> tuple[tuple[LabelPart, ...]
     return kept, ""
 
 
+def _both(one: Path, other: Path) -> str:
+    """Two files by name, with the folders that differ where the names are equal."""
+    if one.name == other.name:
+        common = os.path.commonpath((one, other))
+        return " and ".join(path.relative_to(common).as_posix() for path in (one, other))
+    return f"{one.name} and {other.name}"
+
+
 def read_label_table(path: Path) -> tuple[tuple[int, str], ...]:
     """Read ``(index, name)`` of a BIDS label table (``*_dseg.tsv``), background 0 left out."""
     try:
         with path.open(encoding="utf-8-sig", newline="") as lines:
             rows = list(csv.DictReader(lines, delimiter="\t"))
         names = {int(row["index"]): row["name"].strip() for row in rows}
+    except OSError:
+        raise BadInput(f"{path}: the table of label names cannot be read; restore it (`datalad get`).") from None
     except (KeyError, ValueError, TypeError, AttributeError):
         raise BadInput(f"{path}: a label table needs the columns index (whole numbers) and name; correct it.") from None
     keys = [structure_key(name) for value, name in names.items() if value != 0]
@@ -152,22 +179,29 @@ def read_label_table(path: Path) -> tuple[tuple[int, str], ...]:
     return tuple(sorted((value, name) for value, name in names.items() if value != 0))
 
 
-def table_finder(root: Path) -> Callable[[BidsFile], Path | None]:
-    """A function from a label to its table of names, searched up to ``root``; each folder is listed once."""
-    listed: dict[Path, tuple[list[str], ...]] = {}
+def table_finder(root: Path, tables: Mapping[str, Sequence[str]]) -> Callable[[BidsFile], Path | None]:
+    """A function from a label to its table of names, searched up to ``root``.
+
+    ``tables`` are the names of the ``.tsv`` files of the folders that are listed already; others are listed once.
+    """
+    known: dict[str, list[tuple[str, list[list[str]]]]] = {}
+
+    def around(folder: str) -> list[tuple[str, list[list[str]]]]:
+        """The folders with tables, each with the parts of their names, from ``folder`` up."""
+        if folder not in known:
+            names = tables[folder] if folder in tables else sorted(path.name for path in Path(folder).glob("*.tsv"))
+            parent = os.path.dirname(folder)
+            here = [(folder, [name.removesuffix(".tsv").split("_") for name in names])] if names else []
+            known[folder] = here + ([] if folder in (str(root), parent) else around(parent))
+        return known[folder]
 
     def find(label: BidsFile) -> Path | None:
-        tokens, folder = label.stem.split("_"), label.path.parent
-        while True:
-            if folder not in listed:
-                listed[folder] = tuple(path.stem.split("_") for path in sorted(folder.glob("*.tsv")))
-            fitting = [table for table in listed[folder] if _applies(table, tokens)]
+        for folder, names in around(os.path.dirname(label.path)):
+            tokens = label.stem.split("_")
+            fitting = [name for name in names if _applies(name, tokens)]
             if fitting:
-                most = max(len(table) for table in fitting)
-                return folder / f"{'_'.join(next(table for table in fitting if len(table) == most))}.tsv"
-            if folder in (root, folder.parent):
-                return None
-            folder = folder.parent
+                return Path(folder) / f"{'_'.join(max(fitting, key=len))}.tsv"
+        return None
 
     return find
 

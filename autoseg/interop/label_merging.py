@@ -3,20 +3,28 @@
 Where structures overlap the smaller one wins (the one with fewer voxels in this case), so that grey
 matter stays visible inside the cord. Of several raters, each voxel gets what more than half of them say,
 else background.
+
+Soft labels of one image are probabilities p1, p2, ...; the background has what they leave, b = max(0, 1 - sum). A
+voxel gets the structure with the highest p where p >= t (p + b), with the threshold t; else background. That is
+p >= t for a single structure, and for t = 0.5 the highest of b, p1, p2, .... Structures that do not exclude each other
+(more than 1 % of what is above t sums to more than 1.05) become one mask each, p >= t, and overlap as masks do.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
 from autoseg.core.errors import BadInput
-from autoseg.interop.label_conventions import LabelPart, LabelSource, structure_key
+from autoseg.interop.label_conventions import SOFT_THRESHOLD, LabelPart, LabelSource, structure_key
 from autoseg.io.grids import grid_difference
-from autoseg.io.images import read_geometry, read_labels
+from autoseg.io.images import read_geometry, read_image, read_labels
 
+_PROBABILITY_TOLERANCE = 0.01  # interpolation overshoots
 _COUNTED_VALUES = 65536  # above it, values are listed by sorting: a table of counts would not fit in memory
 
 
@@ -58,17 +66,53 @@ def majority(label_maps: Iterable[npt.NDArray[np.int32]]) -> npt.NDArray[np.int3
 
 def _merge(parts: Sequence[LabelPart], wanted: Mapping[str, int]) -> tuple[npt.NDArray[np.int32], bool]:
     """One rater's parts as one map, and whether it equals the one stored file."""
-    maps = []
-    for part in parts:
-        stored = read_labels(part.path)
-        maps.append((part, stored, _counts(part, stored)))
+    soft = [part for part in parts if part.threshold is not None]
+    hard = [part for part in parts if part.threshold is None]
+    read = [*((part, read_labels(part.path)) for part in hard), *(harden(soft) if soft else ())]
+    maps = [(part, stored, _counts(part, stored)) for part, stored in read]
     if len(maps) == 1:
         part, stored, counts = maps[0]
         translated = {value: wanted.get(structure_key(name), 0) for value, name in _named(part, counts).items()}
         if all(value == target for value, target in translated.items()):
-            return stored, True
+            return stored, not soft
         return _translate(stored, translated), False
     return _paint(maps, wanted), False
+
+
+def harden(parts: Sequence[LabelPart]) -> list[tuple[LabelPart, npt.NDArray[np.int32]]]:
+    """One label map of the soft labels of an image, or a mask each where they overlap; the rule is above.
+
+    BadInput: values outside 0 to 1.
+    """
+    threshold = parts[0].threshold or SOFT_THRESHOLD
+    masks = []
+    for number, part in enumerate(parts, start=1):
+        probability = _probabilities(part.path)
+        if number == 1:
+            highest, total = probability.copy(), np.zeros_like(probability)
+            winner = np.ones(probability.shape, dtype=np.int32)
+        winner[probability > highest] = number
+        np.maximum(highest, probability, out=highest)
+        total += probability
+        masks.append(probability >= threshold)
+    labelled = np.logical_or.reduce(masks)
+    if np.count_nonzero(total[labelled] > 1.05) > 0.01 * np.count_nonzero(labelled):
+        return [(part, mask.astype(np.int32)) for part, mask in zip(parts, masks, strict=True)]
+    winner[highest < threshold * (highest + np.maximum(1 - total, 0))] = 0
+    names = tuple((number, part.names[0][1]) for number, part in enumerate(parts, start=1))
+    return [(replace(parts[0], names=names, binary=False), winner)]
+
+
+def _probabilities(path: Path) -> npt.NDArray[np.float32]:
+    """A soft label ``(X, Y, Z)``."""
+    voxels = read_image(path).voxels
+    smallest, largest = float(voxels.min(initial=0)), float(voxels.max(initial=0))
+    if len(voxels) != 1 or smallest < -_PROBABILITY_TOLERANCE or largest > 1 + _PROBABILITY_TOLERANCE:
+        raise BadInput(
+            f"{path}: a soft label holds probabilities from 0 to 1, and this holds {smallest:.4g} to {largest:.4g}; "
+            "scale it, or name it as a mask if it is one."
+        )
+    return np.clip(voxels[0].astype(np.float32, copy=False), 0, 1)
 
 
 def _paint(

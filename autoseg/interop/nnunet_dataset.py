@@ -110,6 +110,7 @@ def _row(case: PeerCase, raw: PeerRawDataset, dataset: str) -> tuple[str, ...]:
         origin.get("domain", dataset),
         str(raw.folder),
         origin.get("subject", case.name),
+        origin.get("group", ""),
         origin.get("session", ""),
         origin.get("contrast", ",".join(raw.channels)),
         ";".join(_from(raw.folder, path) for path in case.images),

@@ -172,12 +172,12 @@ def _found_cases(folder: Path, ending: str) -> tuple[list[PeerCase], dict[str, P
 
 
 def _origins(folder: Path) -> dict[str, dict[str, str]]:
-    """Domain, subject, session and contrast of cases that autoseg has written."""
+    """Domain, subject, group, session and contrast of cases that autoseg has written."""
     table = folder / "cases.tsv"
     if not table.is_file():
         return {}
     with table.open(encoding="utf-8", newline="", errors="replace") as lines:
         reader = csv.DictReader(lines, delimiter="\t")
-        if tuple(reader.fieldnames or ()) != CASES_COLUMNS:
+        if not set(CASES_COLUMNS) - {"group"} <= set(reader.fieldnames or ()):  # older tables have no groups
             return {}
         return {row["case"]: row for row in reader if None not in row and None not in row.values()}

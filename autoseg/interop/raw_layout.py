@@ -7,6 +7,7 @@
     dataset.json                channel_names, labels, numTraining, file_ending, and the reader that turns images
                                 to one orientation as autoseg does, where nnU-Net has one
     cases.tsv                   columns CASES_COLUMNS; files relative to the source, several joined by ;
+                                group: what folds keep together beyond a subject
 """
 
 from __future__ import annotations
@@ -37,6 +38,7 @@ CASES_COLUMNS = (
     "domain",
     "source",
     "subject",
+    "group",
     "session",
     "contrast",
     "image_files",

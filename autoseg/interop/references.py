@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
 from pathlib import Path
 
 from autoseg.core.errors import BadInput
@@ -19,7 +18,7 @@ from autoseg.interop.label_conventions import (
     table_finder,
 )
 from autoseg.interop.label_merging import read_reference
-from autoseg.io.bids import BidsFile, index_dataset, index_labels, name_endings
+from autoseg.io.bids import BidsIndex, index_dataset, index_labels, name_endings
 from autoseg.io.images import file_stem
 
 __all__ = ["find_references", "read_reference"]
@@ -44,7 +43,7 @@ def find_references(root: Path, recipe: Path | None = None) -> dict[str, LabelSo
         matched = match_dataset(root, Request(name, (), (), special))
         sources = {file_stem(case.images[0]): case.labels for case in matched.cases}
     else:
-        sources = _from_labels_folder(labels_only.labels, dataset, special.domain or name, special)
+        sources = _from_labels_folder(labels_only, dataset, special.domain or name, special)
     if not sources:
         raise BadInput(
             f"{root}: no labels were found (there is: {name_endings(labels_only.labels)}); check the folder."
@@ -64,22 +63,21 @@ def _holds_images(root: Path) -> bool:
     return any(entry.name.startswith("sub-") for entry in root.iterdir()) and bool(index_dataset(root).images)
 
 
-def _from_labels_folder(
-    labels: Sequence[BidsFile], dataset: Path, domain: str, recipe: DatasetRecipe
-) -> dict[str, LabelSource]:
-    find_table = table_finder(dataset)
+def _from_labels_folder(index: BidsIndex, dataset: Path, domain: str, recipe: DatasetRecipe) -> dict[str, LabelSource]:
+    find_table = table_finder(dataset, index.tables)
     parts: dict[str, list[LabelPart]] = defaultdict(list)
-    written = {label.path: label.label_part for label in labels}
-    for label in labels:
+    written = {label.path: label.label_part for label in index.labels}
+    for label in index.labels:
         if recipe.labels:
             part, _ = described_by_recipe(label, dataset, recipe)
         else:
-            part = describe_label(label, find_table(label))
+            part = describe_label(label, find_table(label), recipe.threshold)
         if part is not None:
             parts[label.image_stem].append(part)
+    soft_too = bool(recipe.labels) or all(part.threshold is not None for few in parts.values() for part in few)
     sources = {}
     for stem, all_parts in sorted(parts.items()):
-        kept, conflict = one_per_structure(all_parts)
-        if not conflict:
+        kept, conflict = one_per_structure(part for part in all_parts if soft_too or part.threshold is None)
+        if kept and not conflict:
             sources[stem] = LabelSource(kept, convention_of(kept, written), domain)
     return sources

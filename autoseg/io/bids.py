@@ -1,4 +1,4 @@
-"""A plain index of one BIDS dataset: file names are parsed, no image is read.
+"""A plain index of one BIDS dataset: file names are parsed, no image is read, no file is asked for its status.
 
 A file name is ``sub-X[_ses-X][_key-value...]_CONTRAST``; a label adds a *label part*, either after the
 contrast (``sub-1_T2w_seg-manual``, ``sub-1_T2w_label-SC_seg``: common, though not strictly BIDS) or
@@ -9,8 +9,9 @@ bidsschematools is not needed: only the eight derivative entities have to be kno
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 from pathlib import Path
 
 from autoseg.core.errors import BadInput
@@ -18,12 +19,14 @@ from autoseg.core.errors import BadInput
 LABEL_SUFFIXES = frozenset({"mask", "lesion", "lesions", "roi", "label", "labels", "dlabel"})  # and every *seg
 DERIVATIVE_ENTITIES = frozenset({"space", "atlas", "seg", "scale", "res", "den", "label", "desc"})
 SKIPPED_FOLDERS = frozenset({"code", "sourcedata", "stimuli"})
-_ENDINGS = (".nii.gz", ".nii")
+_NIFTI = (".nii.gz", ".nii")
+_MICROSCOPY = (*_NIFTI, ".ome.tif", ".ome.tiff", ".tif", ".tiff", ".png")  # in folders called micr only
+_NO_NAME = "its name is not sub-X_..._CONTRAST; rename it."
 
 
 @dataclass(frozen=True)
 class BidsFile:
-    """One NIfTI file. ``label_part`` is empty for an image; ``contrast`` is empty where the name has none.
+    """One image file. ``label_part`` is empty for an image; ``contrast`` is empty where the name has none.
 
     ``image_stem`` is the stem without the label part; ``entities`` are the (key, value) pairs before the
     label part, ``sub`` and ``ses`` included, derivative entities left out; ``space`` may name a contrast.
@@ -44,75 +47,92 @@ class BidsFile:
 class BidsIndex:
     """The images (in the subject folders) and labels (in ``derivatives``, or beside the images).
 
-    ``problems`` are (file, sentence) pairs about files that were left out.
+    ``tables`` are the names of the ``.tsv`` files of each folder (its path) that was listed. ``problems`` are
+    (file, sentence) pairs about files that were left out.
     """
 
     root: Path
     images: tuple[BidsFile, ...]
     labels: tuple[BidsFile, ...]
+    tables: Mapping[str, tuple[str, ...]]
     problems: tuple[tuple[Path, str], ...]
 
 
 def index_dataset(root: Path) -> BidsIndex:
-    """Index the BIDS dataset at ``root``, sorted by path; BadInput when it holds no ``sub-*`` folder."""
+    """Index the BIDS dataset at ``root``, folders in order of name; BadInput when it holds no ``sub-*`` folder.
+
+    Each folder is listed once; links to folders are followed, but not in circles.
+    """
     root = Path(root).resolve()
     if not root.is_dir():
         raise BadInput(f"{root}: there is no such folder; give the folder of a BIDS dataset.")
-    subjects = sorted(entry.name for entry in os.scandir(root) if entry.is_dir() and entry.name.startswith("sub-"))
+    with os.scandir(root) as listed:
+        entries = sorted(listed, key=attrgetter("name"))
+    subjects = [entry.name for entry in entries if entry.name.startswith("sub-") and entry.is_dir()]
     if not subjects:
         raise BadInput(_no_subjects(root))
     images: list[BidsFile] = []
     labels: list[BidsFile] = []
     problems: list[tuple[Path, str]] = []
+    tables = {str(root): tuple(entry.name for entry in entries if entry.name.endswith(".tsv"))}
     for subject in subjects:
-        for path in _walk(root / subject):
-            found = parse_name(path)
-            if found is None or (wrong := _misplaced(found, root)):
-                problems.append((path, wrong if found else "its name is not sub-X_..._CONTRAST; rename it."))
-            else:
-                (labels if found.label_part else images).append(found)
+        for found in _files(root / subject, root, tables, problems):
+            (labels if found.label_part else images).append(found)
     if (root / "derivatives").is_dir():
         derived = index_labels(root / "derivatives")
         labels += derived.labels
+        tables |= derived.tables
         problems += derived.problems
-    return BidsIndex(root, *_without_twins(images, labels, problems))
+    return BidsIndex(root, tuple(images), tuple(labels), tables, tuple(problems))
 
 
 def index_labels(root: Path) -> BidsIndex:
     """Index the labels anywhere under ``root`` (a derivatives folder); images there are passed over."""
-    root = Path(root).resolve()
-    labels, problems = [], []
-    for path in _walk(root):
-        found = parse_name(path)
-        if found is None or not found.label_part:
-            continue
-        if wrong := _misplaced(found, root):
-            problems.append((path, wrong))
-        else:
-            labels.append(found)
-    return BidsIndex(root, *_without_twins([], labels, problems))
+    root = Path(root).absolute()
+    problems: list[tuple[Path, str]] = []
+    tables: dict[str, tuple[str, ...]] = {}
+    labels = tuple(found for found in _files(root, root, tables, problems) if found.label_part)
+    mine = tuple((path, sentence) for path, sentence in problems if _may_be_label(path))
+    return BidsIndex(root, (), labels, tables, mine)
+
+
+def _may_be_label(path: Path) -> bool:
+    """Whether a problem is about a folder, or a file that its name makes a label."""
+    named = path.name.endswith(_MICROSCOPY)
+    found = parse_name(path) if named else None
+    return not named or bool(found and found.label_part)
 
 
 def parse_name(path: Path) -> BidsFile | None:
     """Parse one file name; None when it does not start with ``sub-`` or names nothing."""
-    ending = next((ending for ending in _ENDINGS if path.name.endswith(ending)), None)
-    tokens = path.name[: -len(ending)].split("_") if ending else []
+    name = path.name
+    ending = next((ending for ending in _MICROSCOPY if name.endswith(ending)), None)
+    tokens = name[: -len(ending)].split("_") if ending else []
     if len(tokens) < 2 or not tokens[0].startswith("sub-") or len(tokens[0]) == 4 or not all(tokens):
         return None
-    contrast = next((i for i, token in enumerate(tokens) if "-" not in token and not is_label_suffix(token)), None)
-    cut = contrast + 1 if contrast is not None else _start_of_label_part(tokens)
-    pairs = [(key, value) for key, dash, value in (token.partition("-") for token in tokens) if dash]
-    before = [(key, value) for key, dash, value in (token.partition("-") for token in tokens[:cut]) if dash]
+    contrast, session, space = 0, "", ""
+    pairs: list[tuple[int, str, str]] = []
+    for i, token in enumerate(tokens):
+        key, dash, value = token.partition("-")
+        if not dash:
+            contrast = contrast or (0 if is_label_suffix(token) else i)
+            continue
+        pairs.append((i, key, value))
+        if key == "ses":
+            session = session or token
+        elif key == "space":
+            space = space or value
+    cut = contrast + 1 if contrast else _start_of_label_part(tokens)
     return BidsFile(
         path=path,
         stem="_".join(tokens),
         subject=tokens[0],
-        session=next((f"ses-{value}" for key, value in pairs if key == "ses"), ""),
-        entities=frozenset(pair for pair in before if pair[0] not in DERIVATIVE_ENTITIES),
-        contrast=tokens[contrast] if contrast is not None else "",
+        session=session,
+        entities=frozenset((key, value) for i, key, value in pairs if i < cut and key not in DERIVATIVE_ENTITIES),
+        contrast=tokens[contrast] if contrast else "",
         image_stem="_".join(tokens[:cut]),
         label_part="_".join(tokens[cut:]),
-        space=next((value for key, value in pairs if key == "space"), ""),
+        space=space,
     )
 
 
@@ -121,34 +141,16 @@ def is_label_suffix(token: str) -> bool:
     return token.endswith("seg") or token in LABEL_SUFFIXES
 
 
-def image_of_label(label: BidsFile, images: Sequence[BidsFile], preferred: Sequence[str] = ()) -> BidsFile | str:
-    """The image (among those of its subject) that a label belongs to, or a sentence saying why there is none.
+def has_contrast(image: BidsFile, wanted: str) -> bool:
+    """Whether an image is of a contrast: ``T2w``, or with entities in any order ``acq-sag_T2w``, ``echo-1_T2star``."""
+    *entities, contrast = wanted.split("_")
+    return image.contrast == contrast and (not entities or set(entities) <= set(image.image_stem.split("_")))
 
-    The image with the longest stem that starts the label's stem; failing that, the image with the label's
-    entities (and contrast, if its name has one): the one named by ``space-``, the only one, or the first of
-    the ``preferred`` contrasts.
-    """
-    starts = [image for image in images if label.stem.startswith(f"{image.stem}_")]
-    if starts:
-        return max(starts, key=lambda image: len(image.stem))
-    fitting = [
-        image
-        for image in images
-        if label.entities <= image.entities
-        and label.contrast in ("", image.contrast)
-        and label.subject == image.subject
-    ]
-    named = [image for image in fitting if image.contrast == label.space]
-    if len(named or fitting) == 1:
-        return (named or fitting)[0]
-    if not fitting:
-        return "no image has its subject, session, entities and contrast; rename the label or restore the image."
-    for contrast in preferred:
-        chosen = [image for image in named or fitting if image.contrast == contrast]
-        if len(chosen) == 1:
-            return chosen[0]
-    listed = ", ".join(image.stem for image in (named or fitting)[:4])
-    return f"it may belong to several images ({listed}); say which contrast with --contrasts or in its name (space-)."
+
+def stem_without_contrast(image: BidsFile, contrast: str) -> str:
+    """The stem of an image without its contrast, as ``has_contrast`` takes it: equal for the channels of a case."""
+    left_out = set(contrast.split("_"))
+    return "_".join(token for token in image.image_stem.split("_") if token not in left_out)
 
 
 def name_endings(files: Iterable[BidsFile]) -> str:
@@ -168,41 +170,79 @@ def _start_of_label_part(tokens: Sequence[str]) -> int:
     return len(tokens) - 1
 
 
-def _walk(folder: Path) -> Iterator[Path]:
-    """NIfTI files under ``folder``, sorted; links are followed for files, not for folders (no cycles)."""
-    entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
-    for entry in entries:
-        if entry.name.startswith(".") or entry.name in SKIPPED_FOLDERS:
+def _files(
+    folder: Path, root: Path, tables: dict[str, tuple[str, ...]], problems: list[tuple[Path, str]]
+) -> Iterator[BidsFile]:
+    """Every image file under ``folder`` whose name can be parsed and agrees with the folders of ``root``."""
+    depth = len(root.parts)
+    for inside, names in _walk(str(folder), tables, problems, ()):
+        if not names:
             continue
-        if entry.is_dir(follow_symlinks=False):
-            yield from _walk(Path(entry.path))
-        elif entry.name.endswith(_ENDINGS):
-            yield Path(entry.path)
+        here = Path(inside)
+        owners = [part for part in here.parts[depth:] if part.startswith(("sub-", "ses-"))]
+        stems: dict[str, str] = {}
+        for name in names:
+            found = parse_name(here / name)
+            if found is None:
+                wrong = _NO_NAME
+            elif stems.setdefault(found.stem, name) != name:
+                wrong = f"it has the same name as {stems[found.stem]}; remove one of the two."
+            else:
+                wrong = _contradiction(found, owners)
+            if found is None or wrong:
+                problems.append((here / name, wrong))
+            else:
+                yield found
 
 
-def _misplaced(file: BidsFile, root: Path) -> str:
-    """A sentence when the subject in the file name is not the subject folder that the file lies in."""
-    for part in file.path.relative_to(root.parent).parts[:-1]:
-        if part.startswith("sub-") and part != file.subject:
-            return f"its name says {file.subject} and it lies in {part}; move or rename it."
+def _walk(
+    folder: str, tables: dict[str, tuple[str, ...]], problems: list[tuple[Path, str]], links: tuple[str, ...]
+) -> Iterator[tuple[str, list[str]]]:
+    """The folders from ``folder`` down with their image files; ``links`` are the targets of those followed so far."""
+    try:
+        with os.scandir(folder) as listed:
+            entries = sorted(listed, key=attrgetter("name"))
+    except OSError as error:
+        sentence = f"the folder cannot be listed ({error.strerror}); restore it or its permissions."
+        problems.append((Path(folder), sentence))
+        return
+    endings = _MICROSCOPY if os.path.basename(folder) == "micr" else _NIFTI
+    names, here, below = [], [], []
+    for entry in entries:
+        name = entry.name
+        if name.startswith(".") or name in SKIPPED_FOLDERS:
+            continue
+        if name.endswith(endings):
+            names.append(name)
+        elif name.endswith(".tsv"):
+            here.append(name)
+        elif name.startswith("sub-") and "." in name:  # sidecars; recordings that are folders (.ds, .ome.zarr)
+            continue
+        elif entry.is_dir(follow_symlinks=False):
+            below.append((entry.path, links))
+        elif entry.is_symlink() and (target := _new_folder(entry.path, links)):
+            below.append((entry.path, (*links, target)))
+    tables[folder] = tuple(here)
+    yield folder, names
+    for path, followed in below:
+        yield from _walk(path, tables, problems, followed)
+
+
+def _new_folder(link: str, links: tuple[str, ...]) -> str:
+    """The folder that a link leads to; empty when it is none or lies around the link."""
+    target, here = os.path.realpath(link), os.path.realpath(os.path.dirname(link))
+    if target in links or not os.path.isdir(target) or f"{here}{os.sep}".startswith(f"{target}{os.sep}"):
+        return ""
+    return target
+
+
+def _contradiction(file: BidsFile, owners: Sequence[str]) -> str:
+    """A sentence when the subject or session in the file name is not that of the folders that it lies in."""
+    for owner in owners:
+        own = file.subject if owner.startswith("sub-") else file.session
+        if own != owner:
+            return f"its name says {own or 'no session'} and it lies in {owner}; move or rename it."
     return ""
-
-
-def _without_twins(
-    images: list[BidsFile], labels: list[BidsFile], problems: list[tuple[Path, str]]
-) -> tuple[tuple[BidsFile, ...], tuple[BidsFile, ...], tuple[tuple[Path, str], ...]]:
-    """Leave out the second of two images of one name (``.nii`` beside ``.nii.gz``)."""
-    first: dict[tuple[Path, str], BidsFile] = {}
-    for file in (*images, *labels):
-        known = first.setdefault((file.path.parent, file.stem), file)
-        if known is not file:
-            problems.append((file.path, f"it has the same name as {known.path.name}; remove one of the two."))
-    kept = {id(file) for file in first.values()}
-    return (
-        tuple(file for file in images if id(file) in kept),
-        tuple(file for file in labels if id(file) in kept),
-        tuple(problems),
-    )
 
 
 def _no_subjects(root: Path) -> str:

@@ -211,7 +211,10 @@ def write_labels(path: Path, labels: npt.NDArray[np.integer], like: Path) -> Non
 def _reading(path: Path) -> Iterator[_Reader]:
     """The reader of ``path``; inside the block its errors become sentences."""
     if Path(path).is_symlink() and not Path(path).exists():
-        raise BadInput(f"{path}: links to {os.path.realpath(path)}, which is not there; fetch or restore it.")
+        target = os.path.realpath(path)
+        if missing := _missing_content(os.fsencode(target)):
+            raise BadInput(f"{path}: {missing}")
+        raise BadInput(f"{path}: links to {target}, which is not there; fetch or restore it.")
     reader: _Reader = dicom if Path(path).is_dir() else _READERS[file_ending(path)]
     if not Path(path).exists():
         raise BadInput(f"{path}: there is no such file; check the path.")
@@ -219,8 +222,29 @@ def _reading(path: Path) -> Iterator[_Reader]:
     try:
         yield reader
     except damage as error:
+        if missing := _missing_content(_first_bytes(Path(path))):
+            raise BadInput(f"{path}: {missing}") from None
         reason = " ".join(str(error).split())[:160] or type(error).__name__
         raise BadInput(f"{path}: the file is damaged, truncated or no image ({reason}); restore the file.") from None
+
+
+def _missing_content(pointer: bytes) -> str:
+    """A sentence when a file or link (its bytes or target) only points to content that is not on this machine."""
+    if b"/annex/objects/" in pointer.replace(b"\\", b"/"):
+        return "its content is not here (git-annex); get it with `datalad get` or `git annex get`."
+    if pointer.startswith(b"version https://git-lfs"):
+        return "its content is not here (Git LFS); get it with `git lfs pull`."
+    return ""
+
+
+def _first_bytes(path: Path) -> bytes:
+    """What may be a pointer: 512 bytes of a small file, nothing of others."""
+    try:
+        with path.open("rb") as stream:
+            content = stream.read(2**15)
+    except OSError:
+        return b""
+    return content[:512] if len(content) < 2**15 else b""
 
 
 def _read(path: Path, labels: bool) -> Stored:

@@ -179,4 +179,5 @@ def _case_files(folder: Path, row: dict[str, str], num_channels: int, ending: st
     channels = tuple(folder / "imagesTr" / f"{name}_{i:04d}{ending}" for i in range(num_channels))
     if num_channels > 1:
         channels = tuple(path for path in channels if os.path.lexists(path)) or channels
-    return CaseFiles(name, channels, folder / "labelsTr" / f"{name}{ending}", row["domain"], row["subject"])
+    labels = folder / "labelsTr" / f"{name}{ending}"
+    return CaseFiles(name, channels, labels, row["domain"], row["subject"], row.get("group", ""))

@@ -1,4 +1,4 @@
-"""Who trains, validates and tests: no subject on two sides, every domain on all where it can be."""
+"""Who trains, validates and tests: no subject (or group) on two sides, every domain on all where it can be."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 import random
 from collections import Counter
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from autoseg.core.case import CaseFiles
 from autoseg.core.errors import BadInput
@@ -39,12 +39,19 @@ def split_cases(cases: Sequence[CaseFiles], split: SplitSpec = DEFAULT_SPLIT) ->
 
     Raises BadInput as ``make_folds``, and for shares that are none or that the subjects are too few for.
     """
+    cases = [replace(case, subject=_owner(case, split.by)) for case in cases]
     if split.shares is not None:
         return [_shared(cases, split.shares, split.seed)]
     folds = make_folds(cases, split.folds, split.seed)
     if not split.validation_share:
         return folds
     return [_with_own_validation(fold, cases, split, number) for number, fold in enumerate(folds)]
+
+
+def _owner(case: CaseFiles, by: str) -> str:
+    """What is never on two sides; it stands for the subject from here on."""
+    owners = {"file": case.name, "subject": case.subject, "group": case.group or case.subject}
+    return owners[by]
 
 
 def _shared(cases: Sequence[CaseFiles], shares: Sequence[float], seed: int) -> Fold:

@@ -54,8 +54,8 @@ def test_labels_are_unified_by_name_and_the_table_gives_the_form(write: Writer, 
 
 def test_nothing_matched(write: Writer, tmp_path: Path) -> None:
     write("site/sub-1/anat/sub-1_T2w.nii.gz")
-    write(f"site/{LABELS}/sub-1/anat/sub-1_T2w_label-SC_probseg.nii.gz")
-    with pytest.raises(BadInput, match=r"images T2w \(1\) and labels T2w_label-SC_probseg \(1\)"):
+    write(f"site/{LABELS}/sub-1/anat/sub-1_T2w_label-discs_dlabel.nii.gz")
+    with pytest.raises(BadInput, match=r"images T2w \(1\) and labels T2w_label-discs_dlabel \(1\)"):
         plan_conversion([tmp_path / "site"])
     spine_site(write, "site", subjects=1)
     with pytest.raises(BadInput, match="of images of T1w with labels"):

@@ -9,6 +9,7 @@ import pytest
 from autoseg.core.errors import BadInput
 from autoseg.interop.label_conventions import (
     LabelPart,
+    convention_of,
     describe_label,
     one_per_structure,
     read_label_table,
@@ -43,8 +44,7 @@ def parsed(path: Path | str) -> BidsFile:
         ("sub-1_desc-manual_dseg", "dseg"),
         ("sub-1_T2w_label-discs_dlabel", None),
         ("sub-1_T2w_labels-disc-manual", None),
-        ("sub-1_T2w_label-SC_probseg", None),
-        ("sub-1_T2w_softseg", None),
+        ("sub-1_SEM_seg-axon-manual", "axon"),
         ("sub-1_T2w_old", None),
     ],
 )
@@ -52,6 +52,23 @@ def test_names_without_a_table(name: str, structure: str | None) -> None:
     label = parsed(f"{name}.nii.gz")
     part = describe_label(label, None)
     assert part == (None if structure is None else LabelPart(label.path, ((1, structure),), binary=True))
+
+
+@pytest.mark.parametrize(
+    ("name", "structure"),
+    [
+        ("sub-1_T2w_label-SC_probseg", "SC"),
+        ("sub-1_T2w_desc-lesion_probseg", "lesion"),
+        ("sub-1_T2w_label-SC_desc-manual_softseg", "SC"),
+        ("sub-1_T2w_softseg", "seg"),
+        ("sub-1_probseg", "seg"),
+    ],
+)
+def test_soft_labels(name: str, structure: str) -> None:
+    label = parsed(f"{name}.nii.gz")
+    expected = LabelPart(label.path, ((1, structure),), binary=True, threshold=0.3)
+    assert describe_label(label, Path("unread.tsv"), 0.3) == expected
+    assert convention_of([expected], {label.path: label.label_part}).endswith("seg from 0.3")
 
 
 def test_table(tmp_path: Path) -> None:
@@ -85,10 +102,10 @@ def test_the_nearest_and_most_exact_table_applies(tmp_path: Path) -> None:
     ):
         table.write_text(TABLE)
         expected.append(table)
-        assert table_finder(tmp_path)(label) == expected[-1]
+        assert table_finder(tmp_path, {})(label) == expected[-1]
     for other in ("desc-auto_dseg", "mask"):
-        assert table_finder(tmp_path)(parsed(folder / f"sub-2_{other}.nii.gz")) in (root / "dseg.tsv", None)
-    assert table_finder(tmp_path)(parsed(folder / "sub-2_label-a_mask.nii.gz")) is None
+        assert table_finder(tmp_path, {})(parsed(folder / f"sub-2_{other}.nii.gz")) in (root / "dseg.tsv", None)
+    assert table_finder(tmp_path, {})(parsed(folder / "sub-2_label-a_mask.nii.gz")) is None
 
 
 def test_structure_key() -> None:
@@ -106,6 +123,8 @@ def test_manual_goes_first_and_doubles_are_refused() -> None:
     parts, sentence = one_per_structure([automatic, other])
     assert parts == ()
     assert "both give seg" in sentence
+    twice = [LabelPart(Path(f"d/{rater}/sub-1_seg.nii.gz"), ((1, "seg"),), binary=True) for rater in "ab"]
+    assert "a/sub-1_seg.nii.gz and b/sub-1_seg.nii.gz both give seg" in one_per_structure(twice)[1]
     both = LabelPart(Path("sub-1_dseg.nii.gz"), ((1, "seg"), (2, "lesion")), binary=False)
     assert one_per_structure([manual, both])[0] == ()
 

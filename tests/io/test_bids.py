@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from autoseg.core.errors import BadInput
-from autoseg.io.bids import BidsFile, image_of_label, index_dataset, index_labels, name_endings, parse_name
+from autoseg.io.bids import BidsFile, index_dataset, index_labels, name_endings, parse_name
 
 
 def touch(root: Path, *paths: str) -> None:
@@ -103,28 +103,6 @@ def test_no_dataset(tmp_path: Path) -> None:
     touch(tmp_path, "site-a/sub-1/anat/sub-1_T1w.nii.gz")
     with pytest.raises(BadInput, match="holds some; give them by name: site-a"):
         index_dataset(tmp_path)
-
-
-def match(label: str, *images: str, preferred: tuple[str, ...] = ()) -> str:
-    found = image_of_label(parsed(label), [parsed(image) for image in images], preferred)
-    return found if isinstance(found, str) else f"={found.stem}"
-
-
-def test_longest_stem_wins() -> None:
-    assert match("sub-1_T1w_seg-manual", "sub-1_T1w", "sub-1_T2w") == "=sub-1_T1w"
-    assert match("sub-1_acq-a_T1w_seg", "sub-1_T1w", "sub-1_acq-a_T1w") == "=sub-1_acq-a_T1w"
-    assert "no image" in match("sub-1_T2star_seg-manual", "sub-1_T1w", "sub-1_T2w")
-    assert "no image" in match("sub-1_T1w_seg-manual", "sub-10_T1w")
-
-
-def test_strict_names() -> None:
-    assert match("sub-1_desc-manual_dseg", "sub-1_T1w") == "=sub-1_T1w"
-    assert match("sub-1_space-T2w_dseg", "sub-1_T1w", "sub-1_T2w") == "=sub-1_T2w"
-    assert match("sub-1_run-2_dseg", "sub-1_run-1_T1w", "sub-1_run-2_T1w") == "=sub-1_run-2_T1w"
-    assert match("sub-1_ses-b_dseg", "sub-1_ses-a_T1w", "sub-1_ses-b_T1w") == "=sub-1_ses-b_T1w"
-    ambiguous = match("sub-1_desc-manual_dseg", "sub-1_T1w", "sub-1_T2w")
-    assert "several images (sub-1_T1w, sub-1_T2w)" in ambiguous
-    assert match("sub-1_desc-manual_dseg", "sub-1_T1w", "sub-1_T2w", preferred=("T2w",)) == "=sub-1_T2w"
 
 
 def test_real_datasets(real_data: Path) -> None:

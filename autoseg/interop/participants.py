@@ -1,0 +1,70 @@
+"""Groups of subjects from ``participants.tsv``: what folds keep together beyond a subject (family, site, scanner)."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from autoseg.core.errors import BadInput
+from autoseg.interop.bids_matching import PlannedCase
+
+_UNKNOWN = frozenset({"", "n/a", "na", "nan", "none"})
+
+
+def with_groups(cases: Sequence[PlannedCase], column: str) -> tuple[tuple[PlannedCase, ...], tuple[str, ...]]:
+    """The cases with their ``group``, ``COLUMN=VALUE``, and notes; an empty ``column`` gives no groups.
+
+    Equal values are one group in whichever dataset they are, so that a person or family in two of them stays on
+    one side. A subject without a value stays a group of its own. BadInput: no dataset has the column, or a table
+    says two things of a subject.
+    """
+    if not column:
+        return tuple(cases), ()
+    roots = dict.fromkeys(case.source for case in cases)
+    tables = {root: read_participants(root, column) for root in roots}
+    columns = dict.fromkeys(name for rows in tables.values() for row in rows.values() for name in row)
+    if column not in columns:
+        listed = ", ".join(columns) or "no readable participants.tsv"
+        raise BadInput(f"recipe: no participants.tsv has the column {column} (there is: {listed}); correct the group.")
+    grouped = [replace(case, group=_group(case, tables[case.source], column)) for case in cases]
+    subjects = {case.subject: case.group for case in grouped}
+    groups = {group for group in subjects.values() if group}
+    notes = [f"Folds keep the {len(groups)} groups of equal {column} together."]
+    if alone := sum(not group for group in subjects.values()):
+        notes.append(
+            f"{alone} of {len(subjects)} subjects have no {column} in participants.tsv; each stays on its own."
+        )
+    if len(groups) == 1 and not alone:
+        notes.append(f"All subjects have one {column}: there is nothing to validate on but the training cases.")
+    return tuple(grouped), tuple(notes)
+
+
+def read_participants(root: Path, column: str = "") -> dict[str, dict[str, str]]:
+    """Subject (``sub-X``) -> column -> value; empty where a dataset has no readable ``participants.tsv``.
+
+    The prefix ``sub-`` may be missing in the table. Of several rows (sessions) of a subject the first counts.
+    BadInput: they differ in ``column``.
+    """
+    path = root / "participants.tsv"
+    try:
+        text = path.read_text(encoding="utf-8-sig", errors="replace")
+    except OSError:  # none, or a git-annex link without content
+        return {}
+    found: dict[str, dict[str, str]] = {}
+    for line in csv.DictReader(text.splitlines(), delimiter="\t"):
+        row = {key.strip(): (value or "").strip() for key, value in line.items() if isinstance(key, str)}
+        name = row.pop("participant_id", "")
+        if not name:
+            continue
+        subject = name if name.startswith("sub-") else f"sub-{name}"
+        if found.setdefault(subject, row).get(column) != row.get(column):
+            raise BadInput(f"{path}: two rows of {subject} differ in {column}; correct one.")
+    return found
+
+
+def _group(case: PlannedCase, rows: dict[str, dict[str, str]], column: str) -> str:
+    subject = case.subject.rpartition("/")[2]
+    value = rows.get(subject, {}).get(column, "")
+    return "" if value.casefold() in _UNKNOWN else f"{column}={value}"
