@@ -24,6 +24,7 @@ from autoseg.io.workspace import naming_full_disk
 from autoseg.runtime.jobs import map_threads
 
 CASE_HEADER = ("case", "domain", "image files", "label files", "convention")
+_LABEL_NAMES = "*_dseg, *_seg-manual, *_label-NAME_mask, ..."
 SUMMARY_HEADER = ("domain", "images", "label files", "cases", "convention", "labels")
 
 
@@ -215,16 +216,19 @@ def _nothing_matched(matched: Sequence[Matched], problems: Sequence[Problem], wa
     if not any(one.index.images or one.index.labels or one.problems for one in matched):
         folders = ", ".join(str(one.index.root) for one in matched)
         return f"{folders}: the sub-* folders hold no image (.nii.gz, .nii); give datasets with images and labels."
-    there = "; ".join(
+    there = [
         f"{one.index.root} has images {name_endings(one.index.images)} and labels {name_endings(one.index.labels)}"
         for one in matched
-    )
+    ]
+    if not any(one.index.labels for one in matched):
+        found = "; ".join(sentence.removesuffix("labels none") + "no labels" for sentence in there)
+        return f"{found}; put labels ({_LABEL_NAMES}) into its derivatives/labels."
     looked = f"images of {', '.join(wanted)}" if wanted else "images"
     distinct = {problem.sentence: problem for problem in reversed(problems)}.values()  # the first file of each
     first = "; ".join(f"{problem.file.name}: {problem.sentence.rstrip('.')}" for problem in [*distinct][:-4:-1])
     return (
-        f"BIDS datasets: of {looked} with labels (*_dseg, *_seg-manual, *_label-NAME_mask, ...) none can be used: "
-        + there
+        f"BIDS datasets: of {looked} with labels ({_LABEL_NAMES}) none can be used: "
+        + "; ".join(there)
         + (f" ({first})" if first else "")
         + "; correct the names or describe them in a recipe."
     )

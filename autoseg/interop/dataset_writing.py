@@ -25,6 +25,7 @@ from autoseg.interop.raw_layout import (
     write_cases,
     write_documents,
 )
+from autoseg.io import nifti
 from autoseg.io.images import file_ending, read_channels, read_geometry, stored_as_integers, write_labels
 
 
@@ -47,6 +48,9 @@ def write_dataset(
 ) -> Written:
     """Write ``cases`` beside ``destination`` and put the folder in its place when it is whole."""
     endings = {file_ending(path) for case in cases for path in case.images}
+    if len(endings) > 1 and not endings <= set(nifti.ENDINGS):
+        listed = ", ".join(sorted(endings))
+        raise BadInput(f"{destination}: the images are of several formats ({listed}); make one dataset of each.")
     ending = endings.pop() if len(endings) == 1 else ".nii.gz"
     meaning = Labels(values=dict(labels))
     with new_folder(destination, "imagesTr", "labelsTr") as folder:

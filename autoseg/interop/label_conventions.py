@@ -174,6 +174,8 @@ def read_label_table(path: Path) -> tuple[tuple[int, str], ...]:
     except (KeyError, ValueError, TypeError, AttributeError):
         raise BadInput(f"{path}: a label table needs the columns index (whole numbers) and name; correct it.") from None
     keys = [structure_key(name) for value, name in names.items() if value != 0]
+    if not keys:
+        raise BadInput(f"{path}: the table names no label; fill or remove it.")
     if not all(keys) or len(set(keys)) < len(keys) or len(names) < len(rows) or min(names, default=0) < 0:
         raise BadInput(f"{path}: each index from 0 on and each name may stand once and not be empty; correct it.")
     return tuple(sorted((value, name) for value, name in names.items() if value != 0))

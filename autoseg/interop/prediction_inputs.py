@@ -10,7 +10,7 @@ from pathlib import Path
 
 from autoseg.core.case import CaseFiles
 from autoseg.core.errors import BadInput
-from autoseg.io.bids import BidsFile, index_dataset
+from autoseg.io.bids import BidsFile, has_contrast, index_dataset, parse_name, stem_without_contrast
 from autoseg.io.dicom import series_folders
 from autoseg.io.images import IMAGE_ENDINGS, count_channels, file_stem, list_images
 
@@ -102,7 +102,7 @@ def _bids_images(root: Path, channels: Sequence[str], subset: Subset) -> list[Pa
     """The images of the contrasts that the model knows; a channel ``T1w/T2w`` was trained on both."""
     wanted = {contrast for channel in channels for contrast in channel.split("/")}
     images = subset.of(index_dataset(root).images, root)
-    chosen = [image.path for image in images if image.contrast in wanted]
+    chosen = [image.path for image in images if any(has_contrast(image, contrast) for contrast in wanted)]
     if not chosen:
         there = sorted({image.contrast for image in images if image.contrast})
         raise BadInput(
@@ -143,7 +143,10 @@ def _group(files: Iterable[Path], channels: Sequence[str], domain: str) -> tuple
 def _channel_of(file: Path, channels: Sequence[str]) -> tuple[tuple[Path, str], int]:
     """((folder, stem without the channel), channel index)."""
     stem = file_stem(file)
+    named = parse_name(file)
     for index, channel in enumerate(channels):
+        if named and not named.label_part and has_contrast(named, channel):
+            return (file.parent, stem_without_contrast(named, channel)), index
         if stem == channel or stem.endswith(f"_{channel}"):
             return (file.parent, stem.removesuffix(channel).rstrip("_")), index
     numbered = _CHANNEL_NUMBER.match(stem)
