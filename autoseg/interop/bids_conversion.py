@@ -222,7 +222,9 @@ def _nothing_matched(matched: Sequence[Matched], problems: Sequence[Problem], wa
     ]
     if not any(one.index.labels for one in matched):
         found = "; ".join(sentence.removesuffix("labels none") + "no labels" for sentence in there)
-        return f"{found}; put labels ({_LABEL_NAMES}) into its derivatives/labels."
+        absent = any((one.index.root / ".gitmodules").is_file() for one in matched)
+        remedy = " (DataLad subdatasets look empty until `datalad get -n`)" if absent else ""
+        return f"{found}; put labels ({_LABEL_NAMES}) into its derivatives/labels{remedy}."
     looked = f"images of {', '.join(wanted)}" if wanted else "images"
     distinct = {problem.sentence: problem for problem in reversed(problems)}.values()  # the first file of each
     first = "; ".join(f"{problem.file.name}: {problem.sentence.rstrip('.')}" for problem in [*distinct][:-4:-1])

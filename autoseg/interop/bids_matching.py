@@ -27,6 +27,7 @@ from autoseg.interop.raw_layout import Problem, without_file
 from autoseg.io.bids import (
     BidsFile,
     BidsIndex,
+    contrast_of,
     has_contrast,
     index_dataset,
     name_endings,
@@ -182,8 +183,8 @@ def _single_cases(
     problems: list[Problem],
     notes: list[str],
 ) -> tuple[list[PlannedCase], dict[str, tuple[int, int]]]:
-    with_labels = sorted({image.contrast for image in index.images if image.stem in labelled})
-    present = {image.contrast for image in index.images}
+    with_labels = sorted({contrast_of(image) for image in index.images if image.stem in labelled})
+    present = {contrast_of(image) for image in index.images}
     images_of: dict[str, list[BidsFile]] = {contrast: [] for contrast in request.contrasts or with_labels}
     for image in index.images:
         contrast = next((one for one in images_of if has_contrast(image, one)), None)

@@ -8,10 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from autoseg.io.bids import BidsFile, has_contrast
+from autoseg.io.bids import NOT_MAGNITUDE, BidsFile, has_contrast
 
 NATIVE_SPACES = frozenset({"", "orig", "native", "individual", "anat", "scanner"})
-_NOT_MAGNITUDE = frozenset(("part", part) for part in ("phase", "real", "imag"))
 _TRANSFORM = "xfm"  # a suffix of NIfTI files that are no images
 
 
@@ -43,7 +42,7 @@ def image_of_label(label: BidsFile, images: Sequence[BidsFile], preferred: Seque
     rules: tuple[Callable[[BidsFile], bool], ...] = (
         lambda image: image.path.parent.name == label.path.parent.name,
         lambda image: has_contrast(image, first),
-        lambda image: not image.entities & _NOT_MAGNITUDE,
+        lambda image: not image.entities & NOT_MAGNITUDE,
         lambda image: image.entities == label.entities,
     )
     for rule in rules:

@@ -202,7 +202,8 @@ def table_finder(root: Path, tables: Mapping[str, Sequence[str]]) -> Callable[[B
             tokens = label.stem.split("_")
             fitting = [name for name in names if _applies(name, tokens)]
             if fitting:
-                return Path(folder) / f"{'_'.join(max(fitting, key=len))}.tsv"
+                longest = max(fitting, key=len)
+                return Path(folder) / f"{'_'.join(longest)}.tsv"
         return None
 
     return find

@@ -112,7 +112,8 @@ def _probabilities(path: Path) -> npt.NDArray[np.float32]:
             f"{path}: a soft label holds probabilities from 0 to 1, and this holds {smallest:.4g} to {largest:.4g}; "
             "scale it, or name it as a mask if it is one."
         )
-    return np.clip(voxels[0].astype(np.float32, copy=False), 0, 1)
+    probabilities: npt.NDArray[np.float32] = np.clip(voxels[0].astype(np.float32, copy=False), 0, 1)
+    return probabilities
 
 
 def _paint(

@@ -18,6 +18,7 @@ from autoseg.core.errors import BadInput
 
 LABEL_SUFFIXES = frozenset({"mask", "lesion", "lesions", "roi", "label", "labels", "dlabel"})  # and every *seg
 DERIVATIVE_ENTITIES = frozenset({"space", "atlas", "seg", "scale", "res", "den", "label", "desc"})
+NOT_MAGNITUDE = frozenset(("part", part) for part in ("phase", "real", "imag"))
 SKIPPED_FOLDERS = frozenset({"code", "sourcedata", "stimuli"})
 _NIFTI = (".nii.gz", ".nii")
 _MICROSCOPY = (*_NIFTI, ".ome.tif", ".ome.tiff", ".tif", ".tiff", ".png")  # in folders called micr only
@@ -141,10 +142,22 @@ def is_label_suffix(token: str) -> bool:
     return token.endswith("seg") or token in LABEL_SUFFIXES
 
 
+def contrast_of(image: BidsFile) -> str:
+    """The contrast of an image as ``has_contrast`` takes it: that of a phase image is another than of its magnitude."""
+    part = next((f"{key}-{value}_" for key, value in image.entities & NOT_MAGNITUDE), "")
+    return f"{part}{image.contrast}"
+
+
 def has_contrast(image: BidsFile, wanted: str) -> bool:
-    """Whether an image is of a contrast: ``T2w``, or with entities in any order ``acq-sag_T2w``, ``echo-1_T2star``."""
+    """Whether an image is of a contrast: ``T2w``, or with entities in any order ``acq-sag_T2w``, ``echo-1_T2star``.
+
+    A phase, real or imaginary image only is if ``wanted`` says so: ``part-phase_T2star``.
+    """
     *entities, contrast = wanted.split("_")
-    return image.contrast == contrast and (not entities or set(entities) <= set(image.image_stem.split("_")))
+    if image.contrast != contrast:
+        return False
+    named = {(key, value) for key, _, value in (entity.partition("-") for entity in entities)}
+    return not (image.entities & NOT_MAGNITUDE) - named and set(entities) <= set(image.image_stem.split("_"))
 
 
 def stem_without_contrast(image: BidsFile, contrast: str) -> str:

@@ -17,7 +17,15 @@ from autoseg.interop.conversion_recipe import DatasetRecipe
 from autoseg.io.workspace import Workspace
 from autoseg.planning.folds import split_cases
 from tests.interop.bids_files import LABELS, Writer, ball
-from tests.interop.wild_layouts import LAYOUTS, WITHOUT_IMAGES
+from tests.interop.wild_layouts import LAYOUTS
+
+# Datasets of other things than images: one sentence, no table.
+WITHOUT_IMAGES = {
+    "eeg": ("sub-01/eeg/sub-01_task-rest_eeg.vhdr", "sub-01/eeg/sub-01_task-rest_events.tsv"),
+    "meg": ("sub-01/ses-1/meg/sub-01_ses-1_task-a_meg.ds/sub-01_ses-1_task-a_meg.meg4", "sub-01/sub-01_scans.tsv"),
+    "motion": ("sub-01/motion/sub-01_task-walk_tracksys-imu_motion.tsv", "sub-01/motion/sub-01_channels.tsv"),
+    "fnirs": ("sub-01/nirs/sub-01_task-tap_nirs.snirf",),
+}
 
 
 def plant(root: Path, paths: tuple[str, ...]) -> None:
@@ -231,3 +239,33 @@ def test_soft_labels_of_a_dataset(write: Writer, tmp_path: Path) -> None:
         (file,) = (report.folder / "labelsTr").iterdir()
         sizes.append(np.bincount(np.asarray(nibabel.load(file).dataobj, dtype=int).ravel(), minlength=3).tolist())
     assert sizes == [[93, 0, 27], [86, 7, 27]]
+
+
+def test_microscopy(tmp_path: Path) -> None:
+    import imageio.v3 as iio
+
+    for number in (1, 2):
+        stem = f"sub-{number}_sample-A_SEM"
+        for folder, ending, values in (
+            ("", "", np.arange(30 * 40) % 251),
+            (f"{LABELS}/", "_seg-axon-manual", 255 * (np.arange(30 * 40) > 600)),
+            (f"{LABELS}/", "_seg-myelin-manual", 255 * (np.arange(30 * 40) < 200)),
+        ):
+            path = tmp_path / f"site/{folder}sub-{number}/micr/{stem}{ending}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            iio.imwrite(path, values.reshape(30, 40).astype(np.uint8))
+    conversion = plan_conversion([tmp_path / "site"])
+    assert conversion.labels == {"background": 0, "axon": 1, "myelin": 2}
+    convert(conversion, tmp_path / "out", "Axons")
+    merged = iio.imread(tmp_path / "out/labelsTr/site_sub-2_sample-A_SEM.png").ravel()
+    assert np.bincount(merged).tolist() == [401, 599, 200]
+
+
+def test_formats_are_not_mixed(write: Writer, tmp_path: Path) -> None:
+    test_microscopy(tmp_path)
+    write("b/sub-1/anat/sub-1_T2w.nii.gz")
+    for name in ("axon", "myelin"):
+        write(f"b/{LABELS}/sub-1/anat/sub-1_T2w_label-{name}_mask.nii.gz", ball(1, 3))
+    both = plan_conversion([tmp_path / "site", tmp_path / "b"])
+    with pytest.raises(BadInput, match=r"several formats \(\.nii\.gz, \.png\)"):
+        convert(both, tmp_path / "both", "Both")

@@ -43,6 +43,8 @@ def test_recipe(write: Writer, tmp_path: Path) -> None:
         ({"datasets": {"a": {"labels": {"cord": 0}}}}, "start at 1"),
         ({"datasets": {"a": {"contrasts": ["T1w"]}}, "channels": ["T1w"]}, "exclude each other"),
         ({"labels": ["tumour"]}, "no case has tumour"),
+        ({"group": "family"}, "no participants.tsv has the column family"),
+        ({"datasets": {"a": {"threshold": 1}}}, "threshold: Input should be less than 1"),
     ],
 )
 def test_wrong_recipes(write: Writer, tmp_path: Path, document: object, message: str) -> None:
@@ -61,3 +63,19 @@ def test_raters_that_a_recipe_matches_vote(write: Writer, tmp_path: Path, labels
     recipe.write_text(json.dumps({"datasets": {"a": {"labels": labels}}}))
     convert(plan_conversion([tmp_path / "a"], recipe=recipe), tmp_path / "out", "Cord")
     np.testing.assert_array_equal(read_labels(tmp_path / "out/labelsTr/a_sub-1_T2w.nii.gz"), ball(0, 3))
+
+
+def test_a_recipe_may_name_soft_labels_beside_others(write: Writer, tmp_path: Path) -> None:
+    write("a/sub-1/anat/sub-1_T2w.nii.gz")
+    write(f"a/{LABELS}/sub-1/anat/sub-1_T2w_lesion-manual.nii.gz", ball(1, 2))
+    write(f"a/{LABELS}/sub-1/anat/sub-1_T2w_label-SC_softseg.nii.gz", ball(0, 4) * 0.4, dtype="float32")
+    (alone,) = plan_conversion([tmp_path / "a"]).cases
+    assert alone.labels.structures == ("lesion",)
+    recipe = tmp_path / "recipe.json"
+    patterns = {"lesion": "*_lesion-manual", "cord": "*_label-SC_softseg"}
+    recipe.write_text(json.dumps({"datasets": {"a": {"labels": patterns, "threshold": 0.4}}}))
+    conversion = plan_conversion([tmp_path / "a"], recipe=recipe)
+    assert conversion.cases[0].labels.convention == "*_label-SC_softseg from 0.4, *_lesion-manual"
+    convert(conversion, tmp_path / "out", "Cord")
+    merged = read_labels(tmp_path / "out/labelsTr/a_sub-1_T2w.nii.gz")
+    np.testing.assert_array_equal(merged, ball(0, 4) + ball(1, 2))

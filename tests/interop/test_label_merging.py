@@ -9,7 +9,7 @@ import pytest
 
 from autoseg.core.errors import BadInput
 from autoseg.interop.label_conventions import LabelPart, LabelSource
-from autoseg.interop.label_merging import majority, merge_labels, read_reference
+from autoseg.interop.label_merging import harden, majority, merge_labels, read_reference
 from tests.interop.bids_files import AFFINE, Writer, ball
 
 
@@ -86,3 +86,63 @@ def test_raters_vote_and_a_tie_is_background(write: Writer) -> None:
     merged, identical = merge_labels(source(*parts), {"grey": 5, "white": 1})
     np.testing.assert_array_equal(merged, np.array([0, 1, 5])[expected])
     assert not identical
+
+
+def soft(path: Path, name: str, threshold: float = 0.5) -> LabelPart:
+    return LabelPart(path, ((1, name),), binary=True, threshold=threshold)
+
+
+def write_soft(write: Writer, share: float, threshold: float = 0.5) -> tuple[list[LabelPart], list[np.ndarray]]:
+    """Three probabilities that sum to 1 with a background; ``share`` is what they have of it on average."""
+    drawn = np.random.default_rng(7).dirichlet((share, share, share, 1.0), (6, 5, 4)).astype(np.float32)
+    maps = [drawn[..., i] for i in range(3)]
+    parts = [
+        soft(write(f"sub-1_label-{name}_probseg.nii.gz", one, dtype="float32"), name, threshold)
+        for name, one in zip("abc", maps, strict=True)
+    ]
+    return parts, maps
+
+
+@pytest.mark.parametrize("threshold", [0.2, 0.5, 0.8])
+def test_of_soft_labels_the_highest_wins_against_the_rest(write: Writer, threshold: float) -> None:
+    parts, maps = write_soft(write, 1.0, threshold)
+    expected = np.zeros((6, 5, 4), dtype=int)
+    for index in np.ndindex(expected.shape):
+        values = [float(one[index]) for one in maps]
+        rest = max(0.0, 1 - sum(values))
+        if max(values) >= threshold * (max(values) + rest):
+            expected[index] = 1 + values.index(max(values))
+        if threshold == 0.5:  # as the highest of all four
+            assert expected[index] == (0 if rest > max(values) else 1 + values.index(max(values)))
+    merged, identical = merge_labels(source(*parts), {"a": 1, "b": 2, "c": 3})
+    np.testing.assert_array_equal(merged, expected)
+    assert not identical
+    assert 0 < np.count_nonzero(expected) < expected.size
+    np.testing.assert_array_equal(read_reference(source(*parts), {"b": 7}), 7 * (expected == 2))
+
+
+def test_a_single_soft_label_is_cut_at_its_threshold(write: Writer) -> None:
+    values = np.linspace(0, 1, 120, dtype=np.float32).reshape(6, 5, 4)
+    values[0, 0, 1] = 0.3
+    path = write("sub-1_T2w_label-SC_probseg.nii.gz", values, dtype="float32")
+    for threshold in (0.3, 0.5, 0.9):
+        part = soft(path, "SC", threshold)
+        expected = values >= np.float32(threshold)
+        np.testing.assert_array_equal(read_reference(source(part), {"SC": 1}), expected)
+
+
+def test_soft_structures_that_overlap_become_masks(write: Writer) -> None:
+    cord = soft(write("sub-1_label-SC_probseg.nii.gz", ball(0, 4) * 0.9, dtype="float32"), "SC")
+    grey = soft(write("sub-1_label-GM_probseg.nii.gz", ball(1, 3) * 0.8, dtype="float32"), "GM")
+    assert len(harden([cord, grey])) == 2
+    merged = read_reference(source(cord, grey), {"SC": 1, "GM": 2})
+    np.testing.assert_array_equal(merged, ball(0, 4) + ball(1, 3))
+    lesion = mask(write("sub-1_lesion-manual.nii.gz", ball(2, 3)), "lesion")
+    merged = read_reference(source(cord, grey, lesion), {"SC": 1, "GM": 2, "lesion": 3})
+    np.testing.assert_array_equal(merged, ball(0, 4) + ball(1, 3) + ball(2, 3))
+
+
+def test_soft_labels_beyond_probabilities_are_refused(write: Writer) -> None:
+    part = soft(write("sub-1_label-SC_probseg.nii.gz", ball(0, 4, 100)), "SC")
+    with pytest.raises(BadInput, match="holds probabilities from 0 to 1, and this holds 0 to 100"):
+        read_reference(source(part), {"SC": 1})

@@ -50,11 +50,20 @@ def test_what_autoseg_wrote_keeps_its_origin(tmp_path):
     source = raw_datasets.write(tmp_path / "source")
     taken_over(source, tmp_path / "first")
     table = tmp_path / "first/cases.tsv"
-    table.write_text(
-        table.read_text().replace(f"one\tTiny\t{source}\tone\t\t", f"one\tclinic\t{source}\tclinic/sub-1\t2\t")
-    )
+    ours, row = f"one\tTiny\t{source}\tone\t\t\t", f"one\tclinic\t{source}\tclinic/sub-1\tfamily=3\t2\t"
+    assert ours in table.read_text()
+    table.write_text(table.read_text().replace(ours, row))
     _, rows = taken_over(tmp_path / "first", tmp_path / "second")
-    assert (rows[0]["domain"], rows[0]["subject"], rows[0]["session"]) == ("clinic", "clinic/sub-1", "2")
+    assert [rows[0][key] for key in ("domain", "subject", "group", "session")] == [
+        "clinic",
+        "clinic/sub-1",
+        "family=3",
+        "2",
+    ]
+    older = [line.split("\t") for line in table.read_text().splitlines()]
+    table.write_text("".join("\t".join(line[:4] + line[5:]) + "\n" for line in older))  # without groups
+    _, rows = taken_over(tmp_path / "first", tmp_path / "third")
+    assert (rows[0]["subject"], rows[0]["group"], rows[0]["session"]) == ("clinic/sub-1", "", "2")
     assert (rows[1]["domain"], rows[1]["source"]) == ("Tiny", str(tmp_path / "first"))
 
 

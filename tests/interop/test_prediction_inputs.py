@@ -138,3 +138,14 @@ def test_only_one_bids_dataset_alone_is_one(tmp_path):
     assert single_bids_dataset([tmp_path / "site"]) == (tmp_path / "site").resolve()
     for inputs in ([tmp_path / "folder"], [tmp_path / "site"] * 2, [tmp_path / "folder/x.nii"], [tmp_path / "none"]):
         assert single_bids_dataset(inputs) is None
+
+
+def test_contrasts_with_entities(tmp_path):
+    root = tmp_path / "site"
+    stems = [f"sub-1_acq-{acq}_echo-{echo}_flip-1_MEGRE" for acq in "ab" for echo in (1, 2, 3)]
+    touch(*(root / f"sub-1/anat/{stem}.nii.gz" for stem in stems))
+    cases, problems = find_inputs([root], ["echo-3_MEGRE", "echo-1_MEGRE"])
+    assert problems == []
+    assert names(cases) == [[f"{stems[i]}.nii.gz" for i in pair] for pair in ((2, 0), (5, 3))]
+    cases, _ = find_inputs([root], ["acq-b_echo-2_MEGRE"])
+    assert names(cases) == [[f"{stems[4]}.nii.gz"]]

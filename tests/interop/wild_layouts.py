@@ -35,7 +35,6 @@ FMRIPREP = (
     "{0}/anat/{0}_dseg",
     "{0}/anat/{0}_label-GM_probseg",
     "{0}/anat/{0}_label-WM_probseg",
-    "{0}/anat/{0}_from-T1w_to-MNI152NLin2009cAsym_mode-image_xfm.h5",
     "{0}/anat/{0}_space-MNI152NLin2009cAsym_desc-preproc_T1w",
     "{0}/anat/{0}_space-MNI152NLin2009cAsym_desc-brain_mask",
     "{0}/func/{0}_task-a_run-1_space-MNI152NLin2009cAsym_desc-preproc_bold",
@@ -46,9 +45,9 @@ DS001 = (
     "{0}/anat/{0}_T1w",
     "{0}/anat/{0}_inplaneT2",
     *(f"{{0}}/func/{{0}}_task-balloon_run-0{run}_bold" for run in (1, 2, 3)),
-    "{0}/func/{0}_task-balloon_run-01_events.tsv",
 )
 NESTED = tuple(f"derivatives/fmriprep/{path}" for path in FMRIPREP)
+PDW = "derivatives/labels/sub-01/anat/sub-01_acq-PDw_label-lesion_mask"
 MPM = tuple(
     f"sub-01/anat/sub-01_acq-{kind}_echo-{echo}_flip-{flip}_mt-{mt}_MPM"
     for kind, flip, mt in (("MTw", 1, "on"), ("PDw", 1, "off"), ("T1w", 2, "off"))
@@ -122,7 +121,6 @@ LAYOUTS = {
                 for kind in ("phasediff", "magnitude1")
             ),
             *(f"sub-01/ses-{s}/func/sub-01_ses-{s}_task-rest_acq-fullbrain_run-1_bold" for s in (1, 2)),
-            "sub-01/ses-1/func/sub-01_ses-1_task-rest_acq-fullbrain_run-1_physio.tsv.gz",
             "derivatives/labels/sub-01/ses-2/anat/sub-01_ses-2_T1w_seg-manual",
         ),
         {"sub-01_ses-2_T1w": ("sub-01_ses-2_T1w_seg-manual",)},
@@ -133,7 +131,6 @@ LAYOUTS = {
         (
             "sub-01/ses-mri/anat/sub-01_ses-mri_acq-mprage_T1w",
             *(f"sub-01/ses-mri/anat/sub-01_ses-mri_run-{run}_echo-{e}_FLASH" for run in (1, 2) for e in (1, 2)),
-            "sub-01/ses-mri/func/sub-01_ses-mri_task-facerecognition_run-01_bold",
             "sub-01/ses-meg/meg/sub-01_ses-meg_task-facerecognition_run-01_meg.fif",
             "sub-emptyroom/ses-20090409/meg/sub-emptyroom_ses-20090409_task-noise_meg.fif",
             "derivatives/freesurfer/sub-01/ses-mri/anat/mri/aseg.mgz",
@@ -152,11 +149,8 @@ LAYOUTS = {
             2,
             *(f"{{0}}/anat/{{0}}_{contrast}" for contrast in ("T1w", "T2w", "acq-MTon_MTS", "flip-1_mt-on_MTS")),
             "{0}/dwi/{0}_dwi",
-            f"{ANAT}_T1w_seg-manual",
-            f"{ANAT}_T2w_seg-manual",
-            f"{ANAT}_T2w_csfseg-manual",
-            f"{ANAT}_T2w_labels-disc-manual",
-            f"{ANAT}_flip-1_mt-on_MTS_seg-manual",
+            *(f"{ANAT}_{contrast}_seg-manual" for contrast in ("T1w", "T2w", "flip-1_mt-on_MTS")),
+            *(f"{ANAT}_T2w_{label}-manual" for label in ("csfseg", "labels-disc")),
         ),
         {
             f"sub-0{n}_{image}": tuple(f"sub-0{n}_{image}_{label}" for label in labels)
@@ -192,22 +186,21 @@ LAYOUTS = {
         (
             *MPM,
             "sub-01/fmap/sub-01_acq-headMTw_RB1COR",
-            "sub-01/fmap/sub-01_echo-1_flip-01_TB1EPI",
             "derivatives/hmri/sub-01/anat/sub-01_R1map",
             "derivatives/labels/sub-01/anat/sub-01_acq-T1w_echo-1_flip-2_mt-off_MPM_label-GM_mask",
-            "derivatives/labels/sub-01/anat/sub-01_acq-PDw_label-lesion_mask",
+            PDW,
         ),
         {"sub-01_acq-T1w_echo-1_flip-2_mt-off_MPM": ("sub-01_acq-T1w_echo-1_flip-2_mt-off_MPM_label-GM_mask",)},
         ("--contrasts (such as echo-1_MPM)",),
     ),
     "qmri_mpm, one echo": Layout(
-        (*MPM, "derivatives/labels/sub-01/anat/sub-01_acq-PDw_label-lesion_mask"),
+        (*MPM, PDW),
         {"sub-01_acq-PDw_echo-2_flip-1_mt-off_MPM": ("sub-01_acq-PDw_label-lesion_mask",)},
         (),
         (("contrasts", ("acq-PDw_echo-2_MPM",)),),
     ),
     "qmri_mpm, echoes as channels": Layout(
-        (*MPM, "derivatives/labels/sub-01/anat/sub-01_acq-PDw_label-lesion_mask"),
+        (*MPM, PDW),
         {
             "sub-01_acq-PDw_echo-1_flip-1_mt-off_MPM+sub-01_acq-PDw_echo-3_flip-1_mt-off_MPM": (
                 "sub-01_acq-PDw_label-lesion_mask",
@@ -224,8 +217,10 @@ LAYOUTS = {
             "derivatives/pymp2rage/sub-1/anat/sub-1_T1map",
             "derivatives/labels/sub-1/anat/sub-1_inv-2_label-GM_mask",
             "derivatives/labels/sub-1/anat/sub-1_UNIT1_label-WM_mask",
+            "derivatives/labels/sub-1/anat/sub-1_inv-1_part-phase_MP2RAGE_label-vein_mask",
         ),
         {
+            "sub-1_inv-1_part-phase_MP2RAGE": ("sub-1_inv-1_part-phase_MP2RAGE_label-vein_mask",),
             "sub-1_inv-2_part-mag_MP2RAGE": ("sub-1_inv-2_label-GM_mask",),
             "sub-1_UNIT1": ("sub-1_UNIT1_label-WM_mask",),
         },
@@ -238,7 +233,7 @@ LAYOUTS = {
             "derivatives/labels/sub-01/anat/sub-01_label-nuclei_mask",
         ),
         {"sub-01_part-mag_T1w": ("sub-01_label-nuclei_mask",)},
-        ("no label file belongs to it",),
+        ("part-phase_T1w (no labels) is not used",),
     ),
     # bids-examples: atlas-4S: two atlases of one image give the same structures
     "atlas-4S": Layout(
@@ -258,7 +253,7 @@ LAYOUTS = {
         },
         ("both give dseg; choose one with a recipe",),
     ),
-    # bids-examples: pet001, asl001, motion, dwi
+    # bids-examples: pet001, asl001, dwi
     "pet": Layout(
         (
             "sub-01/ses-01/pet/sub-01_ses-01_pet",
@@ -272,7 +267,6 @@ LAYOUTS = {
         (
             "sub-Sub103/anat/sub-Sub103_T1w",
             "sub-Sub103/perf/sub-Sub103_asl",
-            "sub-Sub103/perf/sub-Sub103_m0scan",
             "sub-Sub103/perf/sub-Sub103_aslcontext.tsv",
             "derivatives/labels/sub-Sub103/anat/sub-Sub103_desc-manual_dseg",
         ),
@@ -281,7 +275,6 @@ LAYOUTS = {
     "dwi": Layout(
         (
             "sub-01/dwi/sub-01_dir-AP_dwi",
-            "sub-01/dwi/sub-01_dir-AP_dwi.bvec",
             "sub-01/dwi/sub-01_dir-AP_sbref",
             "derivatives/labels/sub-01/dwi/sub-01_dir-AP_dwi_seg-manual",
         ),
@@ -303,12 +296,4 @@ LAYOUTS = {
             for sample in "AB"
         },
     ),
-}
-
-# Datasets of other things than images: one sentence, no table.
-WITHOUT_IMAGES = {
-    "eeg": ("sub-01/eeg/sub-01_task-rest_eeg.vhdr", "sub-01/eeg/sub-01_task-rest_events.tsv"),
-    "meg": ("sub-01/ses-1/meg/sub-01_ses-1_task-a_meg.ds/sub-01_ses-1_task-a_meg.meg4", "sub-01/sub-01_scans.tsv"),
-    "motion": ("sub-01/motion/sub-01_task-walk_tracksys-imu_motion.tsv", "sub-01/motion/sub-01_channels.tsv"),
-    "fnirs": ("sub-01/nirs/sub-01_task-tap_nirs.snirf",),
 }

@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 
 from autoseg.core.errors import BadInput
-from autoseg.io.bids import BidsFile, index_dataset, index_labels, name_endings, parse_name
+from autoseg.io.bids import (
+    BidsFile,
+    contrast_of,
+    has_contrast,
+    index_dataset,
+    index_labels,
+    name_endings,
+    parse_name,
+    stem_without_contrast,
+)
 
 
 def touch(root: Path, *paths: str) -> None:
@@ -110,3 +120,42 @@ def test_real_datasets(real_data: Path) -> None:
     for name, expected in counts.items():
         index = index_dataset(real_data / name)
         assert (len(index.images), len(index.labels), index.problems) == (*expected, ())
+
+
+@pytest.mark.parametrize(
+    ("stem", "wanted", "expected"),
+    [
+        ("sub-1_T2w", "T2w", True),
+        ("sub-1_acq-ax_T2w", "T2w", True),
+        ("sub-1_acq-ax_run-1_T2w", "run-1_acq-ax_T2w", True),
+        ("sub-1_acq-sag_T2w", "acq-ax_T2w", False),
+        ("sub-1_T1w", "T2w", False),
+        ("sub-1_part-mag_T2star", "T2star", True),
+        ("sub-1_part-phase_T2star", "T2star", False),
+        ("sub-1_echo-1_part-phase_T2star", "echo-1_T2star", False),
+        ("sub-1_echo-1_part-phase_T2star", "part-phase_T2star", True),
+    ],
+)
+def test_contrasts_with_entities(stem: str, wanted: str, expected: bool) -> None:
+    image = parsed(stem)
+    assert has_contrast(image, wanted) is expected
+    assert has_contrast(image, contrast_of(image))
+    if expected:
+        assert stem_without_contrast(image, wanted) == "_".join(t for t in stem.split("_") if t not in wanted)
+
+
+def test_what_cannot_be_listed_is_a_problem(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    touch(tmp_path, "sub-1/anat/sub-1_T1w.nii.gz", "sub-2/anat/sub-2_T1w.nii.gz")
+    listed = os.scandir
+
+    def refuse(folder: str) -> object:
+        if str(folder).endswith("sub-1/anat"):
+            raise PermissionError(13, "Permission denied")
+        return listed(folder)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    index = index_dataset(tmp_path)
+    assert [file.stem for file in index.images] == ["sub-2_T1w"]
+    ((folder, sentence),) = index.problems
+    assert folder == tmp_path / "sub-1/anat"
+    assert "cannot be listed (Permission denied)" in sentence

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+from dataclasses import replace
 
 import pytest
 
@@ -192,3 +193,28 @@ def test_cases_to_test_on_are_written_where_there_are_any() -> None:
     fold = Fold(("a",), (), ("b",))
     assert split_document(fold) == {"train": ["a"], "val": [], "test": ["b"]}
     assert parse_splits(splits_json([fold]), "splits.json", ("a", "b")) == [fold]
+
+
+def test_groups_stay_whole_and_need_not_be_of_one_domain() -> None:
+    cases = [
+        replace(case, group=f"family={int(case.subject.partition('/')[2]) // 3}" if case.domain == "a" else "")
+        for case in cases_of({"a": 30, "b": 12}, sessions=2)
+    ]
+    cases += [replace(case, name=f"c{case.name}", domain="c") for case in cases if case.group.endswith("1")]
+    owners = {case.name: case.group or case.subject for case in cases}
+    for split in (SplitSpec(), SplitSpec(shares=(0.6, 0.2, 0.2)), SplitSpec(validation_share=0.2)):
+        for fold in split_cases(cases, split):
+            sides = [{owners[name] for name in side} for side in (fold.train, fold.validation, fold.test)]
+            assert sum(map(len, sides)) == len(set().union(*sides))
+            assert sum(map(len, (fold.train, fold.validation, fold.test))) == len(cases)
+
+
+def test_splits_by_subject_and_by_file() -> None:
+    cases = [replace(case, group="site=1") for case in cases_of({"a": 12}, sessions=3)]
+    assert split_cases(cases)[0].validates_on_training_cases  # one group
+    by_subject = split_cases(cases, SplitSpec(by="subject"))
+    assert by_subject == make_folds(cases)
+    by_file = split_cases(cases, SplitSpec(by="file"))
+    assert len(by_file) == 5
+    assert sorted(name for fold in by_file for name in fold.validation) == sorted(case.name for case in cases)
+    assert any(subjects_of(fold.train, cases) & subjects_of(fold.validation, cases) for fold in by_file)
