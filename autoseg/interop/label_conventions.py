@@ -113,7 +113,7 @@ def convention_of(parts: Iterable[LabelPart], labels: Mapping[Path, str]) -> str
         else:
             written += " with names"
         if part.threshold is not None:
-            written += f" from {part.threshold:g}"
+            written += f" (threshold {part.threshold:g})"
         words.append(f"*_{written}")
     return ", ".join(dict.fromkeys(words))
 

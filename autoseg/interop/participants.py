@@ -31,7 +31,7 @@ def with_groups(cases: Sequence[PlannedCase], column: str) -> tuple[tuple[Planne
     grouped = [replace(case, group=_group(case, tables[case.source], column)) for case in cases]
     subjects = {case.subject: case.group for case in grouped}
     groups = {group for group in subjects.values() if group}
-    notes = [f"Folds keep the {len(groups)} groups of equal {column} together."]
+    notes = [f"Folds keep the cases of each {column} together ({len(groups)} of them)."]
     if alone := sum(not group for group in subjects.values()):
         notes.append(
             f"{alone} of {len(subjects)} subjects have no {column} in participants.tsv; each stays on its own."

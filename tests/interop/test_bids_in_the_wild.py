@@ -226,11 +226,11 @@ def test_soft_labels_of_a_dataset(write: Writer, tmp_path: Path) -> None:
         path = f"site/derivatives/seg/sub-1/anat/sub-1_label-{tissue}_probseg.nii.gz"
         write(path, ball(low, high) * height * 0.7, dtype="float32")
     conversion = plan_conversion([tmp_path / "site"])
-    assert conversion.cases[0].labels.convention == "*_label-NAME_probseg from 0.5"
+    assert conversion.cases[0].labels.convention == "*_label-NAME_probseg (threshold 0.5)"
     recipe = tmp_path / "recipe.json"
     recipe.write_text('{"datasets": {"site": {"threshold": 0.25}}}')
     lower = plan_conversion([tmp_path / "site"], recipe=recipe)
-    assert lower.cases[0].labels.convention == "*_label-NAME_probseg from 0.25"
+    assert lower.cases[0].labels.convention == "*_label-NAME_probseg (threshold 0.25)"
     sizes = []
     for number, made in enumerate((conversion, lower)):
         report = convert(made, tmp_path / f"out{number}", "Soft")

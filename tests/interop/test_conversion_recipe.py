@@ -75,7 +75,7 @@ def test_a_recipe_may_name_soft_labels_beside_others(write: Writer, tmp_path: Pa
     patterns = {"lesion": "*_lesion-manual", "cord": "*_label-SC_softseg"}
     recipe.write_text(json.dumps({"datasets": {"a": {"labels": patterns, "threshold": 0.4}}}))
     conversion = plan_conversion([tmp_path / "a"], recipe=recipe)
-    assert conversion.cases[0].labels.convention == "*_label-SC_softseg from 0.4, *_lesion-manual"
+    assert conversion.cases[0].labels.convention == "*_label-SC_softseg (threshold 0.4), *_lesion-manual"
     convert(conversion, tmp_path / "out", "Cord")
     merged = read_labels(tmp_path / "out/labelsTr/a_sub-1_T2w.nii.gz")
     np.testing.assert_array_equal(merged, ball(0, 4) + ball(1, 2))

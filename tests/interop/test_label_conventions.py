@@ -68,7 +68,7 @@ def test_soft_labels(name: str, structure: str) -> None:
     label = parsed(f"{name}.nii.gz")
     expected = LabelPart(label.path, ((1, structure),), binary=True, threshold=0.3)
     assert describe_label(label, Path("unread.tsv"), 0.3) == expected
-    assert convention_of([expected], {label.path: label.label_part}).endswith("seg from 0.3")
+    assert convention_of([expected], {label.path: label.label_part}).endswith("seg (threshold 0.3)")
 
 
 def test_table(tmp_path: Path) -> None:

@@ -42,7 +42,7 @@ def test_equal_values_are_one_group_in_all_datasets(tmp_path: Path) -> None:
     }
     assert [case.name for case in found] == [case.name for case in both]
     assert notes == (
-        "Folds keep the 2 groups of equal family together.",
+        "Folds keep the cases of each family together (2 of them).",
         "2 of 5 subjects have no family in participants.tsv; each stays on its own.",
     )
     assert with_groups(both, "") == (tuple(both), ())
