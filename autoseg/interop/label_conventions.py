@@ -70,7 +70,7 @@ def describe_label(label: BidsFile, table: Path | None, threshold: float = SOFT_
     """
     rater = rater_of(label.label_part)
     tokens = [token for token in label.label_part.split("_") if rater == "" or not _only_names_rater(token)]
-    word, _, author = tokens[-1].partition("-")
+    word, _, author = tokens[-1].partition("-") if tokens else ("", "", "")  # it only names its rater
     if word in _UNUSED or not (is_label_suffix(word) or author.startswith("manual")):
         return None
     if author.endswith("-manual"):  # seg-axon-manual

@@ -46,6 +46,7 @@ def parsed(path: Path | str) -> BidsFile:
         ("sub-1_T2w_labels-disc-manual", None),
         ("sub-1_SEM_seg-axon-manual", "axon"),
         ("sub-1_T2w_old", None),
+        ("sub-1_T2w_rater-1", None),
     ],
 )
 def test_names_without_a_table(name: str, structure: str | None) -> None:
