@@ -157,7 +157,7 @@ def empty_the_folder(root):
     [
         (empty_the_folder, (), "tiny: a BIDS dataset has folders called sub-*, and here is nothing; give the folder"),
         (spoil_all(image), (), "has images none and labels desc-manual_dseg (3) (sub-00_desc-manual_dseg.nii.gz: no"),
-        (spoil_all(labels), (), "has images T1w (3) and labels none"),
+        (spoil_all(labels), (), "has images T1w (3) and no labels"),
         (id, ("--contrasts", "T2w"), "of images of T2w with labels (*_dseg, *_seg-manual, "),
         (id, ("--contrasts", "T2w"), "tiny has images T1w (3) and labels desc-manual_dseg (3)"),
         (spoil_all(labels, lambda p: change(p, lambda v: v * 0.5)), (), "none of 3 cases can be used"),
