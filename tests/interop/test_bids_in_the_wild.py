@@ -141,7 +141,7 @@ def test_a_thousand_subjects(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
         counted(name)
     matched = match(tmp_path / "site")
     assert (len(matched.index.images), len(matched.index.labels), len(matched.cases)) == (3000, 3000, 3000)
-    assert calls["scandir"] == 1 + 1000 * 2 + 2 + 1000 * 2  # root, subjects, derivatives and labels, subjects
+    assert calls["scandir"] == 1 + 1000 * 2 + 2 + 1000 * 2 + 1  # root, subjects, derivatives, labels, subjects; ours
     assert calls["stat"] + calls["lstat"] + calls["listdir"] < 50
 
 
