@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -48,6 +48,10 @@ def train(
             min=1, metavar="EPOCHS", help="End early, gently, after this long without a better validation Dice."
         ),
     ] = None,
+    balance: Annotated[
+        Literal["cases", "domains"] | None,
+        typer.Option(help="What patches come from equally often.", show_default="cases"),
+    ] = None,
     profile: ProfileOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -69,6 +73,7 @@ def train(
         splits,
         init_from,
         patience,
+        balance,
     )
     workspace = Workspace(workspace_root())
     with profiled(profile, f"train {dataset} {configuration} {fold}", device):

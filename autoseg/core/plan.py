@@ -27,6 +27,7 @@ SCHEMA_VERSION = 1
 
 Normalization = Literal["zscore", "ct", "rescale_0_1", "rgb_0_1", "dataset_zscore", "none"]
 Sampling = Literal["patches", "slices", "cases", "candidates"]
+Balance = Literal["cases", "domains"]
 
 
 class CandidateSpec(Frozen):
@@ -64,6 +65,7 @@ class Configuration(Frozen):
     sampling: Sampling = "patches"  # slices, cases: each once an epoch
     candidates: CandidateSpec | None = None
     train_domains: tuple[str, ...] = ()  # only cases of these train, and choose the weights; empty: all
+    balance: Balance = "cases"  # what patches are drawn from equally often, however few cases a domain has
     normalization: tuple[Normalization, ...]
     mask_normalization: tuple[bool, ...]  # statistics over nonzero voxels, zeros outside
     bias_field_correction: bool = False  # N4, before the normalisation, of channels that are no CT and no colour
@@ -81,6 +83,8 @@ class Configuration(Frozen):
             problems.append(("patch_size", f"{listed(self.patch_size)} is no multiple of {listed(multiple)}"))
         if (self.sampling == "candidates") != (self.candidates is not None):
             problems.append(("candidates", 'belong to sampling "candidates", and the one to the other'))
+        if self.balance == "domains" and self.sampling != "patches":
+            problems.append(("balance", f'"domains" needs sampling "patches", and it is "{self.sampling}"'))
         axes = self.augmentation.mirror_axes
         if len(set(axes)) < len(axes) or any(axis >= self.network.dimensions for axis in axes):
             problems.append(("augmentation.mirror_axes", f"{listed(axes)} are no axes of the network, each once"))

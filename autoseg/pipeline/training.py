@@ -9,7 +9,7 @@ from typing import Any
 
 from autoseg.core.case import CaseFiles
 from autoseg.core.errors import BadInput
-from autoseg.core.plan import Configuration, Plan, read_plan
+from autoseg.core.plan import Balance, Configuration, Plan, read_plan
 from autoseg.interop.prediction_outputs import image_layout
 from autoseg.io import store
 from autoseg.io.workspace import RawDataset, Workspace, nearest_name
@@ -48,6 +48,7 @@ class TrainingOptions:
     splits: Path | None = None
     init_from: Path | None = None
     patience_epochs: int | None = None
+    balance: Balance | None = None
 
 
 def resolve_folds(dataset: RawDataset, plan: Plan, fold: str, splits: Path | None) -> dict[str, Fold]:
@@ -128,7 +129,7 @@ def train_fold(
     stored = {case.name: store.open_case(prepared, case.name) for case in cases}
 
     training, validation = ([stored[name] for name in names] for names in (fold.train, fold.validation or fold.train))
-    voxels = None
+    domains, voxels = {case.name: case.domain for case in cases}, None
     if configuration.candidates:
         voxels = fold_voxels(workspace, plan, configuration, fold_name, training, validation, options.device)
         configuration = seeing_all(configuration, *voxels)
@@ -150,6 +151,7 @@ def train_fold(
             value_of_zero(scheme, of_channel)
             for scheme, of_channel in zip(configuration.normalization, plan.intensities, strict=True)
         ],
+        domains=[domains[name] for name in fold.train],
     )
     assignment, execution, decisions = settle(assignment, clock, options.device, options.time_budget_s, resuming)
     if not resuming:
@@ -173,7 +175,7 @@ def start_or_continue(folder: Path, options: TrainingOptions) -> None:
 
 
 def with_options(configuration: Configuration, options: TrainingOptions) -> Configuration:
-    """The configuration with the user's epochs, budget, patience and seed."""
+    """The configuration with the user's epochs, budget, patience, seed and balance; BadInput where that cannot be."""
     asked = {
         "seed": options.seed,
         "epochs": options.epochs,
@@ -181,7 +183,14 @@ def with_options(configuration: Configuration, options: TrainingOptions) -> Conf
         "patience_epochs": options.patience_epochs,
     }
     changes = {field: value for field, value in asked.items() if value is not None}
-    return configuration.model_copy(update={"training": configuration.training.model_copy(update=changes)})
+    balance = options.balance or configuration.balance
+    if balance == "domains" and configuration.sampling != "patches":
+        raise BadInput(
+            f"--balance domains: {configuration.name} does not draw patches at random "
+            f"(its sampling is {configuration.sampling}); leave the option out."
+        )
+    training = configuration.training.model_copy(update=changes)
+    return configuration.model_copy(update={"training": training, "balance": balance})
 
 
 def validate_fold(

@@ -25,7 +25,7 @@ from autoseg.io.store import KNOWN, DecodedCases, StoredCase
 from autoseg.preprocessing.previous_stage import num_previous_channels, one_hot_channels
 from autoseg.runtime.devices import core_pool
 from autoseg.training import augmentation, operations
-from autoseg.training.sampling import Passes, passes, slice_box
+from autoseg.training.sampling import Passes, draw_case, members_of_domains, passes, slice_box
 from autoseg.training.spatial import window
 
 TRAINING_STREAM, VALIDATION_STREAM = 0, 1
@@ -45,7 +45,8 @@ class Batch:
 class PatchSource:
     """All that decides the patches of one stream (training, or validation during training).
 
-    ``zeros`` is what the normalisation makes of an intensity of 0 in each channel; empty: 0.
+    ``zeros`` is what the normalisation makes of an intensity of 0 in each channel; empty: 0. ``domains`` are those of
+    the cases, which a configuration that balances them needs; without them each case is drawn as often.
     """
 
     cases: Sequence[StoredCase]
@@ -56,6 +57,7 @@ class PatchSource:
     seed: int
     zeros: Sequence[float] = ()
     decoded: DecodedCases = field(default_factory=DecodedCases)
+    domains: Sequence[str] = ()
 
     def batch(self, step: int) -> Batch:
         """The batch of a step."""
@@ -96,7 +98,8 @@ class PatchSource:
     def _place(self, step: int, index: int, random: np.random.Generator) -> tuple[StoredCase, Box]:
         """The case of a sample, and the box in it whose middle is the middle of the patch."""
         item = self._passes.item(step, index) if self._passes else None
-        case = self.cases[int(random.integers(len(self.cases))) if item is None else item.case]
+        place = draw_case(len(self.cases), self._members, random) if item is None else item.case
+        case = self.cases[place]
         if item is not None and item.slice is not None:
             return case, slice_box(case.shape, item.slice, self._placed_size)
         foreground = is_foreground_sample(self.configuration, index, random)
@@ -110,6 +113,10 @@ class PatchSource:
     @cached_property
     def _passes(self) -> Passes | None:
         return passes(self.cases, self.configuration, self.stream == TRAINING_STREAM, self.seed, self.stream)
+
+    @cached_property
+    def _members(self) -> tuple[tuple[int, ...], ...]:
+        return members_of_domains(self.domains, self.configuration)
 
     @cached_property
     def _placed_size(self) -> tuple[int, ...]:

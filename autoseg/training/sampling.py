@@ -89,6 +89,22 @@ def passes(
     return Passes(cases, slices, configuration.batch_size, shuffled, seed, stream)
 
 
+def members_of_domains(domains: Sequence[str], configuration: Configuration) -> tuple[tuple[int, ...], ...]:
+    """The places of the cases of each domain, where patches come from each equally often; else nothing."""
+    if configuration.balance != "domains":
+        return ()
+    names = sorted(set(domains))
+    return tuple(tuple(place for place, name in enumerate(domains) if name == one) for one in names)
+
+
+def draw_case(num_cases: int, members: Sequence[Sequence[int]], random: np.random.Generator) -> int:
+    """The place of a case: each as likely, or with the members of domains each domain, then each of its cases."""
+    if not members:
+        return int(random.integers(num_cases))
+    domain = members[int(random.integers(len(members)))]
+    return domain[int(random.integers(len(domain)))]
+
+
 def with_counted_steps(
     configuration: Configuration, training: Sequence[StoredCase], validation: Sequence[StoredCase]
 ) -> Configuration:

@@ -52,6 +52,7 @@ class Assignment:
     initial_weights: Mapping[str, torch.Tensor] = field(default_factory=dict)  # of another model, for a new training
     voxels: tuple[Voxels, Voxels] | None = None  # that train and validate a classifier of single voxels
     zeros: Sequence[float] = ()  # what the normalisation makes of an intensity of 0 in each channel; empty: 0
+    domains: Sequence[str] = ()  # of the training cases
 
     @property
     def state_path(self) -> Path:
@@ -137,9 +138,11 @@ def sample_sources(assignment: Assignment) -> tuple[SampleSource, SampleSource]:
             candidates.CandidateSource(cases, seen, configuration, True, TRAINING_STREAM, seed, decoded),
             candidates.CandidateSource(cases, unseen, configuration, False, VALIDATION_STREAM, seed, decoded),
         )
-    labels = assignment.labels
+    labels, domains = assignment.labels, assignment.domains
     return (
-        PatchSource(assignment.training, configuration, labels, True, TRAINING_STREAM, seed, assignment.zeros),
+        PatchSource(
+            assignment.training, configuration, labels, True, TRAINING_STREAM, seed, assignment.zeros, domains=domains
+        ),
         PatchSource(assignment.validation, configuration, labels, False, VALIDATION_STREAM, seed),
     )
 
