@@ -42,6 +42,7 @@ VERBS: dict[str, tuple[Callable[..., Any], str]] = {  # with what the list of ve
     "evaluate": (models.evaluate, "Score segmentations against references."),
     "compare": (comparison.compare, "Test methods against each other on the same cases."),
     "experiment": (experiments.experiment, "Train and compare the configurations of a recipe."),
+    "study": (experiments.study, "General against specific models, on seen and unseen datasets."),
     "select": (delivery.select, "Choose the best configuration or pair of them."),
     "export": (delivery.export, "Write a trained model to one file."),
     "profile": (profile.profile, "Measure time, memory and GPU of a configuration."),

@@ -1,7 +1,8 @@
-"""Verbs about several methods: experiment."""
+"""Verbs about several methods: experiment, study."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
@@ -19,6 +20,7 @@ from autoseg.cli.terminal import (
 
 if TYPE_CHECKING:
     from autoseg.pipeline.experiment import Experiment
+    from autoseg.reporting.study_page import StudyResults
 
 
 def experiment(
@@ -84,3 +86,65 @@ def _document(result: Experiment) -> dict[str, object]:
 
     scores = {score: document(one) for score, one in result.comparisons.items()}
     return {"folder": result.folder, "title": result.title, "facts": result.facts, "scores": scores}
+
+
+def study(
+    file: Annotated[Path, typer.Argument(metavar="STUDY.json", help="Which datasets train and which only test.")],
+    leave_one_out: Annotated[
+        bool, typer.Option("--leave-one-out", help="Also a general model without each dataset, which is unseen then.")
+    ] = False,
+    device: DeviceOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Train a model for each dataset and one for all, and test every one of them on every dataset.
+
+    The page has a matrix of each score with intervals and paired tests against the general model, box plots, the worst
+    cases and a conclusion. Run again, it keeps what is finished.
+
+    Example: autoseg study study.json
+    """
+    from autoseg.io.workspace import Workspace
+    from autoseg.pipeline.study import read_study_file, run_study
+    from autoseg.pipeline.training import TrainingOptions
+
+    spec = read_study_file(file)
+    budget_s = seconds(spec.time_budget) if spec.time_budget else None
+    options = TrainingOptions(spec.epochs, budget_s, resume=True, device=device, seed=spec.seed)
+    results = run_study(Workspace(workspace_root()), spec, file.absolute().parent, options, leave_one_out)
+    if results is None:
+        raise typer.Exit(INTERRUPTED)
+    if as_json:
+        print_json(_study_document(results))
+    else:
+        print_study(results)
+
+
+def print_study(results: StudyResults) -> None:
+    """The matrix of each score, the conclusion, and where the rest is."""
+    from autoseg.evaluation.scores import SCORES
+    from autoseg.reporting.study_conclusion import conclusion
+    from autoseg.reporting.study_page import matrix_rows, test_titles
+
+    for score in results.matrix.scores:
+        header = ("model", *test_titles(results.matrix))
+        print_table(SCORES[score].title, header, list(matrix_rows(results.matrix, score)))
+    for sentence in conclusion(results.matrix):
+        print(f"- {sentence}")
+    print(f"details: {results.folder / 'study.md'}")
+
+
+def _study_document(results: StudyResults) -> dict[str, object]:
+    from dataclasses import asdict
+
+    from autoseg.reporting.study_conclusion import conclusion
+
+    cells = [{key: value for key, value in asdict(cell).items() if key != "values"} for cell in results.matrix.cells]
+    facts = [asdict(one) for one in results.facts]
+    sentences = conclusion(results.matrix)
+    return {
+        "folder": results.folder,
+        "conclusion": sentences,
+        "models": facts,
+        "cells": cells,
+        "left_out": results.problems,
+    }

@@ -1,0 +1,92 @@
+"""The cells of a study: the test cases of a dataset as a model segments them, and their scores."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from autoseg.core.case import CaseFiles
+from autoseg.core.plan import read_plan
+from autoseg.evaluation.study import ScoresOfCases
+from autoseg.io import images
+from autoseg.io.workspace import Workspace, write_json
+from autoseg.pipeline.evaluation import Pair, evaluate_pairs
+from autoseg.pipeline.models import Choice, workspace_models
+from autoseg.pipeline.prediction import UNCHANGED, PredictionOptions, Segmenter, load, predict_cases
+from autoseg.pipeline.preparation import require_labels, source_state
+from autoseg.pipeline.study_datasets import StudyDataset, digest
+from autoseg.runtime.progress import say
+
+KEY = "cell.json"
+
+
+def fill_row(
+    study: Workspace,
+    trained: tuple[str, str, str],
+    folder: Path,
+    tests: Sequence[StudyDataset],
+    families: Sequence[str],
+    device: str | None,
+) -> dict[str, dict[str, Any]]:
+    """What a model makes of each test set: its evaluation, by dataset.
+
+    ``trained`` are dataset, configuration and fold in the workspace of the study. The folder of a test set in
+    ``folder`` has the segmentations, ``evaluation.csv`` and ``.json``. It is kept, finished or not, until the model,
+    the cases or the families of scores change.
+    """
+    dataset, configuration, fold = trained
+    model = study.model_folder(dataset, configuration, fold)
+    plan = (model / "plan.json").read_text(encoding="utf-8")
+    weights = read_plan(plan, str(model)).configurations[configuration].training.weights_file
+    of_model = {"plan": plan, "weights": hashlib.sha256((model / weights).read_bytes()).hexdigest()}
+    num_cases = sum(len(test.testing) for test in tests)  # decides what computes: the same if run again for some
+
+    @cache
+    def segmenter() -> Segmenter:
+        chosen = Choice((configuration,), (fold,), UNCHANGED)
+        return load(workspace_models(study, dataset), chosen, PredictionOptions(device=device), num_cases)
+
+    found = {}
+    for test in tests:
+        cell = folder / test.name
+        files = {case.name: _files(case) for case in test.testing}
+        key = digest({**of_model, "families": list(families), "cases": files})
+        if _key(cell) != key:
+            shutil.rmtree(cell, ignore_errors=True)
+            write_json(cell / KEY, {"sha256": key})
+        if not (cell / "evaluation.json").is_file():
+            say(f"{folder.name} on {test.name}")
+            _fill(cell, segmenter(), test, families)
+        found[test.name] = json.loads((cell / "evaluation.json").read_text(encoding="utf-8"))
+    return found
+
+
+def scores_of(evaluation: dict[str, Any]) -> ScoresOfCases:
+    """Case -> label -> score -> value, of an evaluation."""
+    return {case["case"]: case["labels"] for case in evaluation["cases"]}
+
+
+def _fill(cell: Path, segmenter: Segmenter, test: StudyDataset, families: Sequence[str]) -> None:
+    """Segment what is not yet segmented, then score all of it."""
+
+    def name(case: CaseFiles) -> str:
+        return case.name + test.dataset.file_ending
+
+    predict_cases(segmenter, test.testing, cell, overwrite=False, output_name=name)
+    pairs = [Pair(case.name, test.name, cell / name(case), require_labels(case)) for case in test.testing]
+    evaluate_pairs(pairs, test.dataset.labels, cell, families)
+
+
+def _key(cell: Path) -> str | None:
+    path = cell / KEY
+    return str(json.loads(path.read_text(encoding="utf-8"))["sha256"]) if path.is_file() else None
+
+
+def _files(case: CaseFiles) -> list[str]:
+    paths = (*case.channels, require_labels(case))
+    return [source_state(one) for path in paths for one in images.files_of(path)]
