@@ -45,9 +45,10 @@ def _verdicts(matrix: Matrix, score: str) -> Iterator[str]:
             lost += not ahead and _significant(rival)
         if rivals:
             against = "the best specific one" if unseen else "the specific one of the dataset"
+            proof = f"significantly better on {proven}, significantly worse on {lost}"
             yield (
                 f"By {SCORES[score].title}, the general model is at least as good as {against} on {wins} of "
-                f"{counted(len(rivals), f'{what} dataset')} (significantly better on {proven}, significantly worse on {lost})."
+                f"{counted(len(rivals), f'{what} dataset')} ({proof})."
             )
 
 
@@ -126,12 +127,19 @@ def _difference(rival: Cell) -> str:
     digits = SCORES[rival.score].digits
     interval = _interval(against.interval, digits)
     verdict = "a significant difference" if _significant(rival) else "not a significant difference"
-    return f"general - {rival.model} {-against.difference:+.{digits}f}{interval}, {verdict} ({_p(rival)})"
+    return f"general - {rival.model} = {_shown(-against.difference, digits)}{interval}, {verdict} ({_p(rival)})"
 
 
 def _interval(interval: Interval | None, digits: int) -> str:
     """Of the difference the other way round."""
-    return "" if interval is None else f" (95 % interval {-interval.high:+.{digits}f} to {-interval.low:+.{digits}f})"
+    if interval is None:
+        return ""
+    return f" (95 % interval {_shown(-interval.high, digits)} to {_shown(-interval.low, digits)})"
+
+
+def _shown(difference: float, digits: int) -> str:
+    """With its sign, and none of a zero that is negative."""
+    return f"{round(difference, digits) + 0.0:+.{digits}f}"
 
 
 def _significant(cell: Cell) -> bool:
@@ -152,7 +160,7 @@ def _number(cell: Cell) -> str:
 
 def _signed(cell: Cell) -> str:
     difference = cell.against.difference if cell.against else None
-    return "nothing that can be compared" if difference is None else f"{difference:+.{SCORES[cell.score].digits}f}"
+    return "nothing that can be compared" if difference is None else _shown(difference, SCORES[cell.score].digits)
 
 
 def _cases(cell: Cell) -> str:

@@ -103,7 +103,8 @@ def page(results: StudyResults) -> str:
         parts += [
             f"## {SCORES[score].title}",
             f"Mean ± standard deviation (95 % interval of the mean); {BETTER[SCORES[score].best]}, the best mean of a "
-            f"column is bold. {marks_rule(GENERAL)} Parentheses: the model was trained on other cases of this dataset.",
+            f"column is bold. {marks_rule(GENERAL)} Parentheses: the model was trained on other cases of this dataset. "
+            "Brackets: only so many of the cases have the score.",
             markdown_table(("Model", *test_titles(matrix)), matrix_rows(matrix, score, BOLD)),
             f"![{SCORES[score].title}](figures/{score}.svg)",
         ]
@@ -132,7 +133,11 @@ def matrix_rows(matrix: Matrix, score: str, bold: str = "") -> Iterator[tuple[st
         best[test.name] = _best(score, [cell.mean for cell in cells if cell.mean is not None])
     for model in matrix.models:
         cells = [matrix.cell(score, model.name, test.name) for test in matrix.tests]
-        yield model.name, *(_text(cell, bold if cell.mean == best[cell.test] else "") for cell in cells)
+        texts = []
+        for cell, test in zip(cells, matrix.tests, strict=True):
+            few = f" [{cell.num_cases}]" if cell.num_cases < len(test.subjects) else ""
+            texts.append(_text(cell, bold if cell.mean == best[cell.test] else "") + few)
+        yield model.name, *texts
 
 
 def test_rows(matrix: Matrix) -> Iterator[tuple[str, ...]]:

@@ -1,10 +1,11 @@
-"""The verb experiment."""
+"""The verbs experiment and study."""
 
 import json
 
 import pytest
 
 from tests.cli.commands import write_site
+from tests.pipeline.study_files import write_sites, write_study
 
 NETWORK = {"name": "voxresnet", "dimensions": 3, "size_multiple": [8, 8, 8], "params": {"channels": 4}}
 RECIPE = {
@@ -83,3 +84,29 @@ def test_what_is_not_there_is_named(autoseg, site, capsys, arguments, sentence):
     assert autoseg("convert-bids", site, "--dataset", "Tiny") == 0
     assert autoseg("experiment", *arguments) == 2
     assert sentence in " ".join(capsys.readouterr().err.split())
+
+
+def test_a_study_is_one_command(autoseg, tmp_path, capsys):
+    write_sites(tmp_path, a=3, b=3, c=2)
+    study = write_study(tmp_path, datasets=["a", "b", "c"], unseen=[], metrics=["dice"])
+    assert autoseg("study", study, "--leave-one-out", "--device", "cpu", "--json") == 0
+    document = json.loads(capsys.readouterr().out)
+    assert [one["model"] for one in document["models"]] == [
+        *("only_a", "only_b", "only_c", "general"),
+        *("without_a", "without_b", "without_c"),
+    ]
+    assert len([cell for cell in document["cells"] if cell["label"] == "mean"]) == 3 * 7
+    assert sum(sentence.startswith("Trained without") for sentence in document["conclusion"]) == 3
+    assert autoseg("study", study, "--device", "cpu") == 0  # the models that are left out are left alone
+    printed = capsys.readouterr().out
+    assert "details: " in printed
+    assert "only_a" in printed
+    assert "without_a" not in printed
+
+
+def test_a_study_that_is_none_is_refused(autoseg, tmp_path, capsys):
+    study = write_study(tmp_path, time_budget="soon", epochs=None)
+    assert autoseg("study", study) == 2
+    assert "--time-budget soon: is no duration" in capsys.readouterr().err
+    assert autoseg("study", write_study(tmp_path)) == 2
+    assert "a: is neither a dataset of the workspace nor the folder" in " ".join(capsys.readouterr().err.split())

@@ -15,7 +15,7 @@ RECIPE = {
     "configurations": {
         "tiny": {
             "network": NETWORK,
-            "patch_size": [16, 16, 16],
+            "patch_size": [24, 24, 24],
             "batch_size": 2,
             "augmentation": {"mirror_axes": [], "operations": []},
             "training": {"steps_per_epoch": 2, "validation_steps": 1, "precision": "fp32"},

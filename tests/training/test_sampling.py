@@ -10,7 +10,14 @@ import torch
 
 from autoseg.core.labels import Labels
 from autoseg.training.patches import TRAINING_STREAM, VALIDATION_STREAM, PatchSource, batches
-from autoseg.training.sampling import Item, passes, slice_box, with_counted_steps
+from autoseg.training.sampling import (
+    Item,
+    draw_case,
+    members_of_domains,
+    passes,
+    slice_box,
+    with_counted_steps,
+)
 
 TINY = Labels(values={"shell": 1, "core": 2})
 SLICES_OF_A_CASE = 16
@@ -96,3 +103,29 @@ def test_a_step_sees_the_same_however_it_is_made_and_wherever_one_starts(tiny_ca
             assert torch.equal(batch.image, expected.image)
             assert torch.equal(batch.target, expected.target)
         made.close()
+
+
+def test_domains_of_unequal_size_are_drawn_equally_often(tiny_configuration):
+    balanced = tiny_configuration.model_copy(update={"balance": "domains"})
+    members = members_of_domains(("large",) * 9 + ("small",), balanced)
+    assert members == (tuple(range(9)), (9,))
+    random = np.random.default_rng(0)
+    drawn = Counter(draw_case(10, members, random) for _ in range(4000))
+    assert abs(drawn[9] / 4000 - 1 / 2) < 4 * np.sqrt(0.25 / 4000)
+    assert all(abs(drawn[case] / 4000 - 1 / 18) < 4 * np.sqrt(0.053 / 4000) for case in range(9))
+
+
+def test_cases_are_drawn_as_ever_unless_domains_are_balanced(tiny_configuration):
+    assert members_of_domains(("large", "small"), tiny_configuration) == ()
+    drawn = [draw_case(10, (), np.random.default_rng(seed)) for seed in range(20)]
+    assert drawn == [int(np.random.default_rng(seed).integers(10)) for seed in range(20)]
+
+
+def test_patches_come_from_each_domain_equally_often(tiny_cases, tiny_configuration):
+    """Five cases of one domain and one of another; a patch of the whole case tells which it is."""
+    balanced = tiny_configuration.model_copy(update={"balance": "domains"})
+    domains = ("large",) * 5 + ("small",)
+    source = PatchSource(tiny_cases, balanced, TINY, False, TRAINING_STREAM, 0, domains=domains)
+    placed = [source._place(step, 0, np.random.default_rng(step))[0] for step in range(400)]
+    share = sum(case is tiny_cases[5] for case in placed) / 400
+    assert abs(share - 1 / 2) < 0.1
