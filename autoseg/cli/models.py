@@ -63,18 +63,8 @@ def train(
     from autoseg.pipeline.training import TrainingOptions
     from autoseg.pipeline.training import train as train_folds
 
-    options = TrainingOptions(
-        epochs,
-        seconds(time_budget) if time_budget else None,
-        resume,
-        overwrite,
-        device,
-        seed,
-        splits,
-        init_from,
-        patience,
-        balance,
-    )
+    budget_s = seconds(time_budget) if time_budget else None
+    options = TrainingOptions(epochs, budget_s, resume, overwrite, device, seed, splits, init_from, patience, balance)
     workspace = Workspace(workspace_root())
     with profiled(profile, f"train {dataset} {configuration} {fold}", device):
         summaries = train_folds(workspace, dataset, configuration, fold, options)

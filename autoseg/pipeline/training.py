@@ -147,10 +147,7 @@ def train_fold(
         folder,
         beginning.weights if beginning else {},
         voxels,
-        zeros=[
-            value_of_zero(scheme, of_channel)
-            for scheme, of_channel in zip(configuration.normalization, plan.intensities, strict=True)
-        ],
+        zeros=[value_of_zero(*one) for one in zip(configuration.normalization, plan.intensities, strict=True)],
         domains=[domains[name] for name in fold.train],
     )
     assignment, execution, decisions = settle(assignment, clock, options.device, options.time_budget_s, resuming)

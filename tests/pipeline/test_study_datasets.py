@@ -39,7 +39,7 @@ def test_a_fifth_of_the_subjects_of_each_dataset_tests_and_all_unseen_ones(sites
 
 def test_a_person_in_two_datasets_is_on_one_side(sites):
     """b shares the subjects of a, as where two contrasts of a site are two datasets."""
-    a, b, c = found(sites)
+    a, b, _ = found(sites)
     shared = [replace(case, subject=f"a/sub-{number:02d}") for number, case in enumerate(a.dataset.cases[:5])]
     two = [a, replace(b, dataset=replace(b.dataset, cases=tuple(shared)))]
     first, second = hold_out(two, seed=0)

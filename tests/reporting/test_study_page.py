@@ -98,10 +98,8 @@ def test_the_page_says_everything(results):
 def test_everything_is_written(results):
     written = write_study(results)
     names = sorted(path.relative_to(results.folder).as_posix() for path in written)
-    assert names == ["figures/dice.png", "figures/dice.svg", "figures/hd95_mm.png", "figures/hd95_mm.svg"] + [
-        "matrix.csv",
-        "study.md",
-    ]
+    figures = [f"figures/{score}.{ending}" for score in ("dice", "hd95_mm") for ending in ("png", "svg")]
+    assert names == [*figures, "matrix.csv", "study.md"]
     assert all(path.is_file() for path in written)
 
 
