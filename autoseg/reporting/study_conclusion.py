@@ -99,7 +99,7 @@ def _away_from_home(matrix: Matrix, score: str) -> Iterator[str]:
         if home is not None and away:
             listed = _and([f"{_number(cell)} on {cell.test}" for cell in away])
             title = SCORES[score].title
-            yield f"{model.name} has {title} {_number(home)} on {home.test}, its own dataset, but {listed}."
+            yield f"{model.name} has {title} {_number(home)} on {home.test}, its own dataset; away from it {listed}."
 
 
 def _balanced(matrix: Matrix, score: str, model: StudyModel) -> Iterator[str]:

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from autoseg.core.errors import BadInput
-from autoseg.core.plan import SplitSpec
+from autoseg.core.plan import Configuration, SplitSpec
 from autoseg.inference.predictor import load_predictor
 from autoseg.io.images import read_image, read_labels
-from autoseg.pipeline.training import TrainingOptions, resolve_folds, train
+from autoseg.pipeline.training import TrainingOptions, resolve_folds, train, with_options
 from autoseg.training import probe, trainer
 
 ONE_EPOCH = TrainingOptions(epochs=1, device="cpu")
@@ -157,3 +157,17 @@ def test_slices_are_counted_when_the_training_begins(workspace, tiny_pair_plan):
     assert training["steps_per_epoch"] == math.ceil(16 * cases / 10)
     (epoch,) = [json.loads(line) for line in (folder / "progress.jsonl").read_text().splitlines()]
     assert epoch["step"] == training["steps_per_epoch"]
+
+
+def test_domains_are_balanced_where_patches_are_drawn_at_random(workspace, tiny_pair_plan, monkeypatch):
+    seen = []
+    monkeypatch.setattr(trainer, "train", lambda assignment, execution, clock: seen.append(assignment))
+    train(workspace, "Tiny", "3d_fullres", "fold0", TrainingOptions(balance="domains", device="cpu"))
+    (assignment,) = seen
+    assert assignment.configuration.balance == "domains"
+    assert assignment.domains == ["tiny"] * len(assignment.training)
+    slices = tiny_pair_plan.configurations["2d"].model_copy(update={"sampling": "slices"})
+    with pytest.raises(BadInput, match="--balance domains: 2d does not draw patches at random"):
+        with_options(slices, TrainingOptions(balance="domains"))
+    with pytest.raises(ValueError, match='"domains" needs sampling "patches", and it is "slices"'):
+        Configuration.model_validate(slices.model_dump() | {"balance": "domains"})

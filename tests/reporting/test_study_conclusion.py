@@ -59,7 +59,7 @@ def test_every_finding_has_its_numbers():
         "On the test cases of a (8 cases), the general model has Dice 0.890 and only_a 0.900: general" in sentences[3]
     )
     assert "general - only_a = -0.010 (95 % interval -0.0" in sentences[3]
-    assert sentences[4] == "only_a has Dice 0.900 on a, its own dataset, but 0.400 on c."
+    assert sentences[4] == "only_a has Dice 0.900 on a, its own dataset; away from it 0.400 on c."
     assert sentences[5].startswith(
         "Showing each dataset equally often changes the Dice of the general model by -0.010 on a (Holm-corrected p"
     )
