@@ -77,10 +77,12 @@ def convert_together(study: Workspace, roots: Sequence[Path]) -> dict[Path, RawD
         say(f"note: {note}", style="yellow")
     datasets = {}
     for name, root in dataset_names(roots).items():
-        own = replace(conversion, cases=tuple(case for case in conversion.cases if case.source == root))
-        if not own.cases:
+        cases = tuple(case for case in conversion.cases if case.source == root)
+        if not cases:
             raise BadInput(f"{root}: none of its images can be used; see what was left out, and correct it.")
-        _convert_if_changed(study, name, own)
+        # The channel is called after its own contrasts: those of an unseen dataset must not change what is trained.
+        channels = ("/".join(dict.fromkeys(case.contrast for case in cases)),)
+        _convert_if_changed(study, name, replace(conversion, cases=cases, channels=channels))
         datasets[root] = study.read_dataset(name)
     return datasets
 

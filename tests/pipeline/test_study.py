@@ -167,7 +167,10 @@ def test_a_cell_of_another_model_or_of_other_cases_is_made_anew(root, no_page):
 
 
 def test_another_unseen_dataset_leaves_what_is_there(root, no_page):
+    """Even of another contrast, which the channel of a joint dataset is called after."""
     write_sites(root, d=2)
+    for image in (root / "d").glob("sub-*/anat/*_T1w.nii.gz"):
+        image.rename(image.with_name(image.name.replace("T1w", "T2w")))
     before = times(root / "workspace")
     results = again(root, unseen=["c", "d"])
     assert [test.name for test in results.matrix.tests] == ["a", "b", "c", "d"]
