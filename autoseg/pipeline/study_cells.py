@@ -13,6 +13,7 @@ from typing import Any
 from autoseg.core.case import CaseFiles
 from autoseg.core.plan import read_plan
 from autoseg.evaluation.study import ScoresOfCases
+from autoseg.interop.prediction_outputs import image_layout
 from autoseg.io import images
 from autoseg.io.workspace import Workspace, write_json
 from autoseg.pipeline.evaluation import Pair, evaluate_pairs
@@ -77,7 +78,8 @@ def _fill(cell: Path, segmenter: Segmenter, test: StudyDataset, families: Sequen
     def name(case: CaseFiles) -> str:
         return case.name + test.dataset.file_ending
 
-    predict_cases(segmenter, test.testing, cell, overwrite=False, output_name=name)
+    layout = image_layout(cell, segmenter.plan.labels, output_name=name)
+    predict_cases(segmenter, test.testing, layout, overwrite=False)
     pairs = [Pair(case.name, test.name, cell / name(case), require_labels(case)) for case in test.testing]
     evaluate_pairs(pairs, test.dataset.labels, cell, families)
 

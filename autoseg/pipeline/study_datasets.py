@@ -103,28 +103,33 @@ def _convert_if_changed(study: Workspace, name: str, conversion: Conversion) -> 
 
 
 def hold_out(sets: Sequence[StudyDataset], seed: int) -> list[StudyDataset]:
-    """``TEST_SHARE`` of the subjects of each dataset that trains are to test; of an unseen one all are.
+    """``TEST_SHARE`` of the subjects (or groups) of each dataset that trains are to test; of an unseen one all are.
 
-    A subject that tests in one dataset, or is in an unseen one, trains in none. BadInput where nothing is left to
-    train on.
+    A subject or group that tests in one dataset, or is in an unseen one, trains in none. BadInput where nothing is left
+    to train on.
     """
     split = SplitSpec(shares=(1 - TEST_SHARE, 0.0, TEST_SHARE), seed=seed)
-    tests = set()
+    tests: set[str] = set()
     for one in sets:
-        chosen = [case.name for case in one.dataset.cases]
+        chosen = {case.name for case in one.dataset.cases}
         if not one.unseen:
-            if len({case.subject for case in one.dataset.cases}) < 2:
+            if len({case.group or case.subject for case in one.dataset.cases}) < 2:
                 raise BadInput(f"{one.name}: has one subject, which cannot train and test; name it under unseen.")
-            chosen = list(split_cases(one.dataset.cases, split)[0].test)
-        tests |= {case.subject for case in one.dataset.cases if case.name in set(chosen)}
+            chosen = set(split_cases(one.dataset.cases, split)[0].test)
+        tests |= {owner for case in one.dataset.cases if case.name in chosen for owner in _owners(case)}
     result = []
     for one in sets:
-        testing = tuple(case for case in one.dataset.cases if case.subject in tests)
-        training = tuple(case for case in one.dataset.cases if case.subject not in tests)
+        testing = tuple(case for case in one.dataset.cases if _owners(case) & tests)
+        training = tuple(case for case in one.dataset.cases if not _owners(case) & tests)
         if not one.unseen and not training:
             raise BadInput(f"{one.name}: all its subjects test, here or in an unseen dataset; add others to it.")
         result.append(replace(one, training=training, testing=testing))
     return result
+
+
+def _owners(case: CaseFiles) -> set[str]:
+    """What is never on two sides."""
+    return {case.subject, case.group} - {""}
 
 
 def joined_dataset(study: Workspace, name: str, parts: Sequence[Part], made_with: Mapping[str, str]) -> RawDataset:

@@ -54,6 +54,22 @@ def test_a_person_in_two_datasets_is_on_one_side(sites):
         hold_out([a, replace(a, name="same", unseen=True)], seed=0)
 
 
+def test_a_group_is_on_one_side(sites):
+    """Five families of two, one of which is in b too."""
+    a, b, _ = found(sites)
+    families = [replace(case, group=f"family={place // 2}") for place, case in enumerate(a.dataset.cases)]
+    related = [replace(case, group="family=0") if place == 0 else case for place, case in enumerate(b.dataset.cases)]
+    for seed in range(5):
+        sets = [
+            replace(one, dataset=replace(one.dataset, cases=tuple(cases)))
+            for one, cases in ((a, families), (b, related))
+        ]
+        first, second = hold_out(sets, seed)
+        assert 2 <= len(first.testing) <= 4
+        tested = {case.group for one in (first, second) for case in one.testing if case.group}
+        assert tested.isdisjoint(case.group for one in (first, second) for case in one.training)
+
+
 def test_a_dataset_with_one_subject_cannot_train_and_test(sites):
     (a, *_) = found(sites)
     alone = replace(a.dataset, cases=a.dataset.cases[:1])
