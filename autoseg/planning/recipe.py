@@ -4,7 +4,8 @@ A recipe is a JSON document of ``title``, ``source``, what it changes of the pla
 ``independent_labels``, ``recommended``) and its ``configurations``. Each has any keys of ``core/plan.py`` and
 ``inherits_from``, another one of the recipe or one that was planned: ``3d_fullres``, or ``2d`` for a network of two
 dimensions, unless it says or is called otherwise. ``code`` holds the changes that follow the authors' code where it
-differs from the paper. ``comparisons`` names groups of configurations to be compared (``autoseg experiment``).
+differs from the paper. ``comparisons`` names groups of configurations to be compared (``autoseg experiment``);
+``variants`` in a configuration makes a whole group of it (``recipe_variants``).
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from autoseg.core.document import Frozen
 from autoseg.core.errors import BadInput
 from autoseg.core.fingerprint import Fingerprint
 from autoseg.core.plan import ComparisonSpec, Plan, SplitSpec, read_plan
+from autoseg.planning import recipe_variants
 from autoseg.planning.recipe_fitting import fit
 
 Fidelity = Literal["paper", "code"]
@@ -60,26 +62,21 @@ def apply_recipe(plan: Plan, fingerprint: Fingerprint, recipe: Recipe, name: str
     """The plan with the configurations of the recipe, and no others, fitted to the dataset.
 
     With ``per_domain`` a configuration has a copy ``NAME_DOMAIN`` for each domain, trained on its cases alone.
-    ``name`` is that of the recipe. BadInput lists what does not fit together.
+    ``variants`` are not inherited. ``name`` is that of the recipe. BadInput lists what does not fit together.
     """
-    planned = {key: one.model_dump(mode="json") for key, one in plan.configurations.items()}
-    written = {key: _with_parent(key, one, planned) for key, one in recipe.configurations.items()}
-    resolved, problems = plan_inheritance.resolve({"configurations": planned | written})
-    if problems:
-        listed = "; ".join(f"{path}: {problem}" for path, problem in problems)
-        raise BadInput(f"the recipe {name} does not fit {plan.dataset}: {listed}.")
+    written, comparisons = _written_out(plan, recipe, name)
     axis_order = recipe.axis_order or plan.axis_order
     configurations = {
         copy: fit(document, plan, fingerprint, axis_order)
-        for key in written
-        for copy, document in _copies(key, resolved["configurations"][key], fingerprint).items()
+        for key, one in written.items()
+        for copy, document in _copies(key, one, fingerprint).items()
     }
     changed: dict[str, Any] = {
         "axis_order": axis_order,
         "configurations": configurations,
         "recommended": recipe.recommended,
         "recipe": name,
-        "comparisons": {key: one.model_dump(mode="json") for key, one in recipe.comparisons.items()},
+        "comparisons": comparisons,
         "decisions": _decisions(recipe, name, configurations),
     }
     if recipe.split is not None:
@@ -90,6 +87,26 @@ def apply_recipe(plan: Plan, fingerprint: Fingerprint, recipe: Recipe, name: str
         order = [value for values in labels.foreground.values() for value in values]
         changed["labels"] = labels.model_dump(mode="json") | {"independent": True, "region_order": order}
     return read_plan(json.dumps(plan.model_dump(mode="json") | changed), f"the recipe {name}")
+
+
+def _written_out(plan: Plan, recipe: Recipe, name: str) -> tuple[dict[str, dict[str, Any]], dict[str, dict[str, Any]]]:
+    """The configurations with what they inherit, and their variants; the comparisons, also those of the variants."""
+    planned = {key: one.model_dump(mode="json") for key, one in plan.configurations.items()}
+    own = {key: _with_parent(key, one, planned) for key, one in recipe.configurations.items()}
+    grids = {key: one.pop(recipe_variants.KEY) for key, one in own.items() if recipe_variants.KEY in one}
+    resolved, problems = plan_inheritance.resolve({"configurations": planned | own})
+    configurations = {key: resolved["configurations"][key] for key in own}
+    comparisons = {key: one.model_dump(mode="json") for key, one in recipe.comparisons.items()}
+    for key, grid in grids.items() if not problems else ():
+        made, wrong = recipe_variants.expand(key, configurations[key], grid)
+        taken = sorted(made.keys() & configurations.keys())
+        problems += [*wrong, *((f"configurations.{one}", f"a variant of {key} has this name") for one in taken)]
+        configurations |= made
+        comparisons |= recipe_variants.comparison(key, grid, made) if made else {}
+    if problems:
+        listed = "; ".join(f"{path}: {problem}" for path, problem in problems)
+        raise BadInput(f"the recipe {name} does not fit {plan.dataset}: {listed}.")
+    return configurations, comparisons
 
 
 def _with_parent(name: str, changes: Mapping[str, Any], planned: Mapping[str, Any]) -> dict[str, Any]:
