@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -52,6 +53,10 @@ def train(
         Literal["cases", "domains"] | None,
         typer.Option(help="What patches come from equally often.", show_default="cases"),
     ] = None,
+    freeze: Annotated[
+        str | None,
+        typer.Option(metavar="PART,...", help="Parts that stay as --init-from gives them, such as encoder."),
+    ] = None,
     profile: ProfileOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -64,7 +69,9 @@ def train(
     from autoseg.pipeline.training import train as train_folds
 
     budget_s = seconds(time_budget) if time_budget else None
-    options = TrainingOptions(epochs, budget_s, resume, overwrite, device, seed, splits, init_from, patience, balance)
+    frozen = tuple(comma_separated(freeze) or ())
+    how = splits, init_from, patience, balance, frozen
+    options = TrainingOptions(epochs, budget_s, resume, overwrite, device, seed, *how)
     workspace = Workspace(workspace_root())
     with profiled(profile, f"train {dataset} {configuration} {fold}", device):
         summaries = train_folds(workspace, dataset, configuration, fold, options)
@@ -73,7 +80,14 @@ def train(
     folders = {name: workspace.model_folder(dataset, configuration, name) for name in summaries}
     if as_json:
         print_json({name: {"folder": folders[name], "validation": summary} for name, summary in summaries.items()})
-        return
+    else:
+        show_trained(dataset, configuration, summaries, folders)
+
+
+def show_trained(
+    dataset: str, configuration: str, summaries: Mapping[str, dict[str, Any] | None], folders: Mapping[str, Path]
+) -> None:
+    """How each fold did on its held-out cases, and where it is."""
     for name, summary in summaries.items():
         if summary:
             show_summary(validation_title(dataset, configuration, name, summary), summary)

@@ -49,6 +49,8 @@ class TrainingSpec(Frozen):
     precision: Precision = "auto"
     weights: Literal["final", "best"] = "final"  # what predicts
     best_by: Literal["smoothed_dice", "dice", "loss"] = "smoothed_dice"  # of the validation patches, by epoch
+    # parts of the network, or patterns of the names of weights, that stay as another model gives them (--init-from)
+    frozen: tuple[str, ...] = ()
     seed: int = 0
 
     @property

@@ -44,6 +44,18 @@ class Beginning:
     decision: Decision
 
 
+def begin(source: Path | None, configuration: Configuration, plan: Plan, held_out: Collection[str]) -> Beginning | None:
+    """``begin_with`` the model of ``source``; None without one. BadInput if weights are frozen then."""
+    if source is not None:
+        return begin_with(read_initial_model(source, configuration.name), configuration, plan, held_out)
+    if configuration.training.frozen:
+        raise BadInput(
+            f"{configuration.name}: freezes {', '.join(configuration.training.frozen)}, which only a trained model "
+            "can give; name it with --init-from."
+        )
+    return None
+
+
 def read_initial_model(source: Path, configuration_name: str) -> InitialModel:
     """Of the folder of a trained fold, of a weights file with what lies beside it, or of an exported model.
 
@@ -78,12 +90,14 @@ def read_initial_model(source: Path, configuration_name: str) -> InitialModel:
 
 
 def begin_with(model: InitialModel, configuration: Configuration, plan: Plan, held_out: Collection[str]) -> Beginning:
-    """Those weights of the model that fit the network of ``configuration``; BadInput if none does.
+    """Those weights of the model that fit the network of ``configuration``; BadInput if none does, or one that is
+    frozen does not.
 
     ``plan`` is that of the new training. A note warns of ``held_out`` cases that the model was trained on.
     """
     import torch
 
+    from autoseg.training.frozen import require_given
     from autoseg.training.initial_weights import fitting_weights
 
     configuration = as_wide_as(model, configuration)
@@ -95,8 +109,13 @@ def begin_with(model: InitialModel, configuration: Configuration, plan: Plan, he
             f"{model.source}: its weights do not fit the network of {configuration.name} ({taken.describe()}); "
             "give --init-from a model of the same planner and configuration."
         )
+    frozen = configuration.training.frozen
+    require_given(network, frozen, weights, model.source)
     say(f"begin with {model.source}: {taken.describe()}")
     reason = "asked for with --init-from"
+    if frozen:
+        say(f"frozen: {', '.join(frozen)}")
+        reason += f"; frozen: {', '.join(frozen)}"
     if model.plan is not None:
         labels = ", ".join(model.plan.labels.output_names)
         reason += f"; trained on {model.plan.dataset} ({model.plan.recommended}) for the labels {labels}"

@@ -15,7 +15,7 @@ from autoseg.io import store
 from autoseg.io.workspace import RawDataset, Workspace, nearest_name
 from autoseg.pipeline.cascade import held_out_label_maps, reading
 from autoseg.pipeline.evaluation import Pair, evaluate_pairs
-from autoseg.pipeline.fine_tuning import begin_with, read_initial_model
+from autoseg.pipeline.fine_tuning import begin
 from autoseg.pipeline.models import workspace_models
 from autoseg.pipeline.prediction import Segmenter, predict_cases
 from autoseg.pipeline.preparation import (
@@ -49,6 +49,7 @@ class TrainingOptions:
     init_from: Path | None = None
     patience_epochs: int | None = None
     balance: Balance | None = None
+    frozen: tuple[str, ...] = ()
 
 
 def resolve_folds(dataset: RawDataset, plan: Plan, fold: str, splits: Path | None) -> dict[str, Fold]:
@@ -113,13 +114,12 @@ def train_fold(
     resuming = (folder / "state.safetensors").is_file() and not options.overwrite
     if resuming:
         plan = read_plan((folder / "plan.json").read_text(encoding="utf-8"), str(folder / "plan.json"))
-    configuration, beginning = with_options(plan.configurations[configuration_name], options), None
-    if options.init_from is not None and not resuming:
-        # Before --overwrite empties the folder: the model may lie there.
-        beginning = begin_with(
-            read_initial_model(options.init_from, configuration_name), configuration, plan, fold.scored
-        )
-        configuration = beginning.configuration
+        if options.frozen not in ((), plan.configurations[configuration_name].training.frozen):
+            raise BadInput(f"{folder}: this training began with other parts frozen; resume it without --freeze.")
+    configuration = with_options(plan.configurations[configuration_name], options)
+    # Before --overwrite empties the folder: the model may lie there.
+    beginning = None if resuming else begin(options.init_from, configuration, plan, fold.scored)
+    configuration = beginning.configuration if beginning else configuration
     start_or_continue(folder, options)
     wanted = set(fold.train) | set(fold.validation)
     cases = [case for case in dataset.cases if case.name in wanted]
@@ -172,12 +172,16 @@ def start_or_continue(folder: Path, options: TrainingOptions) -> None:
 
 
 def with_options(configuration: Configuration, options: TrainingOptions) -> Configuration:
-    """The configuration with the user's epochs, budget, patience, seed and balance; BadInput where that cannot be."""
+    """The configuration with the user's epochs, budget, patience, seed, balance and frozen weights.
+
+    BadInput where that cannot be.
+    """
     asked = {
         "seed": options.seed,
         "epochs": options.epochs,
         "time_budget_s": options.time_budget_s,
         "patience_epochs": options.patience_epochs,
+        "frozen": options.frozen or None,
     }
     changes = {field: value for field, value in asked.items() if value is not None}
     balance = options.balance or configuration.balance

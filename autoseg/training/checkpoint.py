@@ -47,7 +47,7 @@ def save_state(
     """Weights, the state of the optimiser and counters."""
     tensors = {f"network.{name}": tensor for name, tensor in network.state_dict().items()}
     for name, parameter in network.named_parameters():
-        for key, value in optimizer.state[parameter].items():
+        for key, value in optimizer.state.get(parameter, {}).items():
             if isinstance(value, torch.Tensor):
                 tensors[f"optimizer.{key}.{name}"] = value
     facts = {"run": asdict(run), "scaler": scaler.state_dict(), "optimizer": type(optimizer).__name__}

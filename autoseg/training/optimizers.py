@@ -9,11 +9,12 @@ from autoseg.core.training_spec import TrainingSpec
 
 
 def make_optimizer(network: nn.Module, spec: TrainingSpec) -> torch.optim.Optimizer:
-    """Stochastic gradient descent with Nesterov momentum, Adam, RAdam or Adadelta over all weights.
+    """Stochastic gradient descent with Nesterov momentum, Adam, RAdam or Adadelta over the weights that are not frozen.
 
     The rate is set before every step (``schedule.Clock``).
     """
-    weights, rate, decay = network.parameters(), spec.initial_learning_rate, spec.weight_decay
+    weights = [weight for weight in network.parameters() if weight.requires_grad]
+    rate, decay = spec.initial_learning_rate, spec.weight_decay
     if spec.optimizer == "sgd":
         nesterov = spec.momentum > 0
         return torch.optim.SGD(weights, rate, momentum=spec.momentum, nesterov=nesterov, weight_decay=decay)

@@ -15,6 +15,7 @@ from autoseg.core.training_spec import Precision
 from autoseg.networks import build_planned
 from autoseg.runtime import devices
 from autoseg.runtime.devices import Execution, candidates
+from autoseg.training.frozen import freeze
 from autoseg.training.optimizers import make_optimizer
 from autoseg.training.patches import Batch
 from autoseg.training.step import supervised, training_step
@@ -57,6 +58,7 @@ def rehearsal(assignment: Assignment, execution: Execution) -> Callable[[], floa
     size = configuration.batch_size
     network = build_planned(configuration.network, assignment.num_channels, assignment.labels.num_outputs)
     network = supervised(execution.place_network(network, configuration.network.dimensions))
+    freeze(network, configuration.training.frozen)
     optimizer = make_optimizer(network, configuration.training)
     scaler = torch.amp.GradScaler(execution.device.split(":")[0], enabled=execution.precision == "fp16")
     image = torch.randn(size, assignment.num_channels, *configuration.patch_size)

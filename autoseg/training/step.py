@@ -130,7 +130,7 @@ def backward_in_parts(
     logits = [torch.cat([part.detach() for part in level]).requires_grad_() for level in zip(*outputs, strict=True)]
     loss = criterion(logits, target)
     loss.backward()  # type: ignore[no-untyped-call]
-    weights = list(network.parameters())
+    weights = [weight for weight in network.parameters() if weight.requires_grad]
 
     def backward(part: slice) -> tuple[torch.Tensor | None, ...]:
         pairs = zip(outputs[parts.index(part)], logits, strict=True)

@@ -25,6 +25,7 @@ from autoseg.runtime.progress import counted, progress, say
 from autoseg.training import candidates, checkpoint
 from autoseg.training.board import board
 from autoseg.training.candidates import Voxels
+from autoseg.training.frozen import freeze
 from autoseg.training.optimizers import make_optimizer
 from autoseg.training.overlap import dice_from_counts
 from autoseg.training.patches import TRAINING_STREAM, VALIDATION_STREAM, Batch, PatchSource, SampleSource, batches
@@ -78,6 +79,7 @@ def train(assignment: Assignment, execution: Execution, clock: Clock) -> bool:
     network = build_planned(configuration.network, assignment.num_channels, labels.num_outputs)
     network.load_state_dict(assignment.initial_weights, strict=False)
     network = supervised(execution.place_network(network, configuration.network.dimensions))
+    freeze(network, spec.frozen)
     optimizer = make_optimizer(network, spec)
     scaler = torch.amp.GradScaler(execution.device.split(":")[0], enabled=execution.precision == "fp16")
     run = checkpoint.Run()

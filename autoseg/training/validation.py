@@ -12,6 +12,7 @@ from autoseg.core.labels import Labels
 from autoseg.core.plan import Configuration
 from autoseg.runtime.devices import Execution
 from autoseg.runtime.profiling import phase
+from autoseg.training.frozen import set_to_train
 from autoseg.training.losses import one_loss
 from autoseg.training.overlap import overlap_counts
 from autoseg.training.patches import Batch
@@ -64,6 +65,6 @@ def validate(
         logits = torch.cat([of_part for of_part, _ in parts])
         losses.append(float(one_loss(logits, target, labels, configuration.batch_dice, configuration.training.loss)))
         sample = sample or Sample(batch.image[0], logits[0].float().cpu(), batch.target[0])
-    network.train()
+    set_to_train(network)
     assert sample is not None
     return Validation(counts, sum(losses) / len(losses), sample)

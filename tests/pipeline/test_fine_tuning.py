@@ -125,3 +125,35 @@ def test_the_run_is_recorded_and_a_misfit_loses_nothing(workspace, fold, tmp_pat
     assert (own / "final.safetensors").read_bytes() == before
     again = train(workspace, "Tiny", "3d_fullres", "fold0", replace(options, init_from=own, overwrite=True))
     assert again["fold0"] is not None
+
+
+def test_frozen_parts_stay_those_of_the_model(workspace, fold, capsys):
+    options = TrainingOptions(epochs=1, device="cpu", frozen=("encoder",))
+    where = ("Tiny", "3d_fullres", "fold0")
+    with pytest.raises(BadInput, match=r"3d_fullres: freezes encoder, which only a trained model can give"):
+        train(workspace, *where, options)
+    own = workspace.model_folder(*where)
+    assert not own.exists()
+    train(workspace, *where, replace(options, init_from=fold))
+    assert "frozen: encoder" in capsys.readouterr().err
+    given, found = load_file(fold / "final.safetensors"), load_file(own / "final.safetensors")
+    same = {name for name in found if torch.equal(found[name], given[name])}
+    coarsest = {"decoder.heads.0.weight", "decoder.heads.0.bias"}  # have no share in the loss
+    assert same - coarsest == {name for name in found if name.startswith("encoder.")}
+    plan = json.loads((own / "plan.json").read_text())
+    assert plan["configurations"]["3d_fullres"]["training"]["frozen"] == ["encoder"]
+    assert any(
+        decision["reason"].startswith("asked for with --init-from; frozen: enc") for decision in plan["decisions"]
+    )
+    (own / "state.safetensors").touch()
+    (own / "final.safetensors").unlink()
+    with pytest.raises(BadInput, match=r"fold0: this training began with other parts frozen; resume it without"):
+        train(workspace, *where, replace(options, frozen=("decoder",), resume=True))
+
+
+def test_only_what_the_model_gives_can_be_frozen(fold, tiny_plan, tiny_configuration):
+    model = read_initial_model(fold, "3d_fullres")
+    frozen = tiny_configuration.training.model_copy(update={"frozen": ("*.heads.*",)})
+    elsewhere = tiny_plan.model_copy(update={"labels": Labels(values={"ball": 1})})
+    with pytest.raises(BadInput, match=r"does not give .*heads.*, which is to be frozen"):
+        begin_with(model, tiny_configuration.model_copy(update={"training": frozen}), elsewhere, [])
