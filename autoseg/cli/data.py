@@ -29,7 +29,8 @@ def convert_bids(
     bids_dirs: Annotated[list[Path], typer.Argument(metavar="BIDS_DIR...", help="Folders of BIDS datasets.")],
     dataset: Annotated[str, typer.Option(help="Name of the dataset in the workspace.")],
     channels: Annotated[
-        str | None, typer.Option(help="Contrasts that together make a case, such as FLAIR,T1w,T2w.")
+        str | None,
+        typer.Option(help="Contrasts that together make a case, such as FLAIR,T1w,T2w; or one of 4D images."),
     ] = None,
     contrasts: Annotated[
         str | None, typer.Option(help="Contrasts of which each image is a case, such as T2w,T2star.")

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from autoseg.core.errors import BadInput
-from autoseg.interop.bids_matching import Matched, PlannedCase, Request, header_problem, match_dataset
+from autoseg.interop.bids_matching import Matched, PlannedCase, Request, match_dataset
+from autoseg.interop.case_headers import check_headers
 from autoseg.interop.conversion_recipe import DatasetRecipe, Recipe, read_recipe
 from autoseg.interop.dataset_writing import write_dataset
 from autoseg.interop.label_set import choose_labels
@@ -21,7 +22,6 @@ from autoseg.interop.participants import with_groups
 from autoseg.interop.raw_layout import Problem
 from autoseg.io.bids import name_endings
 from autoseg.io.workspace import naming_full_disk
-from autoseg.runtime.jobs import map_threads
 
 CASE_HEADER = ("case", "domain", "image files", "label files", "convention")
 _LABEL_NAMES = "*_dseg, *_seg-manual, *_label-NAME_mask, ..."
@@ -71,9 +71,9 @@ def plan_conversion(
 ) -> Conversion:
     """Find and match everything in the BIDS datasets; see ``label_set`` for the labels that remain.
 
-    ``channels`` makes cases of several contrasts, ``contrasts`` restricts those that become cases of
-    their own (default: every contrast that has labels). BadInput: nothing matched, no common label,
-    an unknown contrast or a wrong recipe.
+    ``channels`` makes cases of several contrasts, or of the volumes of one; ``contrasts`` restricts those that become
+    cases of their own (default: every contrast that has labels). BadInput: nothing matched, no common label, an
+    unknown contrast or a wrong recipe.
     """
     rules = read_recipe(recipe)
     wanted_channels, wanted_contrasts = tuple(channels or rules.channels), tuple(contrasts or ())
@@ -89,11 +89,9 @@ def plan_conversion(
             match_dataset(root, Request(name, special.contrasts or wanted_contrasts, wanted_channels, special))
         )
     candidates = [case for one in matched for case in one.cases]
-    found = list(map_threads(header_problem, candidates))
-    problems = [problem for one in matched for problem in one.problems] + [problem for problem in found if problem]
-    usable, groups = with_groups(
-        [case for case, problem in zip(candidates, found, strict=True) if problem is None], rules.group
-    )
+    checked = check_headers(candidates, wanted_channels)
+    problems = [*(problem for one in matched for problem in one.problems), *checked.problems]
+    usable, groups = with_groups(checked.cases, rules.group)
     if not usable:
         raise BadInput(_nothing_matched(matched, problems, wanted_channels or wanted_contrasts))
     _require_distinct(usable)
@@ -108,7 +106,7 @@ def plan_conversion(
             counts[domain, 1] += labels
     return Conversion(
         cases=chosen.cases,
-        channels=wanted_channels or ("/".join(dict.fromkeys(case.contrast for case in chosen.cases)),),
+        channels=checked.channels or ("/".join(dict.fromkeys(case.contrast for case in chosen.cases)),),
         labels=chosen.labels,
         counts={domain: (counts[domain, 0], counts[domain, 1]) for one in matched for domain in one.counts},
         problems=tuple(problems),

@@ -23,7 +23,7 @@ from autoseg.interop.label_conventions import (
     one_per_structure,
     table_finder,
 )
-from autoseg.interop.raw_layout import Problem, without_file
+from autoseg.interop.raw_layout import Problem
 from autoseg.io.bids import (
     BidsFile,
     BidsIndex,
@@ -33,8 +33,6 @@ from autoseg.io.bids import (
     name_endings,
     stem_without_contrast,
 )
-from autoseg.io.grids import grid_difference
-from autoseg.io.images import read_geometry
 
 
 @dataclass(frozen=True)
@@ -98,20 +96,6 @@ def match_dataset(root: Path, request: Request) -> Matched:
     make = _joint_cases if request.channels else _single_cases
     cases, counts = make(index, request, labelled, label_parts, problems, notes)
     return Matched(index, tuple(cases), counts, tuple(problems), tuple(notes))
-
-
-def header_problem(case: PlannedCase) -> Problem | None:
-    """What the headers of a case say against it: geometry, or grids that differ. Opens headers only."""
-    path = case.images[0]
-    try:
-        shape, affine = read_geometry(path)
-        for path in (*case.images[1:], *(part.path for part in case.labels.parts)):
-            difference = grid_difference(shape, affine, *read_geometry(path))
-            if difference:
-                return Problem(path, f"{difference} {case.images[0].name}; resample it to the grid of the image.")
-    except BadInput as error:
-        return Problem(path, without_file(error, path))
-    return None
 
 
 def _without_excluded(index: BidsIndex, request: Request) -> BidsIndex:

@@ -21,6 +21,7 @@ from autoseg.interop.raw_layout import (
     dataset_document,
     new_folder,
     place,
+    place_images,
     problem_of,
     write_cases,
     write_documents,
@@ -75,8 +76,7 @@ def _write_case(case: PlannedCase, folder: Path, labels: dict[str, int], ending:
             place(stored, target, case.name)
         else:
             write_labels(target, merged, case.images[0])
-        for i, image in enumerate(case.images):
-            place(image, folder / "imagesTr" / f"{case.name}_{i:04d}{ending}", case.name)
+        place_images(case.images, folder / "imagesTr", case.name, ending)
         return CaseResult(_row(case), present, None)
     except BadInput as error:
         parts = [part.path for part in case.labels.parts]

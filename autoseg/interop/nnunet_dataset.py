@@ -19,6 +19,7 @@ from autoseg.interop.raw_layout import (
     checksums,
     dataset_document,
     place,
+    place_images,
     problem_of,
     write_cases,
     write_documents,
@@ -71,8 +72,7 @@ def _write_case(case: PeerCase, raw: PeerRawDataset, folder: Path, dataset: str)
             place(case.labels, target, case.name)
         else:
             write_labels(target, label_map, case.images[0])
-        for i, image in enumerate(case.images):
-            place(image, folder / "imagesTr" / f"{case.name}_{i:04d}{raw.file_ending}", case.name)
+        place_images(case.images, folder / "imagesTr", case.name, raw.file_ending)
         return CaseResult(_row(case, raw, dataset), present, None)
     except BadInput as error:
         return CaseResult((), frozenset(), problem_of(error, case.files, case.images[0]))

@@ -13,6 +13,7 @@ from autoseg.core.errors import BadInput
 from autoseg.io.bids import BidsFile, has_contrast, index_dataset, parse_name, stem_without_contrast
 from autoseg.io.dicom import series_folders
 from autoseg.io.images import IMAGE_ENDINGS, count_channels, file_stem, list_images
+from autoseg.io.nifti import is_nifti
 
 _CHANNEL_NUMBER = re.compile(r"^(?P<case>.+)_(?P<channel>\d{4})$")
 
@@ -53,7 +54,7 @@ def find_inputs(
     """The cases to predict, each named by its (first) file, and sentences about those that lack a channel.
 
     The folder of a DICOM series is an image; a folder may hold several such folders. A case of several channels is
-    one file that holds them all (RGB), or is put together from names that differ in the contrast
+    one file that holds them all (RGB, 4D NIfTI), or is put together from names that differ in the contrast
     (``sub-1_FLAIR``, ``sub-1_T1w``) or in nnU-Net's number (``case_0000``, ``case_0001``).
     ``channels`` are those of the model; ``subset`` is taken of BIDS datasets. BadInput: nothing there.
     """
@@ -100,7 +101,8 @@ def single_bids_dataset(inputs: Sequence[Path]) -> Path | None:
 
 def _bids_images(root: Path, channels: Sequence[str], subset: Subset) -> list[Path]:
     """The images of the contrasts that the model knows; a channel ``T1w/T2w`` was trained on both."""
-    wanted = {contrast for channel in channels for contrast in channel.split("/")}
+    named = {contrast for channel in channels for contrast in channel.split("/")}
+    wanted = named | {re.sub(r"_\d+$", "", contrast) for contrast in named}  # MPM_1, MPM_2: volumes of MPM
     images = subset.of(index_dataset(root).images, root)
     chosen = [image.path for image in images if any(has_contrast(image, contrast) for contrast in wanted)]
     if not chosen:
@@ -113,35 +115,58 @@ def _bids_images(root: Path, channels: Sequence[str], subset: Subset) -> list[Pa
 
 
 def _group(files: Iterable[Path], channels: Sequence[str], domain: str) -> tuple[list[CaseFiles], list[str]]:
+    def of_one_file(file: Path) -> CaseFiles:
+        return CaseFiles(file_stem(file), (file,), None, domain, file_stem(file))
+
     if len(channels) == 1:
-        return [CaseFiles(file_stem(file), (file,), None, domain, file_stem(file)) for file in files], []
+        return [of_one_file(file) for file in files], []
     groups: dict[tuple[Path, str], dict[int, Path]] = defaultdict(dict)
     cases, problems = [], []
     for file in files:
+        named = _channel_of(file, channels)
         try:
-            if count_channels(file) == len(channels):
-                cases.append(CaseFiles(file_stem(file), (file,), None, domain, file_stem(file)))
-                continue
+            if is_nifti(file):
+                # One that is named as a channel is nearly always that, and opening it takes time.
+                whole = named is None and _holds(len(channels), file)
+            else:
+                whole = count_channels(file) == len(channels)
         except BadInput as error:
             problems.append(str(error))
             continue
-        key, channel = _channel_of(file, channels)
+        if whole:
+            cases.append(of_one_file(file))
+            continue
+        if named is None:
+            raise BadInput(
+                f"{file}: its name tells no channel; end it with one of "
+                f"{', '.join(f'_{channel}' for channel in channels)} or _0000, _0001, ..."
+            )
+        key, channel = named
         groups[key][channel] = file
     for (folder, stem), group in groups.items():
         missing = [name for index, name in enumerate(channels) if index not in group]
-        if missing:
+        if not missing:
+            ordered = tuple(group[index] for index in range(len(channels)))
+            cases.append(CaseFiles(file_stem(ordered[0]), ordered, None, domain, stem))
+        elif len(group) == 1 and _holds(len(channels), *group.values()):
+            cases.append(of_one_file(*group.values()))
+        else:
             problems.append(
                 f"{folder / stem}*: the channel {', '.join(missing)} is missing; the model needs "
                 f"{', '.join(channels)} of every case."
             )
-            continue
-        ordered = tuple(group[index] for index in range(len(channels)))
-        cases.append(CaseFiles(file_stem(ordered[0]), ordered, None, domain, stem))
     return cases, problems
 
 
-def _channel_of(file: Path, channels: Sequence[str]) -> tuple[tuple[Path, str], int]:
-    """((folder, stem without the channel), channel index)."""
+def _holds(number: int, file: Path) -> bool:
+    try:
+        return count_channels(file) == number
+    except BadInput:
+        return False
+
+
+def _channel_of(file: Path, channels: Sequence[str]) -> tuple[tuple[Path, str], int] | None:
+    """((folder, stem without the channel), channel index); None if the name tells no channel."""
     stem = file_stem(file)
     named = parse_name(file)
     for index, channel in enumerate(channels):
@@ -152,7 +177,4 @@ def _channel_of(file: Path, channels: Sequence[str]) -> tuple[tuple[Path, str], 
     numbered = _CHANNEL_NUMBER.match(stem)
     if numbered and int(numbered["channel"]) < len(channels):
         return (file.parent, numbered["case"]), int(numbered["channel"])
-    raise BadInput(
-        f"{file}: its name tells no channel; end it with one of "
-        f"{', '.join(f'_{channel}' for channel in channels)} or _0000, _0001, ..."
-    )
+    return None

@@ -2,7 +2,8 @@
 
 ::
 
-    imagesTr/CASE_0000.nii.gz   a link to the source, or its bytes compressed where the ending differs
+    imagesTr/CASE_0000.nii.gz   a link to the source, or its bytes compressed where the ending differs; of a 4D
+                                source each volume
     labelsTr/CASE.nii.gz        a link where the source already is the label map, else uint8 or uint16
     dataset.json                channel_names, labels, numTraining, file_ending, and the reader that turns images
                                 to one orientation as autoseg does, where nnU-Net has one
@@ -29,7 +30,8 @@ from typing import Any, Protocol, TypeVar
 from autoseg.core.errors import BadInput
 from autoseg.core.labels import Labels
 from autoseg.io.grids import FLAT, Grid
-from autoseg.io.images import file_ending, files_of
+from autoseg.io.images import count_channels, file_ending, files_of
+from autoseg.io.nifti import is_nifti, write_volumes
 from autoseg.io.workspace import atomic, write_json, write_text
 from autoseg.runtime.jobs import map_threads
 
@@ -146,6 +148,19 @@ def place(source: Path, target: Path, case: str) -> None:
         gzip.GzipFile(target.name, "wb", compresslevel=1, fileobj=file, mtime=0) as compressed,
     ):
         shutil.copyfileobj(stored, compressed, 1 << 20)
+
+
+def place_images(images: Iterable[Path], folder: Path, case: str, ending: str) -> None:
+    """Image files as ``CASE_0000``, ``CASE_0001`` and so on; each volume of a 4D NIfTI file becomes a file."""
+    number = 0
+    for image in images:
+        volumes = count_channels(image) if is_nifti(image) else 1
+        targets = [folder / f"{case}_{index:04d}{ending}" for index in range(number, number + volumes)]
+        if volumes > 1:
+            write_volumes(image, targets)
+        else:
+            place(image, targets[0], case)
+        number += volumes
 
 
 def checksums(paths: Iterable[Path]) -> str:

@@ -5,7 +5,7 @@ Voxels keep the axis order of the file, ``(C, X, Y, Z)`` with the fastest first;
 read a format, its module says which was taken and why.
 
 =================================  ===========  =====================================================
-``.nii.gz``, ``.nii``              nifti        one channel
+``.nii.gz``, ``.nii``              nifti        one channel, or one for each volume of a 4D file
 ``.nrrd``, ``.mha``, ``.mhd``,     itk          one channel, or one for each value of a voxel
 ``.gipl``
 ``.tif``, ``.tiff``                tiff         2D or a stack; grey or RGB
@@ -112,16 +112,13 @@ def files_of(path: Path) -> list[Path]:
 
 def count_channels(path: Path) -> int:
     """How many channels one file holds (header only)."""
-    if nifti.is_nifti(Path(path)):
-        return 1
-    with _reading(path) as reader:
-        return reader.header(path)[0]
+    return read_header(path)[0]
 
 
 def read_image(path: Path) -> Image:
     """Read one file, or the folder of a DICOM series, as ``(C, X, Y, Z)`` float32, intensity scaling applied.
 
-    BadInput: missing, damaged, truncated, neither 2D nor 3D, not finite, or with an unusable geometry.
+    BadInput: missing, damaged, truncated, of another dimension, not finite, or with an unusable geometry.
     """
     voxels, affine, stated_spacing_mm = _read(path, labels=False)
     # The values of a voxel lie side by side in files; channels are used one by one.
@@ -173,10 +170,15 @@ def read_label_map(path: Path) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.fl
     return stored.astype(np.int32), affine
 
 
-def read_geometry(path: Path) -> Grid:
-    """Shape ``(X, Y, Z)`` and RAS affine from the header alone; the geometry checks of read_image."""
+def read_header(path: Path) -> tuple[int, Grid]:
+    """The number of channels, the shape ``(X, Y, Z)`` and the RAS affine; the geometry checks of read_image."""
     with _reading(path) as reader:
-        return reader.header(path)[1]
+        return reader.header(path)
+
+
+def read_geometry(path: Path) -> Grid:
+    """Shape ``(X, Y, Z)`` and RAS affine of ``read_header``."""
+    return read_header(path)[1]
 
 
 def stored_as_integers(path: Path) -> bool:

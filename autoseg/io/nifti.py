@@ -6,8 +6,9 @@ prefers a contradicting pixdim.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -26,12 +27,13 @@ def is_nifti(path: Path) -> bool:
 
 
 def header(path: Path) -> tuple[int, Grid]:
-    """The number of channels, always 1, and the grid, from the header alone."""
-    return 1, _grid(path, _open_nifti(path))
+    """The number of channels, which are the volumes of a 4D file, and the grid, from the header alone."""
+    loaded = _open_nifti(path)
+    return _num_volumes(loaded), _grid(path, loaded)
 
 
 def read(path: Path, labels: bool) -> Stored:
-    """``(1, X, Y, Z)``, intensity scaling applied: float32, or the stored numbers of ``labels`` (to be read only)."""
+    """``(C, X, Y, Z)``, intensity scaling applied: float32, or the stored numbers of ``labels`` (to be read only)."""
     plain = read_plain(path)
     if plain is not None:
         _, affine = checked_grid(path, plain.voxels.shape, plain.affine, plain.pixdim_mm)
@@ -43,7 +45,8 @@ def read(path: Path, labels: bool) -> Stored:
         voxels = np.asanyarray(loaded.dataobj)
     else:
         voxels = np.asarray(loaded.get_fdata(dtype=np.float32, caching="unchanged"))
-    voxels = voxels.reshape((1, *shape), order="F" if voxels.flags.f_contiguous else "C")
+    order: Literal["F", "C"] = "F" if voxels.flags.f_contiguous else "C"
+    voxels = np.moveaxis(voxels.reshape((*shape, _num_volumes(loaded)), order=order), -1, 0)
     return Stored(voxels, affine, stated_spacing(affine, _pixdim_mm(loaded)))
 
 
@@ -52,6 +55,21 @@ def stored_as_integers(path: Path) -> bool:
     loaded = _open_nifti(path)
     scaled = (loaded.dataobj.slope, loaded.dataobj.inter) != (1, 0)  # the header forgets them when it is loaded
     return loaded.get_data_dtype().kind in "iu" and len(loaded.shape) == 3 and not scaled
+
+
+def write_volumes(path: Path, targets: Sequence[Path]) -> None:
+    """Write each volume of a 4D file as a 3D file: the stored numbers, their scaling and the geometry. Each atomic."""
+    import nibabel
+
+    loaded = _open_nifti(path)
+    stored, scaling = loaded.dataobj.get_unscaled(), (loaded.dataobj.slope, loaded.dataobj.inter)
+    for volume, target in zip(np.moveaxis(stored.reshape((*stored.shape[:3], -1)), -1, 0), targets, strict=True):
+        header = loaded.header.copy()
+        header.set_data_shape(volume.shape)
+        image = type(loaded)(volume, None, header)
+        image.header.set_slope_inter(*scaling)  # after the image is made, which forgets them
+        with atomic(target) as temporary:
+            nibabel.save(image, temporary)
 
 
 def write(path: Path, voxels: npt.NDArray[np.generic], affine: npt.NDArray[np.float64], like: Path) -> None:
@@ -98,8 +116,15 @@ def _open_nifti(path: Path) -> Any:
     return loaded
 
 
+def _num_volumes(loaded: Any) -> int:
+    """Of a file of one axis more than three (of more than one volume); else 1, and ``_grid`` judges the others."""
+    further = [size for size in loaded.shape[3:] if size != 1]
+    return int(further[0]) if len(further) == 1 and further[0] else 1
+
+
 def _grid(path: Path, loaded: Any) -> Grid:
-    return checked_grid(path, loaded.shape, np.asarray(loaded.affine, dtype=np.float64), _pixdim_mm(loaded))
+    shape = loaded.shape[:3] if _num_volumes(loaded) > 1 else loaded.shape
+    return checked_grid(path, shape, np.asarray(loaded.affine, dtype=np.float64), _pixdim_mm(loaded))
 
 
 def _pixdim_mm(loaded: Any) -> npt.NDArray[np.float64]:

@@ -12,6 +12,7 @@ import SimpleITK
 
 from autoseg.core.errors import BadInput
 from autoseg.io.images import (
+    count_channels,
     file_ending,
     file_stem,
     read_channels,
@@ -94,14 +95,26 @@ def test_sheared_affine_is_kept(tmp_path: Path, voxels: npt.NDArray[np.int16]) -
     np.testing.assert_allclose(read_geometry(tmp_path / "labels.nii.gz")[1], sheared, atol=1e-6)
 
 
-def test_fourth_axis_of_one_is_dropped_and_more_is_refused(tmp_path: Path, voxels: npt.NDArray[np.int16]) -> None:
+def test_a_fourth_axis_has_the_channels_of_an_image_and_none_of_a_label_map(
+    tmp_path: Path, voxels: npt.NDArray[np.int16]
+) -> None:
     one = save(tmp_path / "one.nii.gz", voxels[..., None])
     np.testing.assert_array_equal(read_image(one).voxels[0], voxels)
     np.testing.assert_array_equal(read_labels(save(tmp_path / "l.nii.gz", np.abs(voxels)[..., None])), np.abs(voxels))
     assert not stored_as_integers(one)
-    two = save(tmp_path / "two.nii.gz", np.stack([voxels, voxels], axis=-1))
-    with pytest.raises(BadInput, match=r"two\.nii\.gz: the image is 4D with 2 volumes"):
-        read_image(two)
+    two = save(tmp_path / "two.nii.gz", np.stack([voxels, 2 * voxels], axis=-1))
+    assert (count_channels(one), count_channels(two)) == (1, 2)
+    np.testing.assert_array_equal(read_image(two).voxels, [voxels, 2 * voxels])
+    np.testing.assert_array_equal(read_image(two).affine, read_image(one).affine)
+    with pytest.raises(BadInput, match=r"two\.nii\.gz: each voxel has 2 values"):
+        read_labels(two)
+    write_labels(tmp_path / "found.nii.gz", np.ones(voxels.shape, int), like=two)
+    assert nibabel.load(tmp_path / "found.nii.gz").shape == voxels.shape
+    vectors = save(tmp_path / "vectors.nii.gz", np.stack([voxels] * 3, axis=-1)[:, :, :, None])  # five axes
+    assert read_image(vectors).voxels.shape == (3, *voxels.shape)
+    more = save(tmp_path / "more.nii.gz", np.zeros((5, 6, 7, 2, 3), np.int16))
+    with pytest.raises(BadInput, match=r"more\.nii\.gz: the image is 5D with 2x3 volumes"):
+        read_image(more)
 
 
 @pytest.mark.parametrize("ending", [".nii", ".nii.gz", ".mha"])

@@ -10,7 +10,7 @@ import pytest
 import SimpleITK
 
 from autoseg.io.images import read_geometry, read_image, read_labels, write_labels
-from autoseg.io.nifti import is_nifti
+from autoseg.io.nifti import is_nifti, write_volumes
 
 
 def test_names() -> None:
@@ -39,3 +39,24 @@ def test_one_slice_of_a_3d_file_keeps_its_thickness(tmp_path: Path) -> None:
     nibabel.save(nibabel.Nifti1Image(np.ones((4, 5, 1), np.uint8), np.diag([1, 1, 5, 1])), tmp_path / "a.nii")
     shape, affine = read_geometry(tmp_path / "a.nii")
     assert (shape, affine[2, 2]) == ((4, 5, 1), 5)
+
+
+def test_volumes_become_files_with_the_same_numbers_scaling_and_geometry(tmp_path: Path) -> None:
+    stored = np.random.default_rng(0).integers(-900, 900, (4, 5, 6, 3)).astype(np.int16)
+    affine = np.array([[0.0, -2, 0, 7], [1.5, 0, 0, -3], [0, 0, 3, 4], [0, 0, 0, 1]])
+    whole = nibabel.Nifti1Image(stored, affine)
+    whole.header.set_slope_inter(0.25, -10)
+    whole.header.set_xyzt_units("mm", "sec")
+    nibabel.save(whole, tmp_path / "a.nii.gz")
+    targets = [tmp_path / f"{number}.nii" for number in range(3)]
+    write_volumes(tmp_path / "a.nii.gz", targets)
+    joint = read_image(tmp_path / "a.nii.gz")
+    np.testing.assert_allclose(joint.voxels, np.moveaxis(stored, -1, 0) * 0.25 - 10, rtol=1e-6)
+    for number, target in enumerate(targets):
+        written = nibabel.load(target)
+        assert (written.shape, written.get_data_dtype(), written.dataobj.slope) == ((4, 5, 6), np.int16, 0.25)
+        np.testing.assert_array_equal(written.dataobj.get_unscaled(), stored[..., number])
+        np.testing.assert_array_equal(read_image(target).voxels[0], joint.voxels[number])
+        np.testing.assert_array_equal(read_image(target).affine, joint.affine)
+        image = SimpleITK.ReadImage(str(target))
+        assert (image.GetSpacing(), image.GetDimension()) == ((1.5, 2, 3), 3)
