@@ -106,7 +106,7 @@ def predict(
         str | None, typer.Option(help="Folds to average, such as fold0,fold1.", show_default="all trained ones")
     ] = None,
     save_probabilities: Annotated[
-        bool, typer.Option("--save-probabilities", help="Also write OUT/probabilities/NAME.nii.gz, a volume a class.")
+        bool, typer.Option("--save-probabilities", help="Also OUT/probabilities, a volume a class, and OUT/confidence.")
     ] = False,
     save_masks: Annotated[
         bool, typer.Option("--save-masks", help="Also write OUT/masks/NAME_label-LABEL_mask, a file for each label.")

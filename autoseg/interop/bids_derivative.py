@@ -77,6 +77,7 @@ def bids_layout(
         label_map = _named(stem, f"desc-{PROGRAM}_dseg.nii.gz")
         masks = {_named(stem, f"label-{word}_desc-{PROGRAM}_mask.nii.gz"): value for value, word in words.items()}
         probabilities = _named(stem, f"desc-{PROGRAM}_probseg.nii.gz")
+        confidence = _named(stem, f"desc-{PROGRAM}confidence_probseg.nii.gz")
         sidecars: dict[Path, Mapping[str, Any]] = {
             _json(label_map): {"Description": "Predicted label map.", **common},
         }
@@ -86,7 +87,9 @@ def bids_layout(
             names = list(labels.written_names.values())
             about = {"Description": "Probability of each class, one volume a class, in the order of LabelMap."}
             sidecars[_json(probabilities)] = {**about, "LabelMap": names, **common}
-        return Outputs(label_map, masks if save_masks else {}, probabilities if save_probabilities else None, sidecars)
+            sidecars[_json(confidence)] = {"Description": "Probability of the predicted class.", **common}
+        shares = (probabilities, confidence) if save_probabilities else (None, None)
+        return Outputs(label_map, masks if save_masks else {}, shares[0], sidecars, shares[1])
 
     texts = {
         **_dataset_texts(source, folder, generated, _README),
@@ -114,7 +117,7 @@ def spine_layout(source: Path, folder: Path, labels: Labels, model: str) -> Layo
             for value, word in words.items()
         }
         sidecar = _sidecar(case, source, generated)
-        return Outputs(None, masks, None, {_json(mask): sidecar for mask in masks})
+        return Outputs(None, masks, sidecars={_json(mask): sidecar for mask in masks})
 
     return Layout(outputs, _dataset_texts(source, folder, generated, _SPINE_README))
 

@@ -17,22 +17,26 @@ from autoseg.io.images import file_stem, label_file_name
 from autoseg.io.probabilities import ENDING
 from autoseg.io.workspace import LABELS_FILE
 
-PROBABILITIES_FOLDER, MASKS_FOLDER = "probabilities", "masks"
+PROBABILITIES_FOLDER, CONFIDENCE_FOLDER, MASKS_FOLDER = "probabilities", "confidence", "masks"
 
 
 @dataclass(frozen=True)
 class Outputs:
-    """The files of one case: a label map, masks of values of it (or masks alone), probabilities, JSON documents."""
+    """The files of one case: a label map, masks of values of it (or masks alone), probabilities, JSON documents.
+
+    ``confidence`` is the probability of what was decided (``io.probabilities.write_confidence``).
+    """
 
     label_map: Path | None
     masks: Mapping[Path, int] = field(default_factory=dict)
     probabilities: Path | None = None
     sidecars: Mapping[Path, Mapping[str, Any]] = field(default_factory=dict)
+    confidence: Path | None = None
 
     @property
     def files(self) -> tuple[Path, ...]:
         """All of them; where the first is, the case is known by it."""
-        single = (self.label_map, *self.masks, self.probabilities, *self.sidecars)
+        single = (self.label_map, *self.masks, self.probabilities, self.confidence, *self.sidecars)
         return tuple(path for path in single if path is not None)
 
     @property
@@ -61,8 +65,11 @@ def image_layout(
     def outputs(case: CaseFiles) -> Outputs:
         name = output_name(case)
         masks = mask_files(folder / MASKS_FOLDER, name, labels) if save_masks else {}
-        probabilities = folder / PROBABILITIES_FOLDER / (file_stem(Path(name)) + ENDING)
-        return Outputs(folder / name, masks, probabilities if save_probabilities else None)
+        if not save_probabilities:
+            return Outputs(folder / name, masks)
+        file = file_stem(Path(name)) + ENDING
+        probabilities, confidence = (folder / part / file for part in (PROBABILITIES_FOLDER, CONFIDENCE_FOLDER))
+        return Outputs(folder / name, masks, probabilities, confidence=confidence)
 
     return Layout(outputs, {folder / "dseg.tsv": label_table(labels), **labels_text(folder, labels)})
 

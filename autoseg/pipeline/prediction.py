@@ -19,7 +19,7 @@ from autoseg.interop.bids_derivative import bids_layout, spine_layout
 from autoseg.interop.prediction_inputs import EVERYONE, Subset, find_inputs, single_bids_dataset
 from autoseg.interop.prediction_outputs import Layout, Outputs, image_layout, refuse_to_write_over
 from autoseg.io import images
-from autoseg.io.probabilities import write_probabilities
+from autoseg.io.probabilities import write_confidence, write_probabilities
 from autoseg.io.workspace import write_json, write_text
 from autoseg.pipeline.models import Choice, TrainedModels, choose
 from autoseg.pipeline.voxel_cascade import load_chains
@@ -88,7 +88,7 @@ def predict_cases(
     def segmented() -> Iterator[tuple[CaseFiles, Callable[[], LabelMap] | BadInput]]:
         for case, ready in map_threads(phase("prepare")(prepared), todo, workers=1):
             failed = isinstance(ready, BadInput)
-            yield case, ready if failed else segment(predictor, ready, case, todo[case].probabilities)
+            yield case, ready if failed else segment(predictor, ready, case, todo[case])
             del ready
 
     def write(found: tuple[CaseFiles, Callable[[], LabelMap] | BadInput]) -> tuple[CaseFiles, Path | BadInput]:
@@ -126,18 +126,20 @@ def write_outputs(outputs: Outputs, label_map: LabelMap, like: Path) -> None:
 
 
 @phase("predict")
-def segment(
-    predictor: Segmenter, prepared: Any, case: CaseFiles, probabilities_file: Path | None
-) -> Callable[[], LabelMap]:
+def segment(predictor: Segmenter, prepared: Any, case: CaseFiles, outputs: Outputs) -> Callable[[], LabelMap]:
     """What gives the labels, and writes the probabilities where that is asked for."""
-    if probabilities_file is None:
+    if outputs.probabilities is None and outputs.confidence is None:
         return timed("case", predictor.segment)(prepared)
     from autoseg.inference.ensemble import PROBABILITY_ONE
 
     labels, probabilities = timed("case", cast("Ensemble", predictor).segment_with_probabilities)(prepared)
 
     def write_then_give() -> LabelMap:
-        write_probabilities(probabilities_file, probabilities, PROBABILITY_ONE, case.channels[0])
+        like, independent = case.channels[0], predictor.plan.labels.has_regions
+        if outputs.confidence is not None:
+            write_confidence(outputs.confidence, probabilities, PROBABILITY_ONE, like, independent)
+        if outputs.probabilities is not None:
+            write_probabilities(outputs.probabilities, probabilities, PROBABILITY_ONE, like)
         return labels
 
     return write_then_give

@@ -118,10 +118,12 @@ def test_probabilities_are_made_for_segmentations_that_are_there(autoseg, worksp
     assert all(name.endswith("_space-T1w_desc-autoseg_dseg.nii.gz") for name in before)
     assert autoseg(*predict, "--save-probabilities") == 0
     after = voxels(tmp_path / "out")
-    assert len(after) == 12
+    assert len(after) == 18
     for name, labels in before.items():
         np.testing.assert_array_equal(labels, after[name])
-        assert after[name.replace("_dseg", "_probseg")].shape == (*labels.shape, 3)
+        probabilities = after[name.replace("_dseg", "_probseg")]
+        assert probabilities.shape == (*labels.shape, 3)
+        np.testing.assert_array_equal(after[name.replace("_dseg", "confidence_probseg")], probabilities.max(-1))
     capsys.readouterr()
     assert autoseg(*predict, "--save-probabilities") == 0
     assert len(json.loads(capsys.readouterr().out)["skipped"]) == 6

@@ -62,7 +62,8 @@ def test_a_sidecar_says_where_a_segmentation_comes_from(tmp_path):
     assert outputs.probabilities.name == "sub-1_space-FLAIR_desc-autoseg_probseg.nii.gz"
     sources = ["bids:raw:sub-1/anat/sub-1_FLAIR.nii.gz", "bids:raw:sub-1/anat/sub-1_T1w.nii.gz"]
     sidecars = {path.name: document for path, document in outputs.sidecars.items()}
-    assert len(sidecars) == 4
+    assert outputs.confidence.name == "sub-1_space-FLAIR_desc-autosegconfidence_probseg.nii.gz"
+    assert len(sidecars) == 5
     for document in sidecars.values():
         assert (document["Sources"], document["SpatialReference"]) == (sources, sources[0])
         assert document["Manual"] is False

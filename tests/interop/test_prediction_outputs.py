@@ -22,6 +22,7 @@ def test_segmentations_bear_the_names_of_their_images(tmp_path):
         "masks/scan_label-shell_mask.mha",
         "masks/scan_label-core_mask.mha",
         "probabilities/scan.nii.gz",
+        "confidence/scan.nii.gz",
     ]
     assert layout.texts == {tmp_path / "out/dseg.tsv": "index\tname\n0\tbackground\n1\tshell\n2\tcore\n"}
 
