@@ -173,3 +173,16 @@ def test_no_usable_case(tmp_path):
     with pytest.raises(BadInput, match=r"none of 3 cases can be used \(.*one\.nii\.gz: has voxels of the value 6"):
         taken_over(source, tmp_path / "out")
     assert sorted(os.listdir(source)) == ["dataset.json", "imagesTr", "labelsTr"]
+
+
+def test_the_volumes_of_a_4d_image_become_files(tmp_path):
+    source = raw_datasets.write(tmp_path / "source", channel_names={"0": "T1w", "1": "T2w"})
+    for case in CASES:
+        volumes = np.random.default_rng(len(case)).normal(size=(*SHAPE, 2)).astype(np.float32)
+        save(source / f"imagesTr/{case}_0000.nii.gz", volumes)
+    imported, _ = taken_over(source, tmp_path / "Taken")
+    assert len(imported.cases) == 3
+    assert len(list((tmp_path / "Taken/imagesTr").iterdir())) == 6
+    for number in range(2):
+        written = read_image(tmp_path / f"Taken/imagesTr/two_000{number}.nii.gz").voxels
+        np.testing.assert_array_equal(written[0], read_image(source / "imagesTr/two_0000.nii.gz").voxels[number])

@@ -6,6 +6,7 @@ from torch import nn
 
 from autoseg.core.labels import Labels
 from autoseg.runtime.devices import Execution
+from autoseg.training.frozen import freeze
 from autoseg.training.losses import one_loss
 from autoseg.training.overlap import overlap_counts
 from autoseg.training.patches import Batch
@@ -39,3 +40,11 @@ def test_counts_and_loss_are_those_of_whole_batches_in_evaluation(tiny_configura
     assert found.loss == pytest.approx(sum(losses) / 2, abs=1e-6)
     torch.testing.assert_close(found.sample.logits, logits[0][0])
     assert torch.equal(found.sample.image, batches[0].image[0])
+
+
+def test_a_frozen_batch_norm_stays_in_evaluation_after_it(tiny_configuration):
+    network = nn.Sequential(nn.Conv3d(1, 3, 3, padding=1), nn.BatchNorm3d(3), nn.Conv3d(3, 3, 1), nn.BatchNorm3d(3))
+    freeze(network, ["0", "1"])
+    batch = Batch(torch.randn(2, 1, 8, 8, 8), torch.randint(0, 3, (2, 8, 8, 8)))
+    validate(network, iter([batch]), CPU, tiny_configuration, LABELS, 1)
+    assert [module.training for module in network] == [True, False, True, True]
