@@ -38,6 +38,8 @@ class CaseMeasurement(Frozen):
     spacing_mm: tuple[float, float, float]
     box: tuple[tuple[int, int], tuple[int, int], tuple[int, int]]
     label_volumes_mm3: dict[str, float]
+    # Of each channel (``trained_ranges.INTENSITY_QUANTILES``); empty in fingerprints that did not measure them.
+    intensity_quantiles: tuple[tuple[float, ...], ...] = ()
 
     @property
     def shape_after_crop(self) -> tuple[int, int, int]:

@@ -21,6 +21,7 @@ from autoseg.core.fingerprint import IntensityStatistics
 from autoseg.core.geometry import Orientation
 from autoseg.core.labels import Labels
 from autoseg.core.network_spec import TAGS, Network
+from autoseg.core.trained_ranges import DomainRanges
 from autoseg.core.training_spec import TrainingSpec
 
 SCHEMA_VERSION = 1
@@ -149,6 +150,7 @@ class Plan(Frozen):
     recipe: str | None = None  # its name, and the fidelity where that is not the paper's
     recipe_sha256: str | None = None  # of its content
     comparisons: dict[str, ComparisonSpec] = Field(default_factory=dict)
+    trained_ranges: dict[str, DomainRanges] = Field(default_factory=dict)  # by domain; empty: inputs are not compared
     decisions: tuple[Decision, ...]
 
     @model_validator(mode="after")

@@ -16,6 +16,7 @@ from autoseg.core.case import Image
 from autoseg.core.fingerprint import CaseMeasurement, Fingerprint, IntensityStatistics
 from autoseg.core.geometry import Box, Reorientation, bounding_box, canonical_axes, orientation_code
 from autoseg.core.labels import Labels
+from autoseg.planning.case_profile import intensity_quantiles
 
 QUANTILES_PER_CASE = 8192  # a power of two, so that samples can be halved down to one value
 LARGEST_SAMPLE = 1_000_000  # quantiles per channel that ``combine`` holds over all cases
@@ -81,6 +82,7 @@ def measure_case(
         label_volumes_mm3={
             label: float(counts[list(values)].sum()) * voxel_mm3 for label, values in names.foreground.items()
         },
+        intensity_quantiles=intensity_quantiles(image.voxels),
     )
     foreground = labels > 0
     has_foreground = bool(foreground.any())

@@ -1,0 +1,165 @@
+"""How far an image may differ from those of a domain before it is taken for something else.
+
+Each quantity is measured on a scale on which differences are alike: lengths by their logarithm, intensities by
+``asinh(x / s)``, which is a logarithm of either sign far from zero and linear near it; ``s`` is a tenth of the
+domain's usual contrast (95th less 5th percentile). The range of a domain holds what was seen and the interval in
+which one more case of a normal distribution would lie,
+
+    mean +- t sd sqrt(1 + 1/n),   t = the quantile of Student's distribution with n - 1 degrees of freedom,
+
+at a risk of ``RISK`` for all quantities of a case together (Bonferroni). Two limits hold whatever the spread: values
+up to ``LEAST_FACTOR`` beyond what was seen are inside (all spacings of a site are often equal), and few cases, whose
+spread is not known, do not let in what is ``LARGEST_FACTOR`` from their mean.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from autoseg.core.fingerprint import CaseMeasurement, Fingerprint
+from autoseg.core.plan import Decision
+from autoseg.core.trained_ranges import INTENSITY_QUANTILES, CaseProfile, DomainRanges, Span, numbers, spans
+from autoseg.planning.case_profile import profile_of_case
+
+RISK = 0.01
+LEAST_FACTOR = 1.1
+LARGEST_FACTOR = 4.0
+TENTHS = 10
+FEWEST_CASES = 5
+_LENGTHS = 6  # spacing and field of view
+_CONTRAST_SHARE = 0.1
+
+Values = npt.NDArray[np.float64]
+
+
+def ranges_by_domain(fingerprint: Fingerprint) -> dict[str, DomainRanges]:
+    """The ranges of each domain; empty where the fingerprint is of a version that did not measure them."""
+    if any(not case.intensity_quantiles for case in fingerprint.cases):
+        return {}
+    return {domain: ranges_of(profiles) for domain, profiles in _profiles(fingerprint.cases).items()}
+
+
+def ranges_of(profiles: Sequence[CaseProfile]) -> DomainRanges:
+    """The ranges of one domain from its cases, at least one."""
+    values = np.array([numbers(profile) for profile in profiles])
+    contrasts = contrast_scales(values)
+    measures = to_measure(values, contrasts)
+    low, high = limits(measures)
+    found = [
+        Span(smallest=float(a), largest=float(b), low=float(c), high=float(d))
+        for a, b, c, d in zip(
+            values.min(axis=0),
+            values.max(axis=0),
+            *(from_measure(limit, contrasts) for limit in (low, high)),
+            strict=True,
+        )
+    ]
+    size = len(INTENSITY_QUANTILES)
+    return DomainRanges(
+        num_cases=len(profiles),
+        orientations=tuple(sorted({profile.orientation for profile in profiles})),
+        spacing_mm=(found[0], found[1], found[2]),
+        field_of_view_mm=(found[3], found[4], found[5]),
+        intensities=tuple(tuple(found[start : start + size]) for start in range(_LENGTHS, len(found), size)),
+    )
+
+
+def limits(measures: Values) -> tuple[Values, Values]:
+    """The lower and upper limit ``(Q,)`` of ``measures`` ``(cases, Q)``, as the module says."""
+    from scipy.special import stdtrit
+
+    number, quantities = measures.shape
+    mean = measures.mean(axis=0)
+    largest = np.log(LARGEST_FACTOR)
+    reach = np.full(quantities, largest)
+    if number > 1:
+        quantile = stdtrit(number - 1, 1 - RISK / (2 * quantities))
+        reach = np.minimum(quantile * measures.std(axis=0, ddof=1) * np.sqrt(1 + 1 / number), largest)
+    least = np.log(LEAST_FACTOR)
+    return (
+        np.minimum(measures.min(axis=0) - least, mean - reach),
+        np.maximum(measures.max(axis=0) + least, mean + reach),
+    )
+
+
+def contrast_scales(values: Values) -> Values:
+    """Of each channel of ``values`` ``(cases, Q)`` the intensity up to which differences count linearly."""
+    intensities = values[:, _LENGTHS:].reshape(len(values), -1, len(INTENSITY_QUANTILES))
+    contrast = np.median(intensities[..., -1] - intensities[..., 0], axis=0)
+    typical = np.median(np.abs(intensities).max(axis=2), axis=0)
+    scales: Values = _CONTRAST_SHARE * np.where(contrast > 0, contrast, typical)
+    return np.where(scales > 0, scales, 1.0)
+
+
+def to_measure(values: Values, contrasts: Values) -> Values:
+    """``values`` ``(..., Q)`` on the scale on which they are compared."""
+    intensities = np.arcsinh(values[..., _LENGTHS:] / np.repeat(contrasts, len(INTENSITY_QUANTILES)))
+    return np.concatenate((np.log(values[..., :_LENGTHS]), intensities), axis=-1)
+
+
+def from_measure(measures: Values, contrasts: Values) -> Values:
+    """The inverse of ``to_measure``."""
+    intensities = np.sinh(measures[..., _LENGTHS:]) * np.repeat(contrasts, len(INTENSITY_QUANTILES))
+    return np.concatenate((np.exp(measures[..., :_LENGTHS]), intensities), axis=-1)
+
+
+def explain_ranges(fingerprint: Fingerprint) -> Decision | None:
+    """What ``predict`` will compare, with the share of the cases themselves that would be outside if left out."""
+    if not (domains := ranges_by_domain(fingerprint)):
+        return None
+    tried, flagged = left_out(fingerprint)
+    share = f"{flagged} of {tried} cases ({flagged / tried:.1%}) are outside when left out" if tried else ""
+    return Decision(
+        what="unlike inputs",
+        choice="named by predict",
+        reason=f"where spacing, orientation, field of view or intensity is unlike each of {len(domains)} domain(s); "
+        + (share or f"fewer than {FEWEST_CASES} cases a domain, so how often that is wrong is not known"),
+    )
+
+
+def left_out(fingerprint: Fingerprint) -> tuple[int, int]:
+    """How many cases were left out, a tenth of each domain at a time, and how many of them were then outside.
+
+    Domains of fewer than ``FEWEST_CASES`` stay as they are: there would be nothing to estimate with.
+    """
+    by_domain = _profiles(fingerprint.cases)
+    tried = flagged = 0
+    for tenth in range(TENTHS):
+        held_out = [
+            profile
+            for profiles in by_domain.values()
+            if len(profiles) >= FEWEST_CASES
+            for profile in profiles[tenth::TENTHS]
+        ]
+        known = [
+            ranges_of(
+                [one for number, one in enumerate(profiles) if number % TENTHS != tenth or len(profiles) < FEWEST_CASES]
+            )
+            for profiles in by_domain.values()
+        ]
+        tried += len(held_out)
+        flagged += int(are_outside(held_out, known).sum()) if held_out else 0
+    return tried, flagged
+
+
+def are_outside(profiles: Sequence[CaseProfile], domains: Sequence[DomainRanges]) -> npt.NDArray[np.bool_]:
+    """``(cases,)``: whether any quantity lies outside the range of every domain (``core.trained_ranges.outside``)."""
+    values = np.array([numbers(profile) for profile in profiles])[:, None]
+    low = np.array([[span.low for span in spans(domain)] for domain in domains])
+    high = np.array([[span.high for span in spans(domain)] for domain in domains])
+    unlike = ((values < low) | (values > high)).all(axis=1).any(axis=1)
+    orientations = {one for domain in domains for one in domain.orientations}
+    turned = np.array([profile.orientation not in orientations for profile in profiles])
+    found: npt.NDArray[np.bool_] = unlike | turned
+    return found
+
+
+def _profiles(cases: Sequence[CaseMeasurement]) -> dict[str, list[CaseProfile]]:
+    found: dict[str, list[CaseProfile]] = defaultdict(list)
+    for case in cases:
+        found[case.domain].append(profile_of_case(case))
+    return dict(sorted(found.items()))
