@@ -27,7 +27,7 @@ from autoseg.interop.prediction_outputs import image_layout
 from autoseg.io import images
 from autoseg.io.workspace import Workspace, write_text
 from autoseg.pipeline.nnunet import export_model, import_model
-from autoseg.pipeline.prediction import predict_cases
+from autoseg.pipeline.segmenting import predict_cases
 from autoseg.planning.configurations import augmentation
 from benchmarks.material import copy_raw
 from benchmarks.measure import run

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -148,7 +149,7 @@ def predict(
     with profiled(profile, f"predict with {dataset or model}", device):
         result = predict_inputs(models, inputs, output, configuration, comma_separated(folds) or (), options)
     if as_json:
-        print_json({"written": result.written, "skipped": result.skipped, "problems": result.problems})
+        print_json(asdict(result))
     else:
         kept = f", {len(result.skipped)} were there already (--overwrite predicts them again)" if result.skipped else ""
         print(f"{counted(len(result.written), 'segmentation')} in {output}{kept}")

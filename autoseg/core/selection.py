@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field, ValidationError
 
+from autoseg.core.calibration import Calibration
 from autoseg.core.document import Frozen
 from autoseg.core.errors import BadInput
 
@@ -54,6 +55,7 @@ class Selection(Frozen):
     reason: str
     candidates: tuple[Candidate, ...]
     steps: tuple[Step, ...]
+    calibration: Calibration | None = None  # of several configurations; a single one has that of its folds
 
 
 def read_selection(text: str, source: str) -> Selection:

@@ -16,6 +16,7 @@ from autoseg.core.case import Case, Image, SpatialTrace
 from autoseg.core.errors import BadInput
 from autoseg.core.geometry import box_shape
 from autoseg.core.plan import CandidateSpec, Configuration, Plan, read_plan
+from autoseg.inference.certainty import Sums, overlap_sums
 from autoseg.inference.ensemble import PROBABILITY_ONE
 from autoseg.inference.postprocess import lesions
 from autoseg.inference.predictor import Labels, load_network
@@ -89,19 +90,25 @@ class CandidatePredictor:
         total /= len(self.chains)
         return total
 
-    def segment(self, case: Case) -> Callable[[], Labels]:
-        """Run the networks; what is returned gives the labels ``(X, Y, Z)`` on the stored grid, once."""
-        return partial(self._decide, self.probability(case.image), case.trace)
+    def segment(self, case: Case, sums: Sums | None = None) -> Callable[[], Labels]:
+        """Run the networks; what is returned gives the labels ``(X, Y, Z)`` on the stored grid, once.
 
-    def segment_with_probabilities(self, case: Case) -> tuple[Labels, npt.NDArray[np.uint16]]:
+        The ``certainty.overlap_sums`` of the case are then added to ``sums``.
+        """
+        return partial(self._decide, self.probability(case.image), case.trace, sums)
+
+    def segment_with_probabilities(self, case: Case, sums: Sums | None = None) -> tuple[Labels, npt.NDArray[np.uint16]]:
         """Labels ``(X, Y, Z)`` and probabilities ``(2, X, Y, Z)`` in units of 1 / ``PROBABILITY_ONE``, as stored."""
         probability = self.probability(case.image)
         found = prepare.undo_box(_on_box(probability, case.trace), case.trace)
         lesion = np.rint(found * np.float32(PROBABILITY_ONE)).astype(np.uint16)
-        return self._decide(probability, case.trace), np.stack((PROBABILITY_ONE - lesion, lesion))
+        return self._decide(probability, case.trace, sums), np.stack((PROBABILITY_ONE - lesion, lesion))
 
-    def _decide(self, probability: Probability, trace: SpatialTrace) -> Labels:
-        found = lesions(_on_box(probability, trace), self.chains[0][-1].spec, prod(trace.spacing_mm) / 1000)
+    def _decide(self, probability: Probability, trace: SpatialTrace, sums: Sums | None) -> Labels:
+        on_box = _on_box(probability, trace)
+        found = lesions(on_box, self.chains[0][-1].spec, prod(trace.spacing_mm) / 1000)
+        if sums is not None:
+            sums += overlap_sums(on_box[None], found.astype(np.uint8), self.plan.labels)
         return prepare.undo_labels(found.astype(np.uint8), trace, self.plan.labels)
 
 

@@ -19,6 +19,8 @@ from autoseg.core.errors import BadInput
 from autoseg.core.geometry import box_shape
 from autoseg.core.labels import Labels
 from autoseg.core.plan import Plan
+from autoseg.inference.certainty import Sums, overlap_sums
+from autoseg.inference.class_probabilities import Logits, painted, sigmoid, softmax
 from autoseg.inference.predictor import WAITING_LOGITS_BYTES, Predictor
 from autoseg.inference.predictor import Labels as LabelMap
 from autoseg.preprocessing import prepare
@@ -28,7 +30,6 @@ from autoseg.runtime.jobs import map_threads
 
 PROBABILITY_ONE = 65535  # stored as whole numbers of 16 bits
 
-Logits = npt.NDArray[np.float32]
 Group = tuple[int, ...]
 
 
@@ -70,16 +71,20 @@ class Ensemble:
         """The logits of each member, ``(K, *resampled_shape)`` each."""
         return [member.logits(case.image) for member, case in zip(self.members, cases, strict=True)]
 
-    def segment(self, cases: Sequence[Case]) -> Callable[[], LabelMap]:
+    def segment(self, cases: Sequence[Case], sums: Sums | None = None) -> Callable[[], LabelMap]:
         """As ``Predictor.segment``: run the networks; what is returned gives the labels on the stored grid, once."""
         logits, traces = self.logits(cases), [case.trace for case in cases]
-        average = partial(average_labels, logits, traces, self.plan.labels, (tuple(range(len(logits))),))
+        group = tuple(range(len(logits)))
+        of_group = None if sums is None else sums[None]
+        average = partial(average_labels, logits, traces, self.plan.labels, (group,), sums=of_group)
         if sum(one.nbytes for one in logits) > WAITING_LOGITS_BYTES:
             finished = average()
             return lambda: finished[0]
         return lambda: average()[0]
 
-    def segment_with_probabilities(self, cases: Sequence[Case]) -> tuple[LabelMap, npt.NDArray[np.uint16]]:
+    def segment_with_probabilities(
+        self, cases: Sequence[Case], sums: Sums | None = None
+    ) -> tuple[LabelMap, npt.NDArray[np.uint16]]:
         """Labels ``(X, Y, Z)`` and probabilities ``(K, X, Y, Z)`` in units of 1 / ``PROBABILITY_ONE``, as stored.
 
         Outside the crop the background is certain, and no region is there.
@@ -88,7 +93,8 @@ class Ensemble:
         logits = self.logits(cases)
         kept = np.empty((len(logits[0]), *box_shape(trace.box)), np.uint16)
         group = tuple(range(len(logits)))
-        (labels,) = average_labels(logits, [case.trace for case in cases], self.plan.labels, (group,), kept)
+        traces, of_group = [case.trace for case in cases], None if sums is None else sums[None]
+        (labels,) = average_labels(logits, traces, self.plan.labels, (group,), kept, of_group)
         probabilities = np.empty((len(kept), *labels.shape), np.uint16)
         for target, one in zip(probabilities, kept, strict=True):
             target[...] = prepare.undo_box(one, trace)
@@ -103,11 +109,13 @@ def average_labels(
     labels: Labels,
     groups: Sequence[Group],
     probabilities: npt.NDArray[np.uint16] | None = None,
+    sums: Sums | None = None,
 ) -> list[LabelMap]:
     """Values ``(X, Y, Z)`` as stored, a map for each of ``groups``: members whose probabilities are averaged.
 
     ``logits`` are ``(K, *resampled_shape)`` of its trace for each member. The first group's means are written to
-    ``probabilities`` ``(K, *box)`` where that is given. The largest wins, a tie goes to the lowest class; with
+    ``probabilities`` ``(K, *box)``, and the ``certainty.overlap_sums`` of each group are added to ``sums``
+    ``(groups, outputs, 3)``, where these are given. The largest wins, a tie goes to the lowest class; with
     regions, each more probable than one half is painted over those before it.
     """
     shape = box_shape(traces[0].box)
@@ -119,43 +127,22 @@ def average_labels(
     indices = [np.empty(shape, kind) for _ in groups]
     nonlinearity = sigmoid if written else softmax
 
-    def average(planes: slice) -> None:
+    def average(planes: slice) -> list[Sums]:
         members = [
             nonlinearity(resample_logits_slab(one, shape, planes, axis))
             for one, axis in zip(logits, separate, strict=True)
         ]
+        found = []
         for number, (group, target) in enumerate(zip(groups, indices, strict=True)):
             total = sum((members[member] for member in group[1:]), start=members[group[0]])
             target[planes] = painted(total, len(group) / 2, written) if written else total.argmax(axis=0)
             if number == 0 and probabilities is not None:
                 probabilities[:, planes] = np.rint(total * np.float32(PROBABILITY_ONE / len(group)))
+            if sums is not None:
+                found.append(overlap_sums(total, target[planes], labels, len(group)))
+        return found
 
-    for _ in map_threads(average, slabs(shape, len(logits[0]))):
-        pass
+    for found in map_threads(average, slabs(shape, len(logits[0]))):
+        if sums is not None:
+            sums += found
     return [prepare.undo_labels(one, traces[0], labels) for one in indices]
-
-
-def softmax(logits: Logits) -> Logits:
-    """Probabilities over the first axis; ``logits`` are not changed."""
-    exponential: Logits = logits - logits.max(axis=0)
-    np.exp(exponential, out=exponential)
-    exponential /= exponential.sum(axis=0)
-    return exponential
-
-
-def sigmoid(logits: Logits) -> Logits:
-    """The probability of each region on its own; ``logits`` are not changed."""
-    # By tanh, which does not overflow.
-    half: Logits = logits * np.float32(0.5)
-    np.tanh(half, out=half)
-    half += 1
-    half *= np.float32(0.5)
-    return half
-
-
-def painted(values: Logits, threshold: float, written: Sequence[int]) -> npt.NDArray[np.uint16]:
-    """``(K, *shape)`` -> where a region exceeds ``threshold`` its index, later regions over earlier ones; else 0."""
-    result = np.zeros(values.shape[1:], np.uint16)
-    for region, index in zip(values, written, strict=True):
-        result[region > threshold] = index
-    return result

@@ -17,6 +17,7 @@ from autoseg.core.errors import BadInput
 from autoseg.core.geometry import box_shape
 from autoseg.core.network_spec import PublishedNetwork
 from autoseg.core.plan import Configuration, Plan, read_plan
+from autoseg.inference.certainty import Sums, logits_sums
 from autoseg.inference.engines import Engine, EngineName, choose_engine, openvino_engine, torch_engine
 from autoseg.inference.full_volume import full_volume_logits
 from autoseg.inference.lanes import Lanes, choose_lanes
@@ -74,11 +75,12 @@ class Predictor:
         channels = one_hot_channels(case.previous, self.plan.labels)
         return replace(case, image=np.concatenate((case.image, channels)), previous=None)
 
-    def segment(self, case: Case) -> Callable[[], Labels]:
+    def segment(self, case: Case, sums: Sums | None = None) -> Callable[[], Labels]:
         """Run the networks; what is returned gives the labels ``(X, Y, Z)`` on the stored grid, once.
 
         It is cheap unless logits have to be resampled, which another thread can do meanwhile. Logits too
-        large to be held beside those of the next case are resampled before this returns.
+        large to be held beside those of the next case are resampled before this returns. When the labels are given,
+        the ``certainty.logits_sums`` of the case have been added to ``sums``: of each voxel of the networks' own grid.
         """
         shape = box_shape(case.trace.box)
         if tuple(case.trace.resampled_shape) == shape and not self.configuration.whole_case:
@@ -86,11 +88,19 @@ class Predictor:
             indices = np.empty(shape, np.uint8 if len(labels.stored_values) <= 256 else np.uint16)
             for planes, slab in sliding_window_slabs(*self._window(case.image)):
                 indices[planes] = resample_logits_to_labels(slab, slab.shape[1:], written=labels.written_indices)
+                if sums is not None:
+                    sums += logits_sums(slab, labels)
             return partial(prepare.undo_labels, indices, case.trace, labels)
         logits = self.logits(case.image)
+
+        def decide() -> Labels:
+            if sums is not None:
+                sums[...] += logits_sums(logits, self.plan.labels)
+            return prepare.undo(logits, case.trace, self.plan.labels)
+
         if logits.nbytes <= WAITING_LOGITS_BYTES:
-            return partial(prepare.undo, logits, case.trace, self.plan.labels)
-        finished = prepare.undo(logits, case.trace, self.plan.labels)
+            return decide
+        finished = decide()
         return lambda: finished
 
     def logits(self, image: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:

@@ -13,6 +13,7 @@ from typing import Any
 from autoseg.core.case import CaseFiles
 from autoseg.core.errors import BadInput
 from autoseg.core.labels import Labels
+from autoseg.interop.prediction_table import TABLE
 from autoseg.io.images import file_stem, label_file_name
 from autoseg.io.probabilities import ENDING
 from autoseg.io.workspace import LABELS_FILE
@@ -47,10 +48,14 @@ class Outputs:
 
 @dataclass(frozen=True)
 class Layout:
-    """``outputs`` gives the files of a case, ``texts`` are those of the whole prediction."""
+    """``outputs`` gives the files of a case, ``texts`` are those of the whole prediction.
+
+    What is to be expected of each goes into the ``table``; without one, into the JSON documents of the case.
+    """
 
     outputs: Callable[[CaseFiles], Outputs]
     texts: Mapping[Path, str]
+    table: Path | None = None
 
 
 def image_layout(
@@ -71,7 +76,8 @@ def image_layout(
         probabilities, confidence = (folder / part / file for part in (PROBABILITIES_FOLDER, CONFIDENCE_FOLDER))
         return Outputs(folder / name, masks, probabilities, confidence=confidence)
 
-    return Layout(outputs, {folder / "dseg.tsv": label_table(labels), **labels_text(folder, labels)})
+    texts = {folder / "dseg.tsv": label_table(labels), **labels_text(folder, labels)}
+    return Layout(outputs, texts, folder / TABLE)
 
 
 def mask_files(folder: Path, name: str, labels: Labels) -> dict[Path, int]:

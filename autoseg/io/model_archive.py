@@ -1,8 +1,9 @@
 """A trained model in one file, ``NAME.autoseg.zip``: written the same for the same model, checked before it is read.
 
 Members: ``manifest.json`` (SHA-256 of every other one), ``plan.json`` of the dataset, ``selection.json`` if there
-is one, and ``CONFIGURATION/FOLD/plan.json`` and ``final.safetensors`` or ``best.safetensors``. All are stored as
-they are: weights do not shrink, and a file of n bytes can then hold no more than n.
+is one, and ``CONFIGURATION/FOLD/plan.json``, ``final.safetensors`` or ``best.safetensors`` and, of a validated fold,
+``calibration.json``. All are stored as they are: weights do not shrink, and a file of n bytes can then hold no more
+than n.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ BEST_WEIGHTS = "best.safetensors"  # in place of the others, where those predict
 MAX_MEMBERS = 1000
 MAX_DOCUMENT_BYTES = 2**24
 _MEMBER = re.compile(
-    r"manifest\.json|plan\.json|selection\.json|[A-Za-z0-9_-]+/(fold[0-9]+|all)/(plan\.json|(final|best)\.safetensors)"
+    r"manifest\.json|plan\.json|selection\.json|[A-Za-z0-9_-]+/(fold[0-9]+|all)/((plan|calibration)\.json|(final|best)\.safetensors)"
 )
 _COPY_BYTES = 2**20
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from importlib.resources.abc import Traversable
 from pathlib import Path
 
+from autoseg.core.calibration import CALIBRATION
 from autoseg.core.errors import BadInput
 from autoseg.core.plan import Plan, read_plan
 from autoseg.core.selection import Postprocessing, Selection, read_selection
@@ -125,6 +126,8 @@ def export(workspace: Workspace, dataset: str, output: Path, configuration: str 
             own = read_plan((folder / PLAN).read_text(encoding="utf-8"), str(folder / PLAN))
             parts = (PLAN, own.configurations[name].training.weights_file)
             members |= {f"{name}/{fold}/{part}": folder / part for part in parts}
+            if (folder / CALIBRATION).is_file():
+                members[f"{name}/{fold}/{CALIBRATION}"] = folder / CALIBRATION
     selection = models.selection
     if selection is not None and all(
         set(selection.folds) <= set(folds.get(name, ())) for name in selection.configurations

@@ -2,147 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, cast
+from typing import TYPE_CHECKING
 
-import numpy as np
-
-from autoseg.core.case import CaseFiles, Image
 from autoseg.core.errors import BadInput
 from autoseg.core.labels import Labels
-from autoseg.core.plan import Plan, read_plan
-from autoseg.core.selection import Postprocessing
-from autoseg.inference.postprocess import postprocess
+from autoseg.core.plan import read_plan
 from autoseg.interop.bids_derivative import bids_layout, spine_layout
 from autoseg.interop.prediction_inputs import EVERYONE, Subset, find_inputs, single_bids_dataset
-from autoseg.interop.prediction_outputs import Layout, Outputs, image_layout, refuse_to_write_over
-from autoseg.io import images
-from autoseg.io.probabilities import write_confidence, write_probabilities
-from autoseg.io.workspace import write_json, write_text
+from autoseg.interop.prediction_outputs import Layout, image_layout, refuse_to_write_over
 from autoseg.pipeline.models import Choice, TrainedModels, choose
+from autoseg.pipeline.safety import safety_of
+from autoseg.pipeline.segmenting import Predicted, predict_cases
 from autoseg.pipeline.voxel_cascade import load_chains
-from autoseg.runtime.jobs import map_threads
-from autoseg.runtime.profiling import phase, timed
-from autoseg.runtime.progress import counted, progress, say
+from autoseg.runtime.progress import say
 
 if TYPE_CHECKING:
     from autoseg.inference.candidates import CandidatePredictor
     from autoseg.inference.ensemble import Ensemble
-    from autoseg.inference.predictor import Labels as LabelMap
     from autoseg.inference.predictor import Predictor
 
 NAMINGS = ("bids", "spine", "image")
-UNCHANGED = Postprocessing()
-
-
-class Segmenter(Protocol):
-    """A ``Predictor``, ``Ensemble`` or ``CandidatePredictor``: prepares an image, then segments what that gave."""
-
-    @property
-    def plan(self) -> Plan:
-        """What holds for all networks."""
-
-    def prepare(self, name: str, image: Image) -> Any:
-        """What the networks see of ``image``."""
-
-    def segment(self, case: Any) -> Callable[[], LabelMap]:
-        """Run the networks; what is returned gives the labels, once."""
-
-
-@dataclass(frozen=True)
-class Predicted:
-    """The outcome of a prediction: files written, files that were there, and sentences about failures."""
-
-    written: tuple[Path, ...]
-    skipped: tuple[Path, ...]
-    problems: tuple[str, ...]
-
-
-def predict_cases(
-    predictor: Segmenter,
-    cases: Sequence[CaseFiles],
-    layout: Layout,
-    overwrite: bool,
-    postprocessing: Postprocessing = UNCHANGED,
-) -> Predicted:
-    """Segment each case onto its own grid, into the files of ``layout``; finished cases are kept unless ``overwrite``.
-
-    Probabilities are those before ``postprocessing``; a ``Predictor`` has none. A case that cannot be used is reported
-    and the others go on. While the networks see a case, the next one is read and prepared and the one before is
-    written, each in a thread of its own.
-    """
-    todo = {case: outputs for case in cases if not (outputs := layout.outputs(case)).finished or overwrite}
-    for path, text in layout.texts.items():
-        if todo or not path.is_file():
-            write_text(path, text)
-    written, problems = [], []
-
-    def prepared(case: CaseFiles) -> tuple[CaseFiles, Any]:
-        try:
-            return case, predictor.prepare(case.name, images.read_channels(case.channels))
-        except BadInput as error:
-            return case, error
-
-    def segmented() -> Iterator[tuple[CaseFiles, Callable[[], LabelMap] | BadInput]]:
-        for case, ready in map_threads(phase("prepare")(prepared), todo, workers=1):
-            failed = isinstance(ready, BadInput)
-            yield case, ready if failed else segment(predictor, ready, case, todo[case])
-            del ready
-
-    def write(found: tuple[CaseFiles, Callable[[], LabelMap] | BadInput]) -> tuple[CaseFiles, Path | BadInput]:
-        case, labels = found
-        try:
-            if isinstance(labels, BadInput):
-                return case, labels
-            write_outputs(todo[case], postprocess(labels(), postprocessing), case.channels[0])
-            return case, todo[case].files[0]
-        except BadInput as error:
-            return case, error
-
-    with progress(f"predict {counted(len(todo), 'case')}") as shown:
-        for done, (case, result) in enumerate(map_threads(write, segmented(), workers=1), start=1):
-            if isinstance(result, BadInput):
-                problems.append(str(result))
-                say(f"left out: {result}", style="red")
-            else:
-                written.append(result)
-            shown.update(done / len(todo), case.name)
-    skipped = [layout.outputs(case).files[0] for case in cases if case not in todo]
-    return Predicted(tuple(written), tuple(skipped), tuple(problems))
-
-
-def write_outputs(outputs: Outputs, label_map: LabelMap, like: Path) -> None:
-    """Masks, label map, documents: a document that is there is about the image that is there."""
-    for path in outputs.sidecars:
-        path.unlink(missing_ok=True)
-    for mask, value in outputs.masks.items():
-        images.write_labels(mask, (label_map == value).astype(np.uint8), like=like)
-    if outputs.label_map:
-        images.write_labels(outputs.label_map, label_map, like=like)
-    for path, document in outputs.sidecars.items():
-        write_json(path, document)
-
-
-@phase("predict")
-def segment(predictor: Segmenter, prepared: Any, case: CaseFiles, outputs: Outputs) -> Callable[[], LabelMap]:
-    """What gives the labels, and writes the probabilities where that is asked for."""
-    if outputs.probabilities is None and outputs.confidence is None:
-        return timed("case", predictor.segment)(prepared)
-    from autoseg.inference.ensemble import PROBABILITY_ONE
-
-    labels, probabilities = timed("case", cast("Ensemble", predictor).segment_with_probabilities)(prepared)
-
-    def write_then_give() -> LabelMap:
-        like, independent = case.channels[0], predictor.plan.labels.has_regions
-        if outputs.confidence is not None:
-            write_confidence(outputs.confidence, probabilities, PROBABILITY_ONE, like, independent)
-        if outputs.probabilities is not None:
-            write_probabilities(outputs.probabilities, probabilities, PROBABILITY_ONE, like)
-        return labels
-
-    return write_then_give
 
 
 @dataclass(frozen=True)
@@ -184,8 +66,9 @@ def predict(
     say(f"{models.dataset} {chosen.title} on {predictor.describe()}")
     for values in chosen.postprocessing.keep_largest:
         say(f"then only the largest component of {label_names(predictor.plan.labels, values)}")
-    predicted = predict_cases(predictor, cases, layout, options.overwrite, chosen.postprocessing)
-    return Predicted(predicted.written, predicted.skipped, (*problems, *predicted.problems))
+    safety = safety_of(models, chosen)
+    predicted = predict_cases(predictor, cases, layout, options.overwrite, chosen.postprocessing, safety)
+    return replace(predicted, problems=(*problems, *predicted.problems))
 
 
 def usual_naming(inputs: Sequence[Path]) -> str:

@@ -9,11 +9,15 @@ from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
 
+import numpy as np
+
+from autoseg.core.calibration import Calibration
 from autoseg.core.case import Case, CaseFiles
 from autoseg.core.errors import BadInput
 from autoseg.core.plan import Plan
 from autoseg.core.selection import Candidate, Selection, Step
-from autoseg.evaluation.selection import ComponentTable, best, component_table, decide_postprocessing, rate
+from autoseg.evaluation.selection import ComponentTable, best, case_dice, component_table, decide_postprocessing, rate
+from autoseg.interop.prediction_table import TABLE, certainties, recording
 from autoseg.io import images
 from autoseg.io.workspace import RawDataset, Workspace, write_json, write_text
 from autoseg.pipeline.cascade import held_out_label_maps, reading
@@ -26,6 +30,7 @@ from autoseg.pipeline.preparation import (
     source_state,
 )
 from autoseg.pipeline.runs import recorded_split
+from autoseg.pipeline.safety import Safety, calibrate
 from autoseg.planning.folds import Fold
 from autoseg.preprocessing.case_grid import crops_alike
 from autoseg.runtime.jobs import map_threads
@@ -88,6 +93,7 @@ def select(
         reason=reason(candidates, steps),
         candidates=tuple(candidates),
         steps=steps,
+        calibration=pair_calibration(validated, chosen.configurations, pair_folders, tables),
     )
     write_text(workspace.selection_file(name), selection.model_dump_json(indent=1) + "\n")
     return selection
@@ -153,6 +159,26 @@ def component_tables(
     return map_threads(table, [(fold, case) for fold, cases in validated.folds.items() for case in cases])
 
 
+def pair_calibration(
+    validated: CrossValidation,
+    members: tuple[str, ...],
+    pair_folders: Mapping[tuple[str, ...], Path],
+    tables: Sequence[ComponentTable],
+) -> Calibration | None:
+    """How sure and how right a pair was of the held-out cases, whose ``tables`` are in their order."""
+    if members not in pair_folders:
+        return None
+    known = certainties(pair_folders[members] / TABLE)
+    names = [case.name for cases in validated.folds.values() for case in cases]
+    structures = validated.dataset.labels.foreground
+    dice = {
+        name: case_dice(table, np.ones(len(table.numbers), bool), structures)
+        for name, table in zip(names, tables, strict=True)
+    }
+    ending = validated.dataset.file_ending
+    return calibrate({name: known[name + ending] for name in names if name + ending in known}, dice)
+
+
 def predict_pairs(validated: CrossValidation, pair_folders: Mapping[tuple[str, ...], Path], device: str | None) -> None:
     """Segment the held-out cases as each pair; finished ones are kept unless a network was trained anew.
 
@@ -186,6 +212,7 @@ def predict_fold(
     device: str | None,
 ) -> Iterator[str]:
     """The names of the cases of one fold, each when it is segmented; the next one is prepared meanwhile."""
+    from autoseg.inference.certainty import no_sums
     from autoseg.inference.ensemble import Ensemble, average_labels
     from autoseg.inference.predictor import load_predictor
 
@@ -203,9 +230,15 @@ def predict_fold(
         return case, ensemble.prepare(case.name, images.read_channels(case.channels))
 
     for case, ready in map_threads(prepared, cases, workers=1):
-        maps = average_labels(ensemble.logits(ready), [one.trace for one in ready], ensemble.plan.labels, groups)
-        for folder, labels in zip(pair_folders.values(), maps, strict=True):
-            images.write_labels(folder / (case.name + validated.dataset.file_ending), labels, like=case.channels[0])
+        plan_labels = ensemble.plan.labels
+        sums = np.stack([no_sums(plan_labels)] * len(groups))
+        traces = [one.trace for one in ready]
+        maps = average_labels(ensemble.logits(ready), traces, plan_labels, groups, sums=sums)
+        for folder, labels, of_pair in zip(pair_folders.values(), maps, sums, strict=True):
+            file = folder / (case.name + validated.dataset.file_ending)
+            with recording(folder / TABLE) as table:
+                table.put(file, Safety(plan_labels).judge(of_pair, ()).rows())
+            images.write_labels(file, labels, like=case.channels[0])
         yield case.name
 
 

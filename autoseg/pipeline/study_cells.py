@@ -18,8 +18,9 @@ from autoseg.io import images
 from autoseg.io.workspace import Workspace, write_json
 from autoseg.pipeline.evaluation import Pair, evaluate_pairs
 from autoseg.pipeline.models import Choice, workspace_models
-from autoseg.pipeline.prediction import UNCHANGED, PredictionOptions, Segmenter, load, predict_cases
+from autoseg.pipeline.prediction import PredictionOptions, load
 from autoseg.pipeline.preparation import require_labels, source_state
+from autoseg.pipeline.segmenting import UNCHANGED, Segmenter, predict_cases
 from autoseg.pipeline.study_datasets import StudyDataset, digest
 from autoseg.runtime.progress import say
 

@@ -11,13 +11,13 @@ from autoseg.core.case import CaseFiles
 from autoseg.core.errors import BadInput
 from autoseg.core.plan import Balance, Configuration, Plan, read_plan
 from autoseg.interop.prediction_outputs import image_layout
+from autoseg.interop.prediction_table import TABLE, certainties
 from autoseg.io import store
 from autoseg.io.workspace import RawDataset, Workspace, nearest_name
 from autoseg.pipeline.cascade import held_out_label_maps, reading
 from autoseg.pipeline.evaluation import Pair, evaluate_pairs
 from autoseg.pipeline.fine_tuning import begin
 from autoseg.pipeline.models import workspace_models
-from autoseg.pipeline.prediction import Segmenter, predict_cases
 from autoseg.pipeline.preparation import (
     dataset_folds,
     prepare_cases,
@@ -26,6 +26,8 @@ from autoseg.pipeline.preparation import (
     require_labels,
 )
 from autoseg.pipeline.runs import announce, record_run, recorded_split, settle, within_domains
+from autoseg.pipeline.safety import Safety, calibrate, dice_by_case, write_calibration
+from autoseg.pipeline.segmenting import Segmenter, predict_cases
 from autoseg.pipeline.voxel_cascade import fold_voxels, load_chains, seeing_all
 from autoseg.planning.folds import Fold
 from autoseg.preprocessing.intensity import value_of_zero
@@ -217,6 +219,12 @@ def validate_fold(
     def name(case: CaseFiles) -> str:
         return case.name + dataset.file_ending
 
-    predict_cases(predictor, held_out, image_layout(output, predictor.plan.labels, output_name=name), overwrite=False)
+    layout = image_layout(output, predictor.plan.labels, output_name=name)
+    predict_cases(predictor, held_out, layout, overwrite=False, safety=Safety(predictor.plan.labels))
     pairs = [Pair(case.name, case.domain, output / name(case), require_labels(case)) for case in held_out]
-    return evaluate_pairs(pairs, dataset.labels, output, facts={"held_out": not fold.validates_on_training_cases})
+    summary = evaluate_pairs(pairs, dataset.labels, output, facts={"held_out": not fold.validates_on_training_cases})
+    if not fold.validates_on_training_cases:
+        known = certainties(output / TABLE)
+        by_case = {case.name: known[name(case)] for case in held_out if name(case) in known}
+        write_calibration(folder, calibrate(by_case, dice_by_case(summary)))
+    return summary

@@ -151,7 +151,7 @@ def are_outside(profiles: Sequence[CaseProfile], domains: Sequence[DomainRanges]
     values = np.array([numbers(profile) for profile in profiles])[:, None]
     low = np.array([[span.low for span in spans(domain)] for domain in domains])
     high = np.array([[span.high for span in spans(domain)] for domain in domains])
-    unlike = ((values < low) | (values > high)).all(axis=1).any(axis=1)
+    unlike = np.any(np.all((values < low) | (values > high), axis=1), axis=1)
     orientations = {one for domain in domains for one in domain.orientations}
     turned = np.array([profile.orientation not in orientations for profile in profiles])
     found: npt.NDArray[np.bool_] = unlike | turned

@@ -13,7 +13,7 @@ import pytest
 
 from autoseg.interop.bids_derivative import bids_layout, spine_layout
 from autoseg.interop.prediction_inputs import find_inputs
-from autoseg.pipeline.prediction import predict_cases
+from autoseg.pipeline.segmenting import predict_cases
 
 GRID = (6, 7, 5)
 AFFINE = np.diag([-1.0, 1.0, 2.0, 1.0])

@@ -16,7 +16,8 @@ from autoseg.interop.prediction_outputs import image_layout
 from autoseg.io import images
 from autoseg.pipeline.evaluation import evaluate_folders
 from autoseg.pipeline.models import workspace_models
-from autoseg.pipeline.prediction import PredictionOptions, predict, predict_cases, usual_naming
+from autoseg.pipeline.prediction import PredictionOptions, predict, usual_naming
+from autoseg.pipeline.segmenting import predict_cases
 from autoseg.pipeline.training import TrainingOptions, train
 
 CPU = PredictionOptions(device="cpu")

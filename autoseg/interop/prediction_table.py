@@ -1,0 +1,103 @@
+"""``predictions.tsv`` beside segmentations: how good each is expected to be, and where its image is unlike the others.
+
+One row for each segmentation and label. It is only ever replaced as a whole, and rows of kept segmentations stay as
+they are.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from time import monotonic
+
+from autoseg.io.workspace import write_text
+
+TABLE = "predictions.tsv"
+COLUMNS = (
+    "segmentation",
+    "label",
+    "certainty",
+    "expected_dice",
+    "expected_dice_low",
+    "expected_dice_high",
+    "calibration_cases",
+    "unlike_training",
+)
+MISSING = "n/a"
+SECONDS_BETWEEN_WRITES = 1.0  # a table of thousands of rows is not written anew after each
+
+Row = tuple[str, ...]  # one value for each of ``COLUMNS`` but the first
+UNKNOWN: Row = (MISSING,) * (len(COLUMNS) - 1)
+
+
+@dataclass
+class PredictionTable:
+    """The rows of each segmentation, by its path from the folder of the table; on disk now and then, and at the end."""
+
+    path: Path
+    rows: dict[str, list[Row]]
+    existed: bool
+    written_s: float = field(default_factory=monotonic)
+    changed: bool = False
+
+    def name(self, segmentation: Path) -> str:
+        """What a segmentation is called in the table."""
+        return Path(os.path.relpath(segmentation, self.path.parent)).as_posix()
+
+    def has(self, segmentation: Path) -> bool:
+        """Whether there is a row of it."""
+        return self.name(segmentation) in self.rows
+
+    def put(self, segmentation: Path, rows: Sequence[Row]) -> None:
+        """Replace the rows of a segmentation."""
+        self.rows[self.name(segmentation)] = list(rows)
+        self.changed = True
+        if monotonic() - self.written_s > SECONDS_BETWEEN_WRITES:
+            self.flush()
+
+    def keep(self, segmentations: Iterable[Path]) -> None:
+        """A row without numbers for each that was there before the table."""
+        for segmentation in segmentations:
+            if not self.has(segmentation):
+                self.put(segmentation, [UNKNOWN])
+
+    def flush(self) -> None:
+        """Write the table if it has changed."""
+        if self.changed:
+            lines = [COLUMNS, *((name, *row) for name in sorted(self.rows) for row in self.rows[name])]
+            text = "".join("\t".join(" ".join(value.split()) for value in line) + "\n" for line in lines)
+            write_text(self.path, text)
+            self.changed, self.written_s = False, monotonic()
+
+
+def read_table(path: Path) -> PredictionTable:
+    """The table of a folder; empty where there is none. Lines of another kind are passed over."""
+    rows: dict[str, list[Row]] = {}
+    if path.is_file():
+        for line in path.read_text(encoding="utf-8").splitlines()[1:]:
+            name, *row = line.split("\t")
+            if len(row) == len(UNKNOWN):
+                rows.setdefault(name, []).append(tuple(row))
+    return PredictionTable(path, rows, path.is_file())
+
+
+@contextmanager
+def recording(path: Path) -> Iterator[PredictionTable]:
+    """The table of a folder, written when the block ends or fails."""
+    table = read_table(path)
+    try:
+        yield table
+    finally:
+        table.flush()
+
+
+def certainties(path: Path) -> dict[str, dict[str, float]]:
+    """Segmentation -> label -> certainty, where it is known."""
+    place = COLUMNS.index("certainty") - 1
+    return {
+        name: {row[0]: float(row[place]) for row in rows if row[place] != MISSING}
+        for name, rows in read_table(path).rows.items()
+    }

@@ -1,0 +1,195 @@
+"""Case after case through the networks, and onto the disk."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol, cast
+
+import numpy as np
+
+from autoseg.core.case import CaseFiles, Image
+from autoseg.core.errors import BadInput
+from autoseg.core.plan import Plan
+from autoseg.core.selection import Postprocessing
+from autoseg.inference.postprocess import postprocess
+from autoseg.interop.prediction_outputs import Layout, Outputs
+from autoseg.interop.prediction_table import PredictionTable, recording
+from autoseg.io import images
+from autoseg.io.probabilities import write_confidence, write_probabilities
+from autoseg.io.workspace import write_json, write_text
+from autoseg.pipeline.safety import Announcer, Judgement, Safety
+from autoseg.runtime.jobs import map_threads
+from autoseg.runtime.profiling import phase, timed
+from autoseg.runtime.progress import counted, progress, say
+
+if TYPE_CHECKING:
+    from autoseg.core.trained_ranges import Finding
+    from autoseg.inference.certainty import Sums
+    from autoseg.inference.ensemble import Ensemble
+    from autoseg.inference.predictor import Labels as LabelMap
+
+UNCHANGED = Postprocessing()
+
+
+class Segmenter(Protocol):
+    """A ``Predictor``, ``Ensemble`` or ``CandidatePredictor``: prepares an image, then segments what that gave."""
+
+    @property
+    def plan(self) -> Plan:
+        """What holds for all networks."""
+
+    def prepare(self, name: str, image: Image) -> Any:
+        """What the networks see of ``image``."""
+
+    def segment(self, case: Any, sums: Sums | None = None, /) -> Callable[[], LabelMap]:
+        """Run the networks; what is returned gives the labels, once, and adds the sums of certainty to ``sums``."""
+
+
+@dataclass(frozen=True)
+class Predicted:
+    """The outcome of a prediction: files written, files that were there, and sentences about failures.
+
+    ``unlike`` are sentences about images that are unlike those of the training.
+    """
+
+    written: tuple[Path, ...]
+    skipped: tuple[Path, ...]
+    problems: tuple[str, ...]
+    unlike: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class InWork:
+    """A case on its way: what was prepared, then what gives the labels, then what is known of them; or what failed."""
+
+    case: CaseFiles
+    prepared: Any = None
+    labels: Callable[[], LabelMap] | None = None
+    unlike: Sequence[Finding] = ()
+    sums: Sums | None = None
+    judgement: Judgement | None = None
+    failed: BadInput | None = None
+
+
+def predict_cases(
+    predictor: Segmenter,
+    cases: Sequence[CaseFiles],
+    layout: Layout,
+    overwrite: bool,
+    postprocessing: Postprocessing = UNCHANGED,
+    safety: Safety | None = None,
+) -> Predicted:
+    """Segment each case onto its own grid, into the files of ``layout``; finished cases are kept unless ``overwrite``.
+
+    Probabilities, and what ``safety`` makes of them, are those before ``postprocessing``; a ``Predictor`` has no files
+    of them. A case that cannot be used is reported and the others go on.
+    """
+    outputs = {case: layout.outputs(case) for case in cases}
+    written, problems, announcer = [], [], Announcer()
+    with recording(layout.table) if layout.table and safety else nullcontext() as table:
+        todo = {case: own for case, own in outputs.items() if overwrite or not is_finished(own, table)}
+        for path, text in layout.texts.items():
+            if todo or not path.is_file():
+                write_text(path, text)
+        if table:
+            table.keep(own.files[0] for case, own in outputs.items() if case not in todo)
+        with progress(f"predict {counted(len(todo), 'case')}") as shown:
+            finished = pass_through(predictor, todo, postprocessing, safety, in_documents=table is None)
+            for done, one in enumerate(finished, start=1):
+                if one.failed:
+                    problems.append(str(one.failed))
+                    say(f"left out: {one.failed}", style="red")
+                else:
+                    written.append(todo[one.case].files[0])
+                    announcer.tell(one.case.name, one.unlike)
+                    if table and one.judgement:
+                        table.put(written[-1], one.judgement.rows())
+                shown.update(done / len(todo), one.case.name)
+    announcer.conclude(len(todo), str(layout.table or "the JSON documents beside the segmentations"))
+    skipped = [own.files[0] for case, own in outputs.items() if case not in todo]
+    return Predicted(tuple(written), tuple(skipped), tuple(problems), tuple(announcer.sentences))
+
+
+def is_finished(outputs: Outputs, table: PredictionTable | None) -> bool:
+    """Whether all files are there, and the rows of a table that was begun before they were."""
+    return outputs.finished and (table is None or not table.existed or table.has(outputs.files[0]))
+
+
+def pass_through(
+    predictor: Segmenter,
+    todo: Mapping[CaseFiles, Outputs],
+    postprocessing: Postprocessing,
+    safety: Safety | None,
+    in_documents: bool,
+) -> Iterator[InWork]:
+    """Each case when its files are written; ``in_documents`` puts what is known of it into its JSON documents.
+
+    While the networks see a case, the next one is read and prepared and the one before is written, each in a thread
+    of its own.
+    """
+
+    def prepare(case: CaseFiles) -> InWork:
+        try:
+            image = images.read_channels(case.channels)
+            return InWork(case, predictor.prepare(case.name, image), unlike=safety.unlike(image) if safety else ())
+        except BadInput as error:
+            return InWork(case, failed=error)
+
+    def segmented() -> Iterator[InWork]:
+        for one in map_threads(phase("prepare")(prepare), todo, workers=1):
+            sums = safety.no_sums() if safety else None
+            labels = None if one.failed else segment(predictor, one.prepared, one.case, todo[one.case], sums)
+            yield replace(one, prepared=None, labels=labels, sums=sums)
+            del one, labels
+
+    def write(one: InWork) -> InWork:
+        try:
+            if one.labels is None:
+                return one
+            label_map = postprocess(one.labels(), postprocessing)
+            judgement = safety.judge(one.sums, one.unlike) if safety and one.sums is not None else None
+            facts = judgement.document() if judgement and in_documents else {}
+            write_outputs(todo[one.case], label_map, one.case.channels[0], facts)
+            return replace(one, labels=None, judgement=judgement)
+        except BadInput as error:
+            return InWork(one.case, failed=error)
+
+    return map_threads(write, segmented(), workers=1)
+
+
+def write_outputs(outputs: Outputs, label_map: LabelMap, like: Path, facts: Mapping[str, Any]) -> None:
+    """Masks, label map, documents with ``facts``: a document that is there is about the image that is there."""
+    for path in outputs.sidecars:
+        path.unlink(missing_ok=True)
+    for mask, value in outputs.masks.items():
+        images.write_labels(mask, (label_map == value).astype(np.uint8), like=like)
+    if outputs.label_map:
+        images.write_labels(outputs.label_map, label_map, like=like)
+    for path, document in outputs.sidecars.items():
+        write_json(path, {**document, **facts})
+
+
+@phase("predict")
+def segment(
+    predictor: Segmenter, prepared: Any, case: CaseFiles, outputs: Outputs, sums: Sums | None
+) -> Callable[[], LabelMap]:
+    """What gives the labels, and writes the probabilities where that is asked for."""
+    wanted = () if sums is None else (sums,)
+    if outputs.probabilities is None and outputs.confidence is None:
+        return timed("case", predictor.segment)(prepared, *wanted)
+    from autoseg.inference.ensemble import PROBABILITY_ONE
+
+    labels, probabilities = timed("case", cast("Ensemble", predictor).segment_with_probabilities)(prepared, *wanted)
+
+    def write_then_give() -> LabelMap:
+        like, independent = case.channels[0], predictor.plan.labels.has_regions
+        if outputs.confidence is not None:
+            write_confidence(outputs.confidence, probabilities, PROBABILITY_ONE, like, independent)
+        if outputs.probabilities is not None:
+            write_probabilities(outputs.probabilities, probabilities, PROBABILITY_ONE, like)
+        return labels
+
+    return write_then_give
