@@ -134,7 +134,8 @@ def pass_through(
     def prepare(case: CaseFiles) -> InWork:
         try:
             image = images.read_channels(case.channels)
-            return InWork(case, predictor.prepare(case.name, image), unlike=safety.unlike(image) if safety else ())
+            prepared = predictor.prepare(case.name, image)  # first: it refuses a wrong number of channels
+            return InWork(case, prepared, unlike=safety.unlike(image) if safety else ())
         except BadInput as error:
             return InWork(case, failed=error)
 

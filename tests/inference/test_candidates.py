@@ -12,6 +12,7 @@ from autoseg.core.network_spec import PublishedNetwork
 from autoseg.core.plan import CandidateSpec
 from autoseg.inference import candidates
 from autoseg.inference.candidates import CandidatePredictor, Stage, chain_probability, load_candidate_predictor
+from autoseg.inference.certainty import no_sums
 from autoseg.runtime.devices import Execution
 from tests.inference.voxel_networks import CentreIntensity
 
@@ -172,3 +173,12 @@ def test_several_labels_are_refused(stored):
     (folder / "plan.json").write_text(json.dumps(document))
     with pytest.raises(BadInput, match="one tells lesion from background and the dataset has 2 labels; merge"):
         load_candidate_predictor([[(folder, name)]], "cpu")
+
+
+def test_the_certainty_is_that_of_what_is_kept(plan, image):
+    predictor = CandidatePredictor([[stage(plan, "one")]], FP32)
+    case = predictor.prepare("case", Image(image, np.diag([1.0, 1.0, 1.2, 1.0])))
+    sums = no_sums(plan.labels)
+    kept = predictor.segment(case, sums)() > 0
+    probability = np.where(image[0] > 0.5, 1 / (1 + np.exp(-image[0].astype(np.float64))), 0)
+    np.testing.assert_allclose(sums, [[probability[kept].sum(), probability.sum(), kept.sum()]], rtol=1e-5)

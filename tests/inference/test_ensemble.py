@@ -9,7 +9,8 @@ from skimage.transform import resize
 from autoseg.core.case import Image
 from autoseg.core.errors import BadInput
 from autoseg.core.labels import Labels
-from autoseg.inference.ensemble import PROBABILITY_ONE, Ensemble, average_labels, sigmoid, softmax
+from autoseg.inference.certainty import no_sums, soft_dice
+from autoseg.inference.ensemble import PROBABILITY_ONE, Ensemble, average_labels
 from autoseg.inference.predictor import load_predictor
 from autoseg.preprocessing import prepare
 from tests.inference.test_predictor import save_fold
@@ -94,13 +95,6 @@ def test_groups_share_the_members(ensemble, image):
     assert (first != second).any()
 
 
-def test_softmax_neither_overflows_nor_changes_its_input():
-    logits = np.array([[1000.0, -1000.0], [999.0, 0.0]], np.float32)
-    before = logits.copy()
-    np.testing.assert_allclose(softmax(logits), [[1 / (1 + np.exp(-1)), 0], [1 / (1 + np.exp(1)), 1]], atol=1e-6)
-    np.testing.assert_array_equal(logits, before)
-
-
 def test_regions_are_painted_in_their_order_where_their_mean_exceeds_one_half(ensemble, image):
     cases = ensemble.prepare("case", image)
     trace = cases[0].trace
@@ -140,12 +134,29 @@ def test_values_with_gaps_are_restored_and_regions_are_nowhere_outside_the_crop(
         assert outside.tolist() == ([PROBABILITY_ONE, 0, 0] if labels is gaps else [0, 0, 0])
 
 
-def test_sigmoid_does_not_overflow():
-    np.testing.assert_allclose(sigmoid(np.array([-1e4, -2, 0, 2, 1e4], np.float32)), [0, 0.1192029, 0.5, 0.8807971, 1])
-
-
 def test_models_of_other_labels_are_not_averaged(tmp_path, tiny_plan):
     other = tiny_plan.model_copy(update={"labels": Labels(values={"background": 0, "core": 1, "shell": 2})})
     folders = [save_fold(tmp_path / "a", tiny_plan), save_fold(tmp_path / "b", other)]
     with pytest.raises(BadInput, match="other channels, labels or axes"):
         Ensemble([load_predictor([folder], "3d_fullres", "cpu") for folder in folders])
+
+
+def test_the_certainty_of_an_average_is_that_of_its_probabilities(ensemble, image):
+    """Of each group on its own; the slabs are summed in one pass over the logits."""
+    cases = ensemble.prepare("case", image)
+    logits, traces, labels = ensemble.logits(cases), [case.trace for case in cases], ensemble.plan.labels
+    sums = np.stack([no_sums(labels)] * 2)
+    average_labels(logits, traces, labels, ((0, 1), (1,)), sums=sums)
+    shape = tuple(stop - start for start, stop in traces[0].box)
+    single = [float64_probabilities(one, shape) for one in logits]
+    for probability, found in zip((np.mean(single, axis=0), single[1]), sums, strict=True):
+        for number, name in enumerate(("shell", "core"), start=1):
+            mask = probability.argmax(axis=0) == number
+            expected = 2 * probability[number][mask].sum() / (probability[number].sum() + mask.sum())
+            assert soft_dice(found, labels)[name] == pytest.approx(expected, rel=1e-3)
+    own = no_sums(labels)
+    ensemble.segment(cases, own)()
+    np.testing.assert_allclose(own, sums[0])
+    own[:] = 0
+    ensemble.segment_with_probabilities(cases, own)
+    np.testing.assert_allclose(own, sums[0])

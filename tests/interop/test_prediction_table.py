@@ -1,0 +1,58 @@
+"""The table beside predictions."""
+
+import pytest
+
+from autoseg.interop import prediction_table
+from autoseg.interop.prediction_table import COLUMNS, UNKNOWN, certainties, read_table, recording
+
+ROW = ("core", "0.9100", "0.8500", "0.8000", "0.9000", "40", "n/a")
+
+
+def test_rows_come_back_and_those_of_others_stay(tmp_path):
+    path = tmp_path / "out/predictions.tsv"
+    with recording(path) as table:
+        assert not table.existed
+        table.put(tmp_path / "out/b.nii.gz", [ROW, ("shell", *UNKNOWN[1:])])
+        table.put(tmp_path / "out/sub/a.nii.gz", [(*ROW[:-1], "one\ttwo\nthree")])
+        assert not path.exists()  # not after each
+    first = path.read_text()
+    assert first.splitlines()[0].split("\t") == list(COLUMNS)
+    assert [line.split("\t")[0] for line in first.splitlines()[1:]] == ["b.nii.gz", "b.nii.gz", "sub/a.nii.gz"]
+    assert first.splitlines()[3].endswith("\tone two three")
+    with recording(path) as table:
+        assert table.existed
+        assert table.has(tmp_path / "out/b.nii.gz")
+        table.keep([tmp_path / "out/b.nii.gz"])
+    assert path.read_text() == first
+    with recording(path) as table:
+        table.keep([tmp_path / "out/c.nii.gz"])
+        table.put(tmp_path / "out/b.nii.gz", [ROW])
+    assert path.read_text().splitlines()[1:] == [
+        "b.nii.gz\t" + "\t".join(ROW),
+        "c.nii.gz\t" + "\t".join(UNKNOWN),
+        first.splitlines()[3],
+    ]
+    assert certainties(path) == {"b.nii.gz": {"core": 0.91}, "c.nii.gz": {}, "sub/a.nii.gz": {"core": 0.91}}
+
+
+def test_what_was_put_is_written_when_the_block_fails(tmp_path):
+    def interrupted():
+        with recording(tmp_path / "t.tsv") as table:
+            table.put(tmp_path / "a.nii.gz", [ROW])
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    assert read_table(tmp_path / "t.tsv").rows == {"a.nii.gz": [ROW]}
+
+
+def test_it_is_written_now_and_then(tmp_path, monkeypatch):
+    monkeypatch.setattr(prediction_table, "SECONDS_BETWEEN_WRITES", -1)
+    table = read_table(tmp_path / "t.tsv")
+    table.put(tmp_path / "a.nii.gz", [ROW])
+    assert read_table(tmp_path / "t.tsv").rows == {"a.nii.gz": [ROW]}
+
+
+def test_lines_of_another_kind_are_passed_over(tmp_path):
+    (tmp_path / "t.tsv").write_text("a\tb\nonly\ttwo\n" + "\t".join(("x.nii.gz", *ROW)) + "\n")
+    assert read_table(tmp_path / "t.tsv").rows == {"x.nii.gz": [ROW]}
