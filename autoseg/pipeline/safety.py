@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from autoseg.core.calibration import CALIBRATION, Calibration, pooled, read_calibration
 from autoseg.core.case import Image
@@ -14,14 +14,12 @@ from autoseg.core.labels import Labels
 from autoseg.core.plan import Plan, read_plan
 from autoseg.core.trained_ranges import DomainRanges, Finding, outside
 from autoseg.evaluation.confidence import Curve, Expected, fit_curve
+from autoseg.inference.certainty import Sums, no_sums, soft_dice
 from autoseg.interop.prediction_table import MISSING, Row
 from autoseg.io.workspace import write_text
 from autoseg.pipeline.models import Choice, TrainedModels
 from autoseg.planning.case_profile import profile_of
 from autoseg.runtime.progress import counted, say
-
-if TYPE_CHECKING:
-    from autoseg.inference.certainty import Sums
 
 SCALED_ALONE = ("zscore", "rescale_0_1")  # normalisations that use nothing but the case
 SHOWN = 5  # cases with a sentence of their own
@@ -73,8 +71,6 @@ class Safety:
 
     def no_sums(self) -> Sums:
         """What the sums of a case are added to."""
-        from autoseg.inference.certainty import no_sums
-
         return no_sums(self.labels)
 
     def unlike(self, image: Image) -> list[Finding]:
@@ -85,8 +81,6 @@ class Safety:
 
     def judge(self, sums: Sums, unlike: Sequence[Finding]) -> Judgement:
         """The outcome of a case whose labels have been decided."""
-        from autoseg.inference.certainty import soft_dice
-
         labels = {}
         for name, certainty in soft_dice(sums, self.labels).items():
             known = certainty is not None and name in self.curves

@@ -14,6 +14,7 @@ from autoseg.core.case import CaseFiles, Image
 from autoseg.core.errors import BadInput
 from autoseg.core.plan import Plan
 from autoseg.core.selection import Postprocessing
+from autoseg.inference.certainty import Sums
 from autoseg.inference.postprocess import postprocess
 from autoseg.interop.prediction_outputs import Layout, Outputs
 from autoseg.interop.prediction_table import PredictionTable, recording
@@ -27,7 +28,6 @@ from autoseg.runtime.progress import counted, progress, say
 
 if TYPE_CHECKING:
     from autoseg.core.trained_ranges import Finding
-    from autoseg.inference.certainty import Sums
     from autoseg.inference.ensemble import Ensemble
     from autoseg.inference.predictor import Labels as LabelMap
 

@@ -17,6 +17,7 @@ from autoseg.core.errors import BadInput
 from autoseg.core.plan import Plan
 from autoseg.core.selection import Candidate, Selection, Step
 from autoseg.evaluation.selection import ComponentTable, best, case_dice, component_table, decide_postprocessing, rate
+from autoseg.inference.certainty import no_sums
 from autoseg.interop.prediction_table import TABLE, certainties, recording
 from autoseg.io import images
 from autoseg.io.workspace import RawDataset, Workspace, write_json, write_text
@@ -212,7 +213,6 @@ def predict_fold(
     device: str | None,
 ) -> Iterator[str]:
     """The names of the cases of one fold, each when it is segmented; the next one is prepared meanwhile."""
-    from autoseg.inference.certainty import no_sums
     from autoseg.inference.ensemble import Ensemble, average_labels
     from autoseg.inference.predictor import load_predictor
 

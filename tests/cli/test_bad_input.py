@@ -234,7 +234,7 @@ def test_bad_images_are_left_out_of_a_prediction(autoseg, capsys, site, workspac
     shown = capsys.readouterr()
     problems = json.loads(shown.out)["problems"]
     assert [Path(problem.split(":")[0]).name.split(".")[0] for problem in problems] == list(spoiled)[:4]
-    assert sorted(path.name for path in output.iterdir()) == ["dseg.tsv", "good.nii.gz"]
+    assert sorted(path.name for path in output.iterdir()) == ["dseg.tsv", "good.nii.gz", "predictions.tsv"]
     assert "Traceback" not in shown.err
 
 

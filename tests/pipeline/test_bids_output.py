@@ -11,8 +11,11 @@ import nibabel
 import numpy as np
 import pytest
 
+from autoseg.core.trained_ranges import DomainRanges, Span
+from autoseg.evaluation.confidence import fit_curve
 from autoseg.interop.bids_derivative import bids_layout, spine_layout
 from autoseg.interop.prediction_inputs import find_inputs
+from autoseg.pipeline.safety import Safety
 from autoseg.pipeline.segmenting import predict_cases
 
 GRID = (6, 7, 5)
@@ -43,8 +46,10 @@ class Shell:
     def prepare(self, name, image):
         return image
 
-    def segment(self, image):
+    def segment(self, image, sums=None):
         labels = np.zeros(image.shape, np.uint8)
+        if sums is not None:
+            sums += (2.5, 3, 4), (1, 1, 1)
         labels[1:4, 1:4, 1:4], labels[2, 2, 2] = 1, 2
         return lambda: labels
 
@@ -118,3 +123,32 @@ def test_the_validator_passes_over_the_names_of_the_spine(site, tiny_plan, tmp_p
         np.testing.assert_array_equal(mask.affine, AFFINE)
     assert not predict_cases(Shell(tiny_plan), cases, layout, overwrite=False).written
     assert errors(tmp_path / "out") == []
+
+
+def test_the_validator_accepts_what_is_expected_of_each_segmentation(site, tiny_plan, tmp_path):
+    """It is in the documents of a case, which are kept with it."""
+    cases, _ = find_inputs([site], [CONTRASTS])
+    far = Span(smallest=1.0, largest=2.0, low=0.5, high=4.0)
+    ranges = DomainRanges(
+        num_cases=3,
+        orientations=("RAS",),
+        spacing_mm=(far,) * 3,
+        field_of_view_mm=(far,) * 3,
+        intensities=((far,) * 3,),
+    )
+    curve = fit_curve([(0.7, 0.6), (0.9, 0.8)])
+    safety = Safety(tiny_plan.labels, ("T1w",), {"elsewhere": ranges}, curves={"shell": curve})
+    layout = bids_layout(site, tmp_path / "out", tiny_plan.labels, "the model M", save_masks=True)
+    result = predict_cases(Shell(tiny_plan), cases, layout, overwrite=False, safety=safety)
+    assert len(result.unlike) == len(IMAGES)
+    path = tmp_path / "out/sub-02/anat/sub-02_space-T2w_desc-autoseg_dseg.json"
+    document = json.loads(path.read_text())
+    assert document["Certainty"] == {"shell": 0.7143, "core": 1.0}
+    assert document["ExpectedDice"] == {"shell": {"Dice": 0.7, "Interval": [0.6, 0.8], "CalibrationCases": 2}}
+    assert document["UnlikeTraining"][0].startswith("orientation LAS, trained on RAS (elsewhere)")
+    assert any("field of view (mm) 7, trained on 1 to 2 (elsewhere)" in one for one in document["UnlikeTraining"])
+    assert errors(tmp_path / "out") == []
+    assert not (tmp_path / "out/predictions.tsv").exists()
+    before = checksums(tmp_path / "out")
+    assert not predict_cases(Shell(tiny_plan), cases, layout, overwrite=False, safety=safety).written
+    assert checksums(tmp_path / "out") == before

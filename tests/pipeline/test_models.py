@@ -66,7 +66,7 @@ def test_a_file_predicts_what_the_workspace_does(validated, tiny_bids, tmp_path,
     predict(workspace_models(validated, "Tiny"), [tiny_bids], tmp_path / "here", options=CPU)
     predict(archived_models(file), [tiny_bids], tmp_path / "there", options=CPU)
     written = sorted(path.name for path in (tmp_path / "here").iterdir())
-    assert len(written) == 7
+    assert len(written) == 8
     for name in written:
         assert (tmp_path / "here" / name).read_bytes() == (tmp_path / "there" / name).read_bytes()
     assert images.read_labels(tmp_path / "here" / written[-1]).any()

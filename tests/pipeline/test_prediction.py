@@ -2,7 +2,6 @@
 
 import re
 import shutil
-import threading
 from dataclasses import replace
 
 import nibabel
@@ -10,14 +9,11 @@ import numpy as np
 import pytest
 
 from autoseg.core.errors import BadInput
-from autoseg.inference.predictor import load_predictor
-from autoseg.interop.prediction_inputs import Subset, find_inputs
-from autoseg.interop.prediction_outputs import image_layout
+from autoseg.interop.prediction_inputs import Subset
 from autoseg.io import images
 from autoseg.pipeline.evaluation import evaluate_folders
 from autoseg.pipeline.models import workspace_models
 from autoseg.pipeline.prediction import PredictionOptions, predict, usual_naming
-from autoseg.pipeline.segmenting import predict_cases
 from autoseg.pipeline.training import TrainingOptions, train
 
 CPU = PredictionOptions(device="cpu")
@@ -107,32 +103,6 @@ def test_what_is_not_trained_is_named(trained, workspace, tiny_bids, tmp_path):
         predict(workspace_models(trained, "Tiny"), [tiny_bids], tmp_path, configuration="2d")
     with pytest.raises(BadInput, match=r"fold4 is not trained \(did you mean fold"):
         predict(workspace_models(trained, "Tiny"), [tiny_bids], tmp_path, fold_names=["fold4"])
-
-
-def test_the_next_case_is_prepared_and_the_last_written_while_the_networks_run(
-    trained, tiny_bids, tmp_path, monkeypatch
-):
-    """A thread for each; results are in the order of the inputs, and few cases are held at a time."""
-    predictor = load_predictor([trained.model_folder("Tiny", "3d_fullres", "fold0")], "3d_fullres", "cpu")
-    cases, _ = find_inputs([tiny_bids], predictor.plan.channels)
-    begun, ended, threads = [], [], {}
-
-    def watched(stage, function, record):
-        def call(*arguments, **options):
-            threads.setdefault(stage, set()).add(threading.get_ident())
-            result = function(*arguments, **options)
-            record.append(stage)
-            assert len(begun) - len(ended) <= 4
-            return result
-
-        return call
-
-    monkeypatch.setattr(images, "read_channels", watched("read", images.read_channels, begun))
-    monkeypatch.setattr(images, "write_labels", watched("write", images.write_labels, ended))
-    result = predict_cases(predictor, cases, image_layout(tmp_path, predictor.plan.labels), overwrite=True)
-    assert [path.name for path in result.written] == [case.channels[0].name for case in cases]
-    assert len(threads["read"]) == len(threads["write"]) == 1
-    assert len(threads["read"] | threads["write"] | {threading.get_ident()}) == 3
 
 
 def test_a_case_that_cannot_be_written_is_reported_and_the_others_go_on(trained, tiny_bids, tmp_path, monkeypatch):

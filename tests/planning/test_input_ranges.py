@@ -7,8 +7,12 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from autoseg.core.case import CaseFiles
 from autoseg.core.plan import read_plan
 from autoseg.core.trained_ranges import CaseProfile, outside, spans
+from autoseg.io.images import read_image
+from autoseg.planning.case_profile import profile_of
+from autoseg.planning.folds import split_cases
 from autoseg.planning.input_ranges import (
     LARGEST_FACTOR,
     LEAST_FACTOR,
@@ -137,3 +141,24 @@ def test_plans_of_fingerprints_that_did_not_measure_it_compare_nothing(measured,
     few = measured.model_copy(update={"cases": measured.cases[20:]})
     assert "is not known" in explain_ranges(few).reason
     assert len(ranges_by_domain(few)) == 1
+
+
+def test_real_cases_of_an_unseen_dataset_are_all_named_and_those_of_known_ones_hardly_ever(real_data):
+    """Trained on hippocampus-a and -b: every case of -c, less than 5 % of the validation cases of the five folds."""
+    found = {}
+    for domain in ("hippocampus-a", "hippocampus-b", "hippocampus-c"):
+        for path in sorted((real_data / domain).glob("sub-*/anat/*_T1w.nii.gz")):
+            case = CaseFiles(f"{domain}_{path.name}", (path,), None, domain, f"{domain}/{path.parent.parent.name}")
+            found[case] = profile_of(read_image(path))
+    unseen = [found[case] for case in found if case.domain == "hippocampus-c"]
+    known = {case.name: case for case in found if case.domain != "hippocampus-c"}
+    assert (len(unseen), len(known)) == (12, 140)
+    named = 0
+    for fold in split_cases(list(known.values())):
+        domains = [
+            ranges_of([found[known[name]] for name in fold.train if known[name].domain == domain])
+            for domain in ("hippocampus-a", "hippocampus-b")
+        ]
+        assert are_outside(unseen, domains).all()
+        named += are_outside([found[known[name]] for name in fold.validation], domains).sum()
+    assert named < 0.05 * len(known)
