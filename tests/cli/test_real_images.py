@@ -41,7 +41,11 @@ def test_hippocampus_from_two_sites_to_a_third(autoseg, capsys, real_data, tmp_p
     images.mkdir()
     for path in sorted((real_data / "hippocampus-c").glob("sub-*/anat/*_T1w.nii.gz"))[:2]:
         shutil.copy(path, images)
-    assert autoseg("predict", images, "-o", output, "--dataset", "Hippocampus", "--device", "cpu") == 0
+    capsys.readouterr()
+    assert autoseg("predict", images, "-o", output, "--dataset", "Hippocampus", "--device", "cpu", "--json") == 0
+    unlike = json.loads(capsys.readouterr().out)["unlike"]
+    assert len(unlike) == 2
+    assert "(hippocampus-a), 49 to 76 (hippocampus-b) (each image is scaled by itself" in unlike[0]
     for path in images.iterdir():
         image, labels = nibabel.load(path), nibabel.load(output / path.name)
         assert image.shape == labels.shape
