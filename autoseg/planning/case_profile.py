@@ -17,7 +17,7 @@ SAMPLED_VOXELS = 2**17
 
 
 def profile_of(image: Image) -> CaseProfile:
-    """The profile of an image ``(C, X, Y, Z)`` as stored; a few milliseconds and a megabyte, whatever its size."""
+    """The profile of an image ``(C, X, Y, Z)`` as stored: 10 to 30 ms and a megabyte a channel, whatever its size."""
     canonical = canonical_axes(image.affine)
     first, second, third = canonical.axes
     spacing = image.spacing_mm
