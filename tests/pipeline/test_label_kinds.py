@@ -233,10 +233,10 @@ def test_slices_of_real_images_suffice_and_tune_to_another_site(real_data, tmp_p
         sparse[:, ::4] = np.asarray(stored.dataobj)[:, ::4]  # one slice in four has a reference
         path.unlink()
         nibabel.save(nibabel.Nifti1Image(sparse, stored.affine), path)
-    shortened(workspace, "Sparse", steps=240, features=8, patch=(24, 32, 24))
+    shortened(workspace, "Sparse", steps=480, features=8, patch=(24, 32, 24))  # after 240, 0.47 to 0.67 by the seed
     train(workspace, "Sparse", "3d_fullres", "fold0", ON_CPU)
     trained = workspace.model_folder("Sparse", "3d_fullres", "fold0")
-    assert evaluate_folders(trained / "validation", complete, tmp_path / "scores")["mean"]["dice"] > 0.6
+    assert evaluate_folders(trained / "validation", complete, tmp_path / "scores")["mean"]["dice"] > 0.7
 
     convert(plan_conversion([real_data / "hippocampus-c"]), workspace.dataset_folder("Site"), "Site")
     shortened(workspace, "Site", steps=30, features=8, patch=(24, 32, 24))
