@@ -189,16 +189,30 @@ def _rows(samples: Sequence[_Sample], baseline: str, score: str, seed: int) -> l
 
 def _against(sample: _Sample, interval: Interval | None) -> Against:
     known = np.isfinite(sample.difference)
-    differences = sample.difference[known]
-    nothing = np.zeros(len(differences))
+    num_dropped = int(((np.isfinite(sample.own) | np.isfinite(sample.baseline)) & ~known).sum())
+    return tested(sample.difference[known], sample.difference[known], interval, num_dropped)
+
+
+def tested(differences: Numbers, pairs: Numbers, interval: Interval | None, num_dropped: int) -> Against:
+    """The mean of ``differences`` (n,), and both tests of ``pairs`` (m,): the differences themselves or of subjects."""
+    nothing = np.zeros(len(pairs))
     return Against(
         difference=float(differences.mean()) if len(differences) else None,
         interval=interval,
-        t=paired_t_test(differences, nothing),
-        wilcoxon=wilcoxon_signed_rank(differences, nothing),
-        num_pairs=len(differences),
-        num_dropped=int(((np.isfinite(sample.own) | np.isfinite(sample.baseline)) & ~known).sum()),
+        t=paired_t_test(pairs, nothing),
+        wilcoxon=wilcoxon_signed_rank(pairs, nothing),
+        num_pairs=len(pairs),
+        num_dropped=num_dropped,
     )
+
+
+def corrected(tests: Sequence[Against]) -> list[Against]:
+    """The p of tests that belong together, each kind corrected by Holm's method."""
+    t, wilcoxon = holm([test.t.p for test in tests]), holm([test.wilcoxon.p for test in tests])
+    return [
+        replace(test, t_p_holm=t_p, wilcoxon_p_holm=wilcoxon_p)
+        for test, t_p, wilcoxon_p in zip(tests, t, wilcoxon, strict=True)
+    ]
 
 
 def _with_best(rows: Sequence[Row], score: str) -> list[Row]:
@@ -221,7 +235,6 @@ def _with_corrected_p(rows: Sequence[Row]) -> list[Row]:
     for scope in ("label", *OVERALL):
         places = [place for place, row in enumerate(result) if row.scope == scope and row.against]
         tests = [against for place in places if (against := result[place].against)]
-        t, wilcoxon = holm([test.t.p for test in tests]), holm([test.wilcoxon.p for test in tests])
-        for place, test, t_p, wilcoxon_p in zip(places, tests, t, wilcoxon, strict=True):
-            result[place] = replace(result[place], against=replace(test, t_p_holm=t_p, wilcoxon_p_holm=wilcoxon_p))
+        for place, against in zip(places, corrected(tests), strict=True):
+            result[place] = replace(result[place], against=against)
     return result

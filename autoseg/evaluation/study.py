@@ -14,16 +14,13 @@ from typing import Literal
 
 import numpy as np
 
-from autoseg.evaluation.comparison import Against, mean_of_each_case
+from autoseg.evaluation.comparison import Against, corrected, mean_of_each_case, tested
 from autoseg.evaluation.scores import SCORES
 from autoseg.evaluation.statistics import (
     Interval,
     Numbers,
     as_numbers,
     bootstrap_ratios,
-    holm,
-    paired_t_test,
-    wilcoxon_signed_rank,
 )
 
 Kind = Literal["specific", "general", "balanced", "left_out"]
@@ -119,8 +116,8 @@ def make_matrix(
     labels = list(dict.fromkeys(name for cases in found.values() for case in cases.values() for name in case))
     cells = [cell for test in tests for cell in _cells_of(test, models, found, scores, labels, seed)]
     groups = [[cell for cell in cells if (cell.score, cell.label) == one] for one in product(scores, (MEAN, *labels))]
-    corrected = tuple(cell for group in groups for cell in _with_corrected_p(group))
-    return Matrix(tuple(models), tuple(tests), tuple(scores), corrected)
+    compared = tuple(cell for group in groups for cell in _with_corrected_p(group))
+    return Matrix(tuple(models), tuple(tests), tuple(scores), compared)
 
 
 def better(score: str, one: float, other: float) -> bool:
@@ -175,7 +172,7 @@ def _cells_of(
             there = counts[:, 2 * place + 1] > 0
             differences = values[:, 2 * place + 1]
             of_subjects = sums[there, 2 * place + 1] / counts[there, 2 * place + 1]
-            against = _against(differences[np.isfinite(differences)], of_subjects, intervals[2 * place + 1], dropped)
+            against = tested(differences[np.isfinite(differences)], of_subjects, intervals[2 * place + 1], dropped)
         yield Cell(
             score=score,
             label=label,
@@ -196,18 +193,6 @@ def _general(models: Sequence[StudyModel]) -> StudyModel:
     return next(model for model in models if model.name == GENERAL)
 
 
-def _against(differences: Numbers, of_subjects: Numbers, interval: Interval | None, num_dropped: int) -> Against:
-    nothing = np.zeros(len(of_subjects))
-    return Against(
-        difference=float(differences.mean()) if len(differences) else None,
-        interval=interval,
-        t=paired_t_test(of_subjects, nothing),
-        wilcoxon=wilcoxon_signed_rank(of_subjects, nothing),
-        num_pairs=len(of_subjects),
-        num_dropped=num_dropped,
-    )
-
-
 def _array(cases: ScoresOfCases, names: Sequence[str], labels: Sequence[str], score: str) -> Numbers:
     """``(cases, labels)``, NaN for what is undefined or not there."""
     rows = [as_numbers([cases.get(name, {}).get(label, {}).get(score) for label in labels]) for name in names]
@@ -215,13 +200,5 @@ def _array(cases: ScoresOfCases, names: Sequence[str], labels: Sequence[str], sc
 
 
 def _with_corrected_p(cells: Sequence[Cell]) -> list[Cell]:
-    tests = [cell.against for cell in cells if cell.against]
-    t, wilcoxon = holm([test.t.p for test in tests]), holm([test.wilcoxon.p for test in tests])
-    corrected = iter(zip(t, wilcoxon, strict=True))
-    result = []
-    for cell in cells:
-        if cell.against:
-            t_p, wilcoxon_p = next(corrected)
-            cell = replace(cell, against=replace(cell.against, t_p_holm=t_p, wilcoxon_p_holm=wilcoxon_p))
-        result.append(cell)
-    return result
+    tests = iter(corrected([cell.against for cell in cells if cell.against]))
+    return [replace(cell, against=next(tests)) if cell.against else cell for cell in cells]

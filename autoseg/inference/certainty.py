@@ -6,8 +6,8 @@ given that label, the expectation of intersection over sizes is, to first order,
     2 sum(p m) / (sum(p) + sum(m)),
 
 the soft Dice of a prediction with itself (``soft_dice``): 1 where every voxel is certain. Networks are surer than they
-are right, so this number is no Dice yet; ``evaluation.confidence`` makes one of it. Only three sums are needed of each
-label. They are taken where labels are decided anyway, some planes at a time.
+are right, so this number is no Dice yet; ``evaluation.expected_dice`` makes one of it. Only three sums are needed of
+each label. They are taken where labels are decided anyway, some planes at a time.
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ from autoseg.core.case import Image
 from autoseg.core.labels import Labels
 from autoseg.core.plan import Plan, read_plan
 from autoseg.core.trained_ranges import DomainRanges, Finding, outside
-from autoseg.evaluation.confidence import Curve, Expected, fit_curve
+from autoseg.evaluation.expected_dice import Curve, Expected, fit_curve
 from autoseg.inference.certainty import Sums, no_sums, soft_dice
 from autoseg.interop.prediction_table import MISSING, Row
 from autoseg.io.workspace import write_text

@@ -6,21 +6,12 @@ import csv
 import io
 from collections.abc import Iterable, Iterator, Sequence
 
-from autoseg.evaluation.comparison import OVERALL, RULES, Comparison, Row
+from autoseg.evaluation.comparison import OVERALL, RULES, Against, Comparison, Row
 from autoseg.evaluation.scores import SCORES
 from autoseg.evaluation.statistics import SIGNIFICANCE, Interval, significance_mark
 
 BOLD = "\x00"  # stands for Markdown's bold until the marks of significance, stars too, are escaped
-COLUMNS = (
-    "score",
-    "scope",
-    "label",
-    "method",
-    "mean",
-    "sd",
-    "interval_low",
-    "interval_high",
-    "num_values",
+AGAINST_COLUMNS = (
     "difference",
     "difference_low",
     "difference_high",
@@ -33,18 +24,20 @@ COLUMNS = (
     "num_pairs",
     "num_dropped",
 )
-TEST_HEADER = (
-    "Scope",
-    "Method",
-    "Difference",
-    "95 % interval",
-    "t-test p",
-    "Holm",
-    "Wilcoxon p",
-    "Holm",
-    "Pairs",
-    "Dropped",
+COLUMNS = (
+    "score",
+    "scope",
+    "label",
+    "method",
+    "mean",
+    "sd",
+    "interval_low",
+    "interval_high",
+    "num_values",
+    *AGAINST_COLUMNS,
 )
+AGAINST_HEADER = ("Difference", "95 % interval", "t-test p", "Holm", "Wilcoxon p", "Holm", "Pairs", "Dropped")
+TEST_HEADER = ("Scope", "Method", *AGAINST_HEADER)
 BETTER = {"highest": "higher is better", "lowest": "lower is better", "zero": "closer to zero is better"}
 
 
@@ -55,18 +48,22 @@ def csv_text(comparison: Comparison) -> str:
     writer.writerow(COLUMNS)
     for row in comparison.rows:
         own = (row.mean, row.sd, *(row.interval or (None, None)), len(row.values))
-        tests: tuple[float | None, ...] = ()
-        if against := row.against:
-            tests = (
-                against.difference,
-                *(against.interval or (None, None)),
-                *(against.t.statistic, against.t.p, against.t_p_holm),
-                *(against.wilcoxon.statistic, against.wilcoxon.p, against.wilcoxon_p_holm),
-                *(against.num_pairs, against.num_dropped),
-            )
-        cells = [comparison.score, row.scope, row.label, row.method, *own, *tests]
-        writer.writerow(cells + [None] * (len(COLUMNS) - len(cells)))
+        cells = (comparison.score, row.scope, row.label, row.method, *own, *against_numbers(row.against))
+        writer.writerow(cells)
     return text.getvalue()
+
+
+def against_numbers(against: Against | None) -> tuple[float | None, ...]:
+    """Under ``AGAINST_COLUMNS``; nothing known of the baseline itself."""
+    if against is None:
+        return (None,) * len(AGAINST_COLUMNS)
+    return (
+        against.difference,
+        *(against.interval or (None, None)),
+        *(against.t.statistic, against.t.p, against.t_p_holm),
+        *(against.wilcoxon.statistic, against.wilcoxon.p, against.wilcoxon_p_holm),
+        *(against.num_pairs, against.num_dropped),
+    )
 
 
 def markdown_text(comparison: Comparison) -> str:
@@ -116,20 +113,23 @@ def _test_rows(comparison: Comparison) -> Iterator[tuple[str, ...]]:
     for row in comparison.rows:
         if row.scope not in OVERALL or row.against is None:
             continue
-        against = row.against
-        yield (
-            row.label,
-            row.method,
-            "-" if against.difference is None else f"{against.difference:+.{digits}f}",
-            _interval(against.interval, digits),
-            *map(_p, (against.t.p, against.t_p_holm, against.wilcoxon.p, against.wilcoxon_p_holm)),
-            str(against.num_pairs),
-            str(against.num_dropped),
-        )
+        yield row.label, row.method, *against_texts(row.against, digits)
 
 
-def _interval(interval: Interval | None, digits: int) -> str:
-    return "-" if interval is None else f"{interval.low:+.{digits}f} to {interval.high:+.{digits}f}"
+def against_texts(against: Against, digits: int) -> tuple[str, ...]:
+    """Under ``AGAINST_HEADER``."""
+    return (
+        "-" if against.difference is None else f"{against.difference:+.{digits}f}",
+        interval_text(against.interval, f"+.{digits}f"),
+        *map(_p, (against.t.p, against.t_p_holm, against.wilcoxon.p, against.wilcoxon_p_holm)),
+        str(against.num_pairs),
+        str(against.num_dropped),
+    )
+
+
+def interval_text(interval: Interval | None, form: str) -> str:
+    """``LOW to HIGH`` in the format ``form``; a dash for none."""
+    return "-" if interval is None else f"{interval.low:{form}} to {interval.high:{form}}"
 
 
 def _p(p: float | None) -> str:

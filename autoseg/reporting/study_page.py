@@ -9,11 +9,21 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from autoseg.evaluation.scores import EMPTY_LABEL_RULE, SCORES
-from autoseg.evaluation.statistics import Interval, significance_mark
+from autoseg.evaluation.statistics import significance_mark
 from autoseg.evaluation.study import GENERAL, MEAN, RULES, Cell, Matrix, worst_cases
 from autoseg.io.workspace import write_text
 from autoseg.reporting.box_plots import BoxGroup, write_box_plots
-from autoseg.reporting.comparison_tables import BETTER, BOLD, markdown_table, marks_rule
+from autoseg.reporting.comparison_tables import (
+    AGAINST_COLUMNS,
+    AGAINST_HEADER,
+    BETTER,
+    BOLD,
+    against_numbers,
+    against_texts,
+    interval_text,
+    markdown_table,
+    marks_rule,
+)
 from autoseg.reporting.study_conclusion import conclusion
 
 WORST = 3  # cases of each test set
@@ -29,30 +39,9 @@ COLUMNS = (
     "sd",
     "interval_low",
     "interval_high",
-    "difference",
-    "difference_low",
-    "difference_high",
-    "t",
-    "t_p",
-    "t_p_holm",
-    "wilcoxon",
-    "wilcoxon_p",
-    "wilcoxon_p_holm",
-    "num_pairs",
-    "num_dropped",
+    *AGAINST_COLUMNS,
 )
-TEST_HEADER = (
-    "Score",
-    "Test set",
-    "Model",
-    "Difference",
-    "95 % interval",
-    "t-test p",
-    "Holm",
-    "Wilcoxon p",
-    "Holm",
-    "n",
-)
+TEST_HEADER = ("Score", "Test set", "Model", *AGAINST_HEADER)
 FACTS_HEADER = ("Model", "Trained on", "Cases", "Configuration", "Weights", "Steps", "Training (min)")
 
 
@@ -143,20 +132,9 @@ def matrix_rows(matrix: Matrix, score: str, bold: str = "") -> Iterator[tuple[st
 def test_rows(matrix: Matrix) -> Iterator[tuple[str, ...]]:
     """Every model but the general one against it, under ``TEST_HEADER``."""
     for cell in matrix.cells:
-        against, digits = cell.against, SCORES[cell.score].digits
-        if cell.label != MEAN or against is None:
-            continue
-        difference = "-" if against.difference is None else f"{against.difference:+.{digits}f}"
-        p_values = against.t.p, against.t_p_holm, against.wilcoxon.p, against.wilcoxon_p_holm
-        yield (
-            SCORES[cell.score].title,
-            cell.test,
-            cell.model,
-            difference,
-            _interval(against.interval, f"+.{digits}f"),
-            *map(_p, p_values),
-            str(against.num_pairs),
-        )
+        if cell.label == MEAN and cell.against is not None:
+            score = SCORES[cell.score]
+            yield score.title, cell.test, cell.model, *against_texts(cell.against, score.digits)
 
 
 def matrix_csv(matrix: Matrix) -> str:
@@ -166,13 +144,7 @@ def matrix_csv(matrix: Matrix) -> str:
     writer.writerow(COLUMNS)
     for cell in matrix.cells:
         own = cell.score, cell.label, cell.model, cell.test, int(cell.seen), cell.num_cases, cell.num_subjects
-        row: list[object] = [*own, cell.mean, cell.sd, *(cell.interval or (None, None))]
-        if against := cell.against:
-            row += [against.difference, *(against.interval or (None, None))]
-            row += [against.t.statistic, against.t.p, against.t_p_holm]
-            row += [against.wilcoxon.statistic, against.wilcoxon.p, against.wilcoxon_p_holm]
-            row += [against.num_pairs, against.num_dropped]
-        writer.writerow(row + [None] * (len(COLUMNS) - len(row)))
+        writer.writerow((*own, cell.mean, cell.sd, *(cell.interval or (None, None)), *against_numbers(cell.against)))
     return text.getvalue()
 
 
@@ -226,14 +198,6 @@ def _text(cell: Cell, bold: str) -> str:
         return "-"
     digits = SCORES[cell.score].digits
     text = f"{cell.mean:.{digits}f}" + ("" if cell.sd is None else f" ± {cell.sd:.{digits}f}")
-    interval = "" if cell.interval is None else f", {_interval(cell.interval, f'.{digits}f')}"
+    interval = "" if cell.interval is None else f", {interval_text(cell.interval, f'.{digits}f')}"
     mark = significance_mark(cell.against.t_p_holm) if cell.against else ""
     return (f"({bold}{text}{bold}{interval})" if cell.seen else f"{bold}{text}{bold}{interval}") + mark
-
-
-def _interval(interval: Interval | None, form: str) -> str:
-    return "-" if interval is None else f"{interval.low:{form}} to {interval.high:{form}}"
-
-
-def _p(p: float | None) -> str:
-    return "-" if p is None else "< 0.001" if p < 0.001 else f"{p:.3f}"

@@ -1,6 +1,6 @@
 """3D convolutions of one sample at the speed of several, on a CPU in float32.
 
-For a single float32 sample torch (2.5 to 2.13) hands a convolution to oneDNN only if channels x depth x height exceeds
+For a single float32 sample torch (2.13) hands a convolution to oneDNN only if channels x depth x height exceeds
 20,480. Smaller ones, and so the outer layers of narrow networks and the inner ones of most, go through an unfolded
 matrix product, which takes 3 to 8 times as long. An image that is already in oneDNN's own form is not asked its size.
 In 2D both ways take the same time.

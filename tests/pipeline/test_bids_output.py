@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from autoseg.core.trained_ranges import DomainRanges, Span
-from autoseg.evaluation.confidence import fit_curve
+from autoseg.evaluation.expected_dice import fit_curve
 from autoseg.interop.bids_derivative import bids_layout, spine_layout
 from autoseg.interop.prediction_inputs import find_inputs
 from autoseg.pipeline.safety import Safety

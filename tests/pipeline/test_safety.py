@@ -11,7 +11,7 @@ import pytest
 from autoseg.core.calibration import CALIBRATION, Calibration, read_calibration
 from autoseg.core.plan import read_plan
 from autoseg.core.trained_ranges import Finding
-from autoseg.evaluation.confidence import Expected, fit_curve
+from autoseg.evaluation.expected_dice import Expected, fit_curve
 from autoseg.inference.predictor import load_predictor
 from autoseg.io import images
 from autoseg.io.workspace import write_text

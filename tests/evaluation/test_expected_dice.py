@@ -5,7 +5,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from autoseg.evaluation.confidence import fit_curve, isotonic_knots
+from autoseg.evaluation.expected_dice import fit_curve, isotonic_knots
 
 
 def min_max(values):
