@@ -56,5 +56,5 @@ for verb, (function, summary) in VERBS.items():
 
 
 def main() -> int:
-    """Run the command line; the exit status: 0, 2 for bad input, 1 for a failure of our own, 130 if interrupted."""
+    """Run the command line; the exit status: 0, 2 for bad input, 1 for our own failure, 130 interrupted by a user."""
     return run_guarded(app)

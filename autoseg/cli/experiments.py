@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from autoseg.cli.terminal import (
-    INTERRUPTED,
     DatasetArgument,
     DeviceOption,
     JsonOption,
@@ -60,8 +59,6 @@ def experiment(
     results = []
     for one in [comparison] if comparison else comparisons_of(workspace, dataset):
         result = run_experiment(workspace, dataset, one, options)
-        if result is None:
-            raise typer.Exit(INTERRUPTED)
         results.append(result)
         if not as_json:
             print_experiment(result)
@@ -111,8 +108,6 @@ def study(
     budget_s = seconds(spec.time_budget) if spec.time_budget else None
     options = TrainingOptions(spec.epochs, budget_s, resume=True, device=device, seed=spec.seed)
     results = run_study(Workspace(workspace_root()), spec, file.absolute().parent, options, leave_one_out)
-    if results is None:
-        raise typer.Exit(INTERRUPTED)
     if as_json:
         print_json(_study_document(results))
     else:

@@ -13,7 +13,6 @@ from autoseg.cli.profile import profiled
 from autoseg.cli.terminal import (
     BAD_INPUT,
     CONFIGURATION_HELP,
-    INTERRUPTED,
     DatasetArgument,
     DeviceOption,
     JsonOption,
@@ -76,8 +75,6 @@ def train(
     workspace = Workspace(workspace_root())
     with profiled(profile, f"train {dataset} {configuration} {fold}", device):
         summaries = train_folds(workspace, dataset, configuration, fold, options)
-    if not summaries:
-        raise typer.Exit(INTERRUPTED)
     folders = {name: workspace.model_folder(dataset, configuration, name) for name in summaries}
     if as_json:
         print_json({name: {"folder": folders[name], "validation": summary} for name, summary in summaries.items()})

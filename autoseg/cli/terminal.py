@@ -6,6 +6,7 @@ import errno
 import json
 import os
 import re
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -17,7 +18,7 @@ from autoseg.core.errors import BadInput
 from autoseg.runtime.interrupts import interrupts
 
 BAD_INPUT, OWN_FAILURE, INTERRUPTED = 2, 1, 130
-CONTINUE = "interrupted; run the same command again to continue."
+CONTINUE = "interrupted; what was finished is saved, and the same command continues (train: with --resume)."
 FULL = (errno.ENOSPC, errno.EDQUOT)
 
 DatasetArgument = Annotated[str, typer.Argument(help="Name of the dataset in the workspace.")]
@@ -97,16 +98,17 @@ def gigabytes(text: str) -> float:
 
 
 def run_guarded(action: Callable[[], Any]) -> int:
-    """Run a command line; the exit status. What the user can mend is one sentence, not a traceback."""
+    """Run a command line; the exit status. What the user can mend is one sentence, not a traceback.
+
+    Asked to end by SIGTERM, as clusters do at the end of a time limit, nothing failed: what can be is saved.
+    """
     with interrupts() as interrupted:
         try:
             action()
-        except SystemExit as end:
-            if not interrupted():
+        except (SystemExit, KeyboardInterrupt) as end:
+            if interrupted() is None and isinstance(end, SystemExit):
                 return end.code if isinstance(end.code, int) else 0
-            return _fail(CONTINUE, INTERRUPTED)
-        except KeyboardInterrupt:
-            return _fail(CONTINUE, INTERRUPTED)
+            return _fail(CONTINUE, 0 if interrupted() == signal.SIGTERM else INTERRUPTED)
         except BadInput as error:
             return _fail(str(error), BAD_INPUT)
         except FloatingPointError as error:

@@ -11,7 +11,6 @@ from autoseg.cli.data import checked_name
 from autoseg.cli.models import show_summary, validation_title
 from autoseg.cli.terminal import (
     CONFIGURATION_HELP,
-    INTERRUPTED,
     DeviceOption,
     JsonOption,
     comma_separated,
@@ -88,8 +87,6 @@ def demo(
 
 def show_run(result: dict[str, Any], as_json: bool) -> None:
     """The Dice table of every fold, and where everything is."""
-    if not result["folds"]:
-        raise typer.Exit(INTERRUPTED)
     if as_json:
         print_json(result)
         return

@@ -19,7 +19,6 @@ import hashlib
 import io
 import os
 import shutil
-import uuid
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -31,6 +30,7 @@ from autoseg.core.errors import BadInput
 from autoseg.core.labels import Labels
 from autoseg.io.grids import FLAT, Grid
 from autoseg.io.images import count_channels, file_ending, files_of
+from autoseg.io.locks import held
 from autoseg.io.nifti import is_nifti, write_volumes
 from autoseg.io.workspace import atomic, write_json, write_text
 from autoseg.runtime.jobs import map_threads
@@ -89,15 +89,22 @@ Case = TypeVar("Case", bound=_Named)
 
 @contextmanager
 def new_folder(destination: Path, *subfolders: str) -> Iterator[Path]:
-    """A folder to write that becomes ``destination`` when the block ends, and vanishes if it fails."""
-    folder = destination.with_name(f".{destination.name}.{uuid.uuid4().hex[:8]}.partial")
-    try:
-        for name in subfolders:
-            (folder / name).mkdir(parents=True)
-        yield folder
-        _put_in_place(folder, destination)
-    finally:
+    """A folder to write that becomes ``destination`` when the block ends, and vanishes if it fails.
+
+    BadInput while another process writes it; what a killed one left is removed.
+    """
+    folder, old = (destination.with_name(f".{destination.name}.{kind}") for kind in ("partial", "old"))
+    with held(destination, "written"):
         shutil.rmtree(folder, ignore_errors=True)
+        if old.exists() and not destination.exists():  # killed between two renames
+            os.replace(old, destination)
+        try:
+            for name in subfolders:
+                (folder / name).mkdir(parents=True)
+            yield folder
+            _put_in_place(folder, destination, old)
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def write_cases(
@@ -223,9 +230,9 @@ def _link(source: Path, target: Path) -> None:
         shutil.copyfile(source, target)
 
 
-def _put_in_place(folder: Path, destination: Path) -> None:
+def _put_in_place(folder: Path, destination: Path, old: Path) -> None:
     """An older dataset is moved aside first and removed last: at any moment one of them is whole."""
-    old = destination.with_name(f".{destination.name}.{uuid.uuid4().hex[:8]}.old")
+    shutil.rmtree(old, ignore_errors=True)
     if destination.exists():
         os.replace(destination, old)
     try:

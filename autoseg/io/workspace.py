@@ -7,6 +7,7 @@ import difflib
 import errno
 import json
 import os
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,6 +22,8 @@ from autoseg.core.labels import Labels
 
 LABELS_FILE = "labels.json"  # beside predictions with overlapping regions or ignored voxels, which dseg.tsv cannot name
 
+_PARTIAL = re.compile(r"\.\d+\.partial\..+")
+
 
 @contextmanager
 def atomic(path: Path) -> Iterator[Path]:
@@ -34,6 +37,14 @@ def atomic(path: Path) -> Iterator[Path]:
             os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def remove_partial(folders: Iterable[Path]) -> None:
+    """Remove what killed processes left half written directly in ``folders``; nobody else may be writing there."""
+    for folder in folders:
+        for file in folder.iterdir() if folder.is_dir() else ():
+            if _PARTIAL.fullmatch(file.name):
+                file.unlink(missing_ok=True)
 
 
 @contextmanager

@@ -84,12 +84,12 @@ def comparisons_of(workspace: Workspace, name: str) -> list[str]:
     return list(plan.comparisons)
 
 
-def run_experiment(workspace: Workspace, name: str, comparison: str, options: TrainingOptions) -> Experiment | None:
+def run_experiment(workspace: Workspace, name: str, comparison: str, options: TrainingOptions) -> Experiment:
     """Train and validate every fold of every configuration of a comparison of the plan, then compare them.
 
     Folds that are finished are kept, so that it can be run again. Writes tables, tests and figures for each score into
-    the folder of the experiment. None if it was interrupted. BadInput for a comparison that the plan does not have,
-    and for a fold that was trained for another time, on other cases or by another plan.
+    the folder of the experiment. BadInput for a comparison that the plan does not have, and for a fold that was trained
+    for another time, on other cases or by another plan.
     """
     dataset, plan = workspace.read_dataset(name), read_or_make_plan(workspace, name)
     if comparison not in plan.comparisons:
@@ -103,8 +103,7 @@ def run_experiment(workspace: Workspace, name: str, comparison: str, options: Tr
         require_alike(trained, with_options(plan.configurations[configuration], options), dataset.cases)
     for configuration in chosen:
         say(f"{comparison}: {configuration}")
-        if not train(workspace, name, configuration, "cv", options):
-            return None
+        train(workspace, name, configuration, "cv", options)
     folder = workspace.root / "experiments" / name / comparison
     comparisons = {}
     for score in SCORES_COMPARED:

@@ -13,6 +13,7 @@ from autoseg.core.plan import read_plan
 from autoseg.interop.bids_derivative import bids_layout, spine_layout
 from autoseg.interop.prediction_inputs import EVERYONE, Subset, find_inputs, single_bids_dataset
 from autoseg.interop.prediction_outputs import Layout, image_layout, refuse_to_write_over
+from autoseg.io.locks import held
 from autoseg.pipeline.models import Choice, TrainedModels, choose
 from autoseg.pipeline.safety import safety_of
 from autoseg.pipeline.segmenting import Predicted, predict_cases
@@ -67,7 +68,8 @@ def predict(
     for values in chosen.postprocessing.keep_largest:
         say(f"then only the largest component of {label_names(predictor.plan.labels, values)}")
     safety = safety_of(models, chosen)
-    predicted = predict_cases(predictor, cases, layout, options.overwrite, chosen.postprocessing, safety)
+    with held(output / "predictions", "written"):
+        predicted = predict_cases(predictor, cases, layout, options.overwrite, chosen.postprocessing, safety)
     return replace(predicted, problems=(*problems, *predicted.problems))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
@@ -13,8 +14,9 @@ from autoseg.core.errors import BadInput
 from autoseg.core.fingerprint import Fingerprint
 from autoseg.core.plan import Configuration, Plan, SplitSpec, read_plan
 from autoseg.io import images, store
+from autoseg.io.locks import held
 from autoseg.io.recipes import recipe_text
-from autoseg.io.workspace import RawDataset, Workspace, nearest_name, write_text
+from autoseg.io.workspace import RawDataset, Workspace, nearest_name, remove_partial, write_text
 from autoseg.planning import checks, folds, measure, planner
 from autoseg.planning.recipe import Fidelity, Recipe, apply_recipe, read_recipe
 from autoseg.preprocessing import prepare
@@ -169,7 +171,11 @@ def prepare_cases(
             store.save_case(folders[one.name], prepared, keys[one.name], slices, ignored)
 
     names = " and ".join(folders)
-    with progress(f"prepare {counted(len(cases), 'case')} for {names}") as shown:
+    with ExitStack() as locks:
+        for folder in sorted(folders.values()):  # in one order, or two processes could wait for each other
+            locks.enter_context(held(folder, "prepared", waiting=say))
+        remove_partial(folders.values())
+        shown = locks.enter_context(progress(f"prepare {counted(len(cases), 'case')} for {names}"))
         for done, (case, _) in enumerate(zip(cases, map_threads(prepare_one, cases), strict=True), start=1):
             shown.update(done / len(cases), case.name)
 

@@ -63,18 +63,13 @@ def settle(
 
     Another number format or memory layout would round differently, and so end in other weights.
     """
-    from autoseg.runtime.devices import Execution, choose_device
+    from autoseg.runtime.devices import choose_device
     from autoseg.training.probe import fastest_execution, seconds_per_step
 
     device = choose_device(device)
     counted_steps = with_counted_steps(assignment.configuration, assignment.training, assignment.validation)
     assignment = replace(assignment, configuration=counted_steps)
-    recorded = assignment.folder / EXECUTION_FILE
-    if resuming and recorded.is_file():
-        execution = Execution(**json.loads(recorded.read_text(encoding="utf-8")))
-        if execution.device == device:
-            return assignment, execution, []
-    execution = fastest_execution(assignment, device)
+    execution = recorded_execution(assignment.folder, device) or fastest_execution(assignment, device)
     if budget_s is None or resuming:
         return assignment, execution, []
 
@@ -88,6 +83,20 @@ def settle(
     training = configuration.training.model_copy(update={"time_budget_s": budget_s})
     configuration = configuration.model_copy(update={"training": training})
     return replace(assignment, configuration=configuration), execution, decisions
+
+
+def recorded_execution(folder: Path, device: str) -> Execution | None:
+    """How a training was begun on this device; None if it was not, or on another one."""
+    from autoseg.runtime.devices import Execution
+
+    path = folder / EXECUTION_FILE
+    if not path.is_file():
+        return None
+    try:
+        execution = Execution(**json.loads(path.read_text(encoding="utf-8")))
+    except (ValueError, TypeError):
+        raise BadInput(f"{path}: does not say how the training is executed; restore it or add --overwrite.") from None
+    return execution if execution.device == device else None
 
 
 def record_run(

@@ -20,7 +20,7 @@ from autoseg.interop.prediction_outputs import Layout, Outputs
 from autoseg.interop.prediction_table import PredictionTable, recording
 from autoseg.io import images
 from autoseg.io.probabilities import write_confidence, write_probabilities
-from autoseg.io.workspace import write_json, write_text
+from autoseg.io.workspace import remove_partial, write_json, write_text
 from autoseg.pipeline.safety import Announcer, Judgement, Safety
 from autoseg.runtime.jobs import map_threads
 from autoseg.runtime.profiling import phase, timed
@@ -89,6 +89,7 @@ def predict_cases(
     """
     outputs = {case: layout.outputs(case) for case in cases}
     written, problems, announcer = [], [], Announcer()
+    remove_partial({path.parent for own in outputs.values() for path in own.files})
     with recording(layout.table) if layout.table and safety else nullcontext() as table:
         todo = {case: own for case, own in outputs.items() if overwrite or not is_finished(own, table)}
         for path, text in layout.texts.items():

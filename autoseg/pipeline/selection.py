@@ -20,6 +20,7 @@ from autoseg.evaluation.selection import ComponentTable, best, case_dice, compon
 from autoseg.inference.certainty import no_sums
 from autoseg.interop.prediction_table import TABLE, certainties, recording
 from autoseg.io import images
+from autoseg.io.locks import held
 from autoseg.io.workspace import RawDataset, Workspace, write_json, write_text
 from autoseg.pipeline.cascade import held_out_label_maps, reading
 from autoseg.pipeline.evaluation import Pair, read_both
@@ -72,7 +73,8 @@ def select(
     averaged = [one.name for one in several if crops_alike(one, several[0])]
     pairs: list[tuple[str, ...]] = list(combinations(averaged, 2)) if ensembles else []
     pair_folders = {pair: workspace.ensemble_folder(name, "+".join(pair)) for pair in pairs}
-    predict_pairs(validated, pair_folders, device)
+    with held(workspace.selection_file(name), "made", waiting=say):
+        predict_pairs(validated, pair_folders, device)
     structures = dataset.labels.foreground
     candidates: list[Candidate] = []
     tables: list[ComponentTable] = []

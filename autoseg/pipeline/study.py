@@ -12,6 +12,7 @@ from autoseg.core.plan import Configuration, Plan, read_plan
 from autoseg.core.study import StudySpec, read_study
 from autoseg.evaluation.scores import FAMILIES, SCORES
 from autoseg.evaluation.study import GENERAL, Matrix, StudyModel, TestSet, make_matrix
+from autoseg.io.locks import held
 from autoseg.io.recipes import recipe_text
 from autoseg.io.workspace import RawDataset, Workspace, nearest_name, write_json, write_text
 from autoseg.pipeline.experiment import CrossValidated, require_alike, what_it_took
@@ -64,14 +65,24 @@ def run_study(
     folder: Path,
     options: TrainingOptions,
     leave_one_out: bool = False,
-) -> StudyResults | None:
-    """Train the models of the study, segment every test set with each, and compare; None if it was interrupted.
+) -> StudyResults:
+    """Train the models of the study, segment every test set with each, and compare.
 
     ``folder`` is what entries of ``spec`` are relative to; ``options`` are the epochs or the time budget, and the
     device. Everything is in ``studies/NAME``, a workspace of its own. Trainings and cells that are finished are kept;
     BadInput if a training is not as the study would train now.
     """
     study = Workspace(workspace.root / "studies" / spec.name)
+    with held(study.root, "run"):
+        results = _results(workspace, study, spec, folder, options, leave_one_out)
+        write_study(results)
+    return results
+
+
+def _results(
+    workspace: Workspace, study: Workspace, spec: StudySpec, folder: Path, options: TrainingOptions, leave_one_out: bool
+) -> StudyResults:
+    """Datasets, trainings, the cells of the matrix and its statistics."""
     write_json(study.root / "study.json", spec.model_dump(mode="json"))
     sets = study_datasets(workspace, study, spec, folder)
     models = models_of([one.name for one in sets if not one.unseen], spec, leave_one_out)
@@ -82,8 +93,7 @@ def run_study(
         require_alike(one.cross_validated(study), one.configuration, one.dataset.cases)
     for one in planned:
         say(f"train {one.model.name}")
-        if not train(study, *one.place, options):
-            return None
+        train(study, *one.place, options)
     families = [family for family in FAMILIES if {score.name for score in FAMILIES[family]} & set(spec.metrics)]
     cells: dict[tuple[str, str], dict[str, Any]] = {}
     for one in planned:
@@ -91,9 +101,7 @@ def run_study(
         cells |= {(one.model.name, test): evaluation for test, evaluation in row.items()}
     matrix = matrix_of(models, sets, cells, spec)
     problems = [problem for evaluation in cells.values() for problem in evaluation["problems"]]
-    results = StudyResults(spec.name, study.root, matrix, [facts_of(study, one) for one in planned], problems)
-    write_study(results)
-    return results
+    return StudyResults(spec.name, study.root, matrix, [facts_of(study, one) for one in planned], problems)
 
 
 def models_of(names: Sequence[str], spec: StudySpec, leave_one_out: bool) -> list[StudyModel]:

@@ -13,7 +13,8 @@ from autoseg.core.plan import Balance, Configuration, Plan, read_plan
 from autoseg.interop.prediction_outputs import image_layout
 from autoseg.interop.prediction_table import TABLE, certainties
 from autoseg.io import store
-from autoseg.io.workspace import RawDataset, Workspace, nearest_name
+from autoseg.io.locks import held
+from autoseg.io.workspace import RawDataset, Workspace, nearest_name, remove_partial
 from autoseg.pipeline.cascade import held_out_label_maps, reading
 from autoseg.pipeline.evaluation import Pair, evaluate_pairs
 from autoseg.pipeline.fine_tuning import begin
@@ -72,7 +73,7 @@ def train(
 ) -> dict[str, dict[str, Any] | None]:
     """Train the folds that ``fold`` means and validate each; fold -> summary (None for ``all``).
 
-    Folds that are finished are not trained again when ``cv`` or ``resume`` is asked for. Empty if interrupted.
+    Folds that are finished are not trained again when ``cv`` or ``resume`` is asked for.
     """
     dataset = workspace.read_dataset(name)
     plan = read_or_make_plan(workspace, name)
@@ -87,18 +88,18 @@ def train(
             # The stages of a fold share their cases: nothing that validates has trained either of them.
             first = workspace.model_folder(name, configuration.previous_stage, fold_name)
             cases = recorded_split(first) or cases
-        finished = (folder / "final.safetensors").is_file()
-        if finished and not options.overwrite:
-            if fold != "cv" and not options.resume:
-                raise BadInput(
-                    f"{folder}: this fold is trained already; predict with it, or add --overwrite to train it anew."
-                )
-            say(f"{fold_name} is trained already")
-        elif not train_fold(workspace, dataset, plan, configuration_name, fold_name, cases, options):
-            again = "the same command continues" if options.resume else "the same command with --resume continues"
-            say(f"stopped in {fold_name}; {again}.", style="yellow")
-            return {}
-        summaries[fold_name] = validate_fold(workspace, dataset, configuration_name, fold_name, cases, options.device)
+        with held(folder, "trained"):
+            if (folder / "final.safetensors").is_file() and not options.overwrite:
+                if fold != "cv" and not options.resume:
+                    raise BadInput(
+                        f"{folder}: this fold is trained already; predict with it, or add --overwrite to train it anew."
+                    )
+                say(f"{fold_name} is trained already")
+            else:
+                train_fold(workspace, dataset, plan, configuration_name, fold_name, cases, options)
+            summaries[fold_name] = validate_fold(
+                workspace, dataset, configuration_name, fold_name, cases, options.device
+            )
     return summaries
 
 
@@ -110,8 +111,8 @@ def train_fold(
     fold_name: str,
     fold: Fold,
     options: TrainingOptions,
-) -> bool:
-    """Prepare the cases and train one fold; False if it was interrupted."""
+) -> None:
+    """Prepare the cases and train one fold."""
     folder = workspace.model_folder(dataset.name, configuration_name, fold_name)
     resuming = (folder / "state.safetensors").is_file() and not options.overwrite
     if resuming:
@@ -123,6 +124,7 @@ def train_fold(
     beginning = None if resuming else begin(options.init_from, configuration, plan, fold.scored)
     configuration = beginning.configuration if beginning else configuration
     start_or_continue(folder, options)
+    remove_partial([folder])
     wanted = set(fold.train) | set(fold.validation)
     cases = [case for case in dataset.cases if case.name in wanted]
     stages = held_out_label_maps(workspace, dataset, configuration, [case.name for case in cases])
@@ -158,7 +160,7 @@ def train_fold(
         record_run(assignment, execution, plan, decisions, fold)
     clock.spec = assignment.configuration.training
     announce(assignment, execution, fold_name)
-    return train(assignment, execution, clock)
+    train(assignment, execution, clock)
 
 
 def start_or_continue(folder: Path, options: TrainingOptions) -> None:

@@ -117,7 +117,7 @@ def _cpu_has_bf16() -> bool:
 
 
 def candidates(device: str, precision: Precision | None = None) -> list[Execution]:
-    """What a probe compares on the device: number formats that are native, both memory layouts on a CPU.
+    """What a probe compares on the device, the usual way first: native number formats, both memory layouts on a CPU.
 
     BadInput if the device cannot compute in the ``precision`` that is asked for.
     """
@@ -132,7 +132,7 @@ def candidates(device: str, precision: Precision | None = None) -> list[Executio
     return [
         Execution(device, one, channels_last)
         for one in ([precision] if precision else native_precisions(device))
-        for channels_last in (False, True)
+        for channels_last in (True, False)
     ]
 
 

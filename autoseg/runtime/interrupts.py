@@ -10,37 +10,39 @@ from types import FrameType
 
 
 @contextmanager
-def interrupts() -> Iterator[Callable[[], bool]]:
+def interrupts() -> Iterator[Callable[[], int | None]]:
     """Inside the block SIGTERM, as SIGINT, raises KeyboardInterrupt: what is half written is then removed.
 
-    The yielded function tells whether that happened, which a command line library may hide.
+    The yielded function tells which signal that was, None if there was none: a command line library may hide it.
     """
-    interrupted = threading.Event()
+    received: list[int] = []
 
     def handle(number: int, frame: FrameType | None) -> None:
-        interrupted.set()
+        received.append(number)
         raise KeyboardInterrupt
 
     with _handled_by(handle):
-        yield interrupted.is_set
+        yield lambda: received[0] if received else None
 
 
 @contextmanager
-def stop_requests() -> Iterator[Callable[[], bool]]:
-    """Inside the block the signals only set a flag; the yielded function tells whether one came.
+def deferred_interrupts() -> Iterator[Callable[[], bool]]:
+    """Inside the block the signals only set a flag, which the yielded function tells; they take effect at its end.
 
-    A second SIGINT interrupts at once.
+    So a loop can end at a good place and save what it has. A second SIGINT interrupts at once.
     """
-    requested = threading.Event()
+    requested: list[int] = []
     before = signal.getsignal(signal.SIGINT)
 
     def handle(number: int, frame: FrameType | None) -> None:
-        if requested.is_set() and number == signal.SIGINT and callable(before):
+        if requested and number == signal.SIGINT and callable(before):
             before(number, frame)  # raises KeyboardInterrupt
-        requested.set()
+        requested.append(number)
 
     with _handled_by(handle):
-        yield requested.is_set
+        yield lambda: bool(requested)
+    if requested:
+        signal.raise_signal(requested[0])
 
 
 @contextmanager

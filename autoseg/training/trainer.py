@@ -18,7 +18,7 @@ from autoseg.core.training_spec import TrainingSpec
 from autoseg.io.store import DecodedCases, StoredCase
 from autoseg.networks import build_planned
 from autoseg.runtime.devices import Execution
-from autoseg.runtime.interrupts import stop_requests
+from autoseg.runtime.interrupts import deferred_interrupts
 from autoseg.runtime.jobs import num_cores
 from autoseg.runtime.profiling import lap, phase
 from autoseg.runtime.progress import counted, progress, say
@@ -34,7 +34,7 @@ from autoseg.training.step import draws_random_numbers, supervised, training_ste
 from autoseg.training.tracking import tracker
 from autoseg.training.validation import Validation, validate
 
-SAVE_INTERVAL_S = 60.0
+SAVE_INTERVAL_S = 30.0  # with the longest of what lies between, an epoch's validation, about a minute
 BATCHES_AHEAD = 3  # on a GPU, which computes while the cores read
 DRAWING_STREAM = 2  # beside those of patches
 SMOOTHING = 0.9  # of the validation Dice that chooses the best weights (nnU-Net)
@@ -67,11 +67,11 @@ class Assignment:
 
 
 @phase("train")
-def train(assignment: Assignment, execution: Execution, clock: Clock) -> bool:
+def train(assignment: Assignment, execution: Execution, clock: Clock) -> None:
     """Train until the schedule ends, or the loss that the plan stops at, from the state file if there is one.
 
     Writes ``progress.jsonl``, TensorBoard events, ``best.safetensors`` and ``final.safetensors``.
-    Returns False if a signal stopped it before the end; the state is then on disk.
+    A signal stops it after the step at hand: the state is then on disk, and KeyboardInterrupt follows.
     """
     configuration, labels = assignment.configuration, assignment.labels
     spec = configuration.training
@@ -91,7 +91,7 @@ def train(assignment: Assignment, execution: Execution, clock: Clock) -> bool:
     record, saved = tracker(assignment.folder, run.epoch), time.monotonic()
 
     with (
-        stop_requests() as stopping,
+        deferred_interrupts() as stopping,
         board(assignment.folder, run.epoch, configuration, labels) as show,
         progress("train") as shown,
     ):
@@ -115,14 +115,12 @@ def train(assignment: Assignment, execution: Execution, clock: Clock) -> bool:
                 run.elapsed_s = clock.elapsed_s
                 checkpoint.save_state(assignment.state_path, run, network, optimizer, scaler)
                 saved = time.monotonic()
-        finished = clock.fraction(run.step) >= 1
-        if finished:
+        if clock.fraction(run.step) >= 1:
             checkpoint.save_weights(assignment.final_path, network, {"step": run.step, "epoch": run.epoch})
             assignment.state_path.unlink(missing_ok=True)
         else:
             run.elapsed_s = clock.elapsed_s
             checkpoint.save_state(assignment.state_path, run, network, optimizer, scaler)
-    return finished
 
 
 def drawing_seed(seed: int, step: int) -> int:

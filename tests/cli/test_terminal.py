@@ -45,7 +45,7 @@ def test_lists():
     ("error", "status", "sentence"),
     [
         (BadInput("plan.json: is wrong; mend it."), 2, "autoseg: plan.json: is wrong; mend it.\n"),
-        (KeyboardInterrupt(), 130, "run the same command again"),
+        (KeyboardInterrupt(), 130, "the same command continues"),
         (OSError(errno.ENOSPC, "No space left", "a.nii.gz"), 1, "a.nii.gz: the disk is full"),
         (PermissionError(errno.EACCES, "Permission denied", "out"), 1, "out: cannot be written"),
         (FloatingPointError("the loss became nan"), 1, "the loss became nan"),

@@ -3,6 +3,7 @@
 import json
 import math
 import shutil
+import signal
 from dataclasses import replace
 
 import numpy as np
@@ -56,18 +57,17 @@ def test_a_finished_fold_is_not_lost_by_training_it_again(workspace):
 
 
 def test_an_unfinished_fold_asks_for_resume_and_keeps_its_own_plan(workspace, monkeypatch):
-    asked = []
+    steps, original = [], trainer.training_step
 
-    class Stopping:
-        def __enter__(self):
-            return lambda: asked.append(1) or len(asked) > 3
+    def interrupted(*arguments):
+        steps.append(1)
+        if len(steps) == 3:
+            signal.raise_signal(signal.SIGINT)
+        return original(*arguments)
 
-        def __exit__(self, *_):
-            return None
-
-    with monkeypatch.context() as patch:
-        patch.setattr(trainer, "stop_requests", Stopping)
-        assert train(workspace, "Tiny", "3d_fullres", "fold0", replace(ONE_EPOCH, seed=7)) == {}
+    monkeypatch.setattr(trainer, "training_step", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        train(workspace, "Tiny", "3d_fullres", "fold0", replace(ONE_EPOCH, seed=7))
     with pytest.raises(BadInput, match="add --resume"):
         train(workspace, "Tiny", "3d_fullres", "fold0", ONE_EPOCH)
     folder = workspace.model_folder("Tiny", "3d_fullres", "fold0")

@@ -65,7 +65,7 @@ def test_a_pool_computes_on_its_own_cores_and_leaves_the_others_as_they_were():
 
 
 def test_a_precision_that_is_asked_for_is_the_only_candidate():
-    assert candidates("cpu", "half") == [Execution("cpu", "half", False), Execution("cpu", "half", True)]
+    assert candidates("cpu", "half") == [Execution("cpu", "half", True), Execution("cpu", "half", False)]
     with pytest.raises(BadInput, match="precision bf16: mps does not compute in it; use auto or fp32"):
         candidates("mps", "bf16")
 

@@ -5,35 +5,59 @@ import threading
 
 import pytest
 
-from autoseg.runtime.interrupts import interrupts, stop_requests
+from autoseg.runtime.interrupts import deferred_interrupts, interrupts
+
+SIGNALS = pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_only_raises_the_flag(number):
-    before = signal.getsignal(number)
-    with stop_requests() as stopping:
-        assert not stopping()
-        signal.raise_signal(number)
-        assert stopping()
+@SIGNALS
+def test_a_deferred_signal_raises_the_flag_and_interrupts_at_the_end(number):
+    before, answers = signal.getsignal(number), []
+
+    def loop():
+        with deferred_interrupts() as stopping:
+            answers.append(stopping())
+            signal.raise_signal(number)
+            answers.append(stopping())
+            answers.append(interrupted())
+
+    with interrupts() as interrupted:
+        with pytest.raises(KeyboardInterrupt):
+            loop()
+        assert interrupted() == number
+    assert answers == [False, True, None]
     assert signal.getsignal(number) is before
 
 
 def test_a_second_interrupt_ends_at_once():
-    with stop_requests() as stopping:
-        signal.raise_signal(signal.SIGINT)
-        assert stopping()
-        with pytest.raises(KeyboardInterrupt):
+    reached = []
+
+    def loop():
+        with deferred_interrupts() as stopping:
             signal.raise_signal(signal.SIGINT)
+            reached.append(stopping())
+            signal.raise_signal(signal.SIGINT)
+            reached.append("the line after the second")
+
+    with pytest.raises(KeyboardInterrupt):
+        loop()
+    assert reached == [True]
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_without_a_signal_nothing_happens_at_the_end():
+    with deferred_interrupts() as stopping:
+        pass
+    assert not stopping()
+
+
+@SIGNALS
 def test_outside_a_loop_a_signal_interrupts_and_is_remembered(number):
     before = signal.getsignal(number)
     with interrupts() as interrupted:
-        assert not interrupted()
+        assert interrupted() is None
         with pytest.raises(KeyboardInterrupt):
             signal.raise_signal(number)
-        assert interrupted()
+        assert interrupted() == number
     assert signal.getsignal(number) is before
 
 
@@ -41,7 +65,7 @@ def test_a_thread_has_no_handlers_and_is_never_stopped():
     answers = []
 
     def work():
-        with stop_requests() as stopping:
+        with deferred_interrupts() as stopping:
             answers.append(stopping())
 
     thread = threading.Thread(target=work)

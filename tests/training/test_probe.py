@@ -27,12 +27,14 @@ def test_three_training_steps_are_run_and_nothing_is_written(assignment, monkeyp
     assert not list(assignment.folder.iterdir())
 
 
-def test_the_shortest_step_wins(assignment, monkeypatch):
+@pytest.mark.parametrize(
+    ("times_s", "chosen"), [((0.3, 0.1, 0.2), 1), ((0.30, 0.26, 0.29), 0), ((0.1, 0.3, 0.2), 0), ((0.4, 0.38, 0.2), 2)]
+)
+def test_the_usual_way_is_left_for_a_clearly_shorter_step_alone(assignment, monkeypatch, times_s, chosen):
     ways = [Execution("cpu", "fp32", False), Execution("cpu", "fp32", True), Execution("cpu", "bf16", True)]
-    times = {ways[0]: 0.3, ways[1]: 0.1, ways[2]: 0.2}
     monkeypatch.setattr(probe, "candidates", lambda device, precision: ways)
-    monkeypatch.setattr(probe, "seconds_per_step", lambda a, way: times[way])
-    assert probe.fastest_execution(assignment, "cpu") == ways[1]
+    monkeypatch.setattr(probe, "seconds_per_step", lambda a, way: times_s[ways.index(way)])
+    assert probe.fastest_execution(assignment, "cpu") == ways[chosen]
 
 
 def test_the_probe_of_a_large_patch_is_a_small_one(assignment):

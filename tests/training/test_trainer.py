@@ -1,6 +1,7 @@
 """The loop: it learns, it can be stopped at any step, and a resumed run ends in the same bits."""
 
 import json
+import signal
 from dataclasses import replace
 from types import GeneratorType
 
@@ -27,11 +28,11 @@ def assignment(tiny_cases, tiny_configuration, tmp_path):
 
 def run(assignment, execution=CPU):
     assignment.folder.mkdir(exist_ok=True)
-    return train(assignment, execution, Clock(assignment.configuration.training))
+    train(assignment, execution, Clock(assignment.configuration.training))
 
 
 def test_a_finished_training_leaves_weights_and_curves_and_no_state(assignment):
-    assert run(assignment)
+    run(assignment)
     names = {path.name for path in assignment.folder.iterdir() if not path.name.startswith("events")}
     assert names == {"final.safetensors", "best.safetensors", "progress.jsonl"}
     lines = [json.loads(line) for line in (assignment.folder / "progress.jsonl").read_text().splitlines()]
@@ -45,22 +46,16 @@ def run_in_two_parts(assignment, monkeypatch, stop_after):
 
     def counted(*arguments):
         steps.append(1)
+        if len(steps) == stop_after:
+            signal.raise_signal(signal.SIGINT)
         return original(*arguments)
 
-    class Stopping:
-        def __enter__(self):
-            return lambda: len(steps) == stop_after
-
-        def __exit__(self, *_):
-            return None
-
     monkeypatch.setattr(trainer, "training_step", counted)
-    monkeypatch.setattr(trainer, "stop_requests", Stopping)
-    assert not run(assignment)
+    with pytest.raises(KeyboardInterrupt):
+        run(assignment)
     assert (assignment.folder / "state.safetensors").is_file()
     assert not (assignment.folder / "final.safetensors").exists()
-    steps.append(1)
-    assert run(assignment)
+    run(assignment)
 
 
 def weights(assignment, name="final"):
@@ -81,7 +76,7 @@ def same_bits(one, other):
 def test_a_stopped_and_resumed_training_ends_in_the_same_bits(assignment, monkeypatch, stop_after):
     whole = replace(assignment, folder=assignment.folder / "whole")
     parts = replace(assignment, folder=assignment.folder / "parts")
-    assert run(whole)
+    run(whole)
     run_in_two_parts(parts, monkeypatch, stop_after)
     for name in ("final", "best"):
         assert same_bits(weights(whole, name), weights(parts, name))
@@ -100,7 +95,7 @@ def test_equal_seeds_end_in_equal_bits_whatever_ran_before(assignment):
     for number, seed in enumerate((3, 3, 4)):
         one = changed(assignment, str(number), seed=seed, epochs=1)
         torch.manual_seed(number)
-        assert run(one)
+        run(one)
         ended.append(weights(one))
     assert same_bits(ended[0], ended[1])
     kernels = [name for name in ended[0] if ended[0][name].ndim > 2]
@@ -108,19 +103,19 @@ def test_equal_seeds_end_in_equal_bits_whatever_ran_before(assignment):
 
 
 def test_the_seed_decides_the_patches_too(assignment):
-    assert run(changed(assignment, "model", epochs=1))
+    run(changed(assignment, "model", epochs=1))
     given = weights(replace(assignment, folder=assignment.folder / "model"))
     losses = []
     for seed in (3, 4):
         one = replace(changed(assignment, str(seed), seed=seed, epochs=1), initial_weights=given)
-        assert run(one)
+        run(one)
         losses.append(epochs(one)[0]["loss"])
     assert losses[0] != losses[1]
 
 
 def test_a_training_begins_with_the_weights_that_it_is_given(assignment, monkeypatch):
     """All of them; a resumed one begins with its own."""
-    assert run(replace(assignment, folder=assignment.folder / "model"))
+    run(replace(assignment, folder=assignment.folder / "model"))
     given = weights(replace(assignment, folder=assignment.folder / "model"))
     started = []
     original = trainer.training_step
@@ -133,7 +128,7 @@ def test_a_training_begins_with_the_weights_that_it_is_given(assignment, monkeyp
     parts = replace(whole, folder=assignment.folder / "parts")
     with monkeypatch.context() as patch:
         patch.setattr(trainer, "training_step", watched)
-        assert run(whole)
+        run(whole)
     assert same_bits(given, started[0])
     run_in_two_parts(parts, monkeypatch, stop_after=6)
     assert same_bits(weights(whole), weights(parts))
@@ -163,7 +158,7 @@ def test_a_plateau_lets_the_rate_fall_to_0_and_ends_the_training(assignment, mon
     scripted(monkeypatch)
     monkeypatch.setattr(trainer, "training_step", lambda *_: 0.5)
     one = changed(assignment, "early", **PATIENT)
-    assert run(one)
+    run(one)
     rates = [epoch["learning_rate"] for epoch in epochs(one)]
     planned = [0.01 * (1 - epoch / 20) ** 0.9 for epoch in range(14)]
     assert rates == pytest.approx([*planned, planned[13] * 0.5**0.9])
@@ -174,7 +169,7 @@ def test_without_patience_a_plateau_changes_nothing(assignment, monkeypatch):
     scripted(monkeypatch)
     monkeypatch.setattr(trainer, "training_step", lambda *_: 0.5)
     one = changed(assignment, "patient", **PATIENT | {"patience_epochs": None})
-    assert run(one)
+    run(one)
     assert len(epochs(one)) == 20
 
 
@@ -182,7 +177,7 @@ def test_without_patience_a_plateau_changes_nothing(assignment, monkeypatch):
 def test_a_training_resumed_before_or_in_its_early_end_ends_in_the_same_bits(assignment, monkeypatch, stop_after):
     whole, parts = (changed(assignment, folder, **PATIENT) for folder in ("whole", "parts"))
     scripted(monkeypatch)
-    assert run(whole)
+    run(whole)
     scripted(monkeypatch)
     run_in_two_parts(parts, monkeypatch, stop_after)
     assert same_bits(weights(whole), weights(parts))
@@ -195,7 +190,7 @@ def test_the_training_ends_at_the_loss_that_the_plan_stops_at(assignment, monkey
     scripted(monkeypatch)
     monkeypatch.setattr(trainer, "training_step", lambda *_: next(losses))
     one = changed(assignment, "stopped", epochs=20, steps_per_epoch=2, stop_at_loss=0.4)
-    assert run(one)
+    run(one)
     assert [epoch["loss"] for epoch in epochs(one)] == pytest.approx([0.8, 0.4])
     assert "has reached 0.4" in capsys.readouterr().err
 
@@ -208,7 +203,7 @@ def test_the_best_weights_are_chosen_as_the_plan_says(assignment, monkeypatch, b
     scripted(monkeypatch)
     monkeypatch.setattr(trainer, "training_step", lambda *_: 0.5)
     one = changed(assignment, best_by, epochs=4, steps_per_epoch=1, best_by=best_by)
-    assert run(one)
+    run(one)
     lines = epochs(one)
     assert [line["best_epoch"] for line in lines] == best_epochs
     expected = {"dice": 0.9, "loss": 0.1, "smoothed_dice": 0.9 * (0.9 * 0.5 + 0.1 * 0.6) + 0.1 * 0.9}[best_by]
@@ -233,12 +228,12 @@ def test_batch_norms_and_dropout_survive_an_interruption_too(assignment, monkeyp
     monkeypatch.setattr(trainer, "build_planned", lambda *_: Dropping())
     recipe = {"optimizer": optimizer, "initial_learning_rate": 1e-3, "loss": "pooled_dice", "gradient_clip": None}
     whole, parts, other = (changed(assignment, folder, **recipe) for folder in ("whole", "parts", "other"))
-    assert run(whole)
+    run(whole)
     run_in_two_parts(parts, monkeypatch, stop_after=6)
     assert same_bits(weights(whole), weights(parts))
     assert weights(whole)["layers.1.running_mean"].any()
     monkeypatch.setattr(trainer, "drawing_seed", lambda seed, step: 1 + step)
-    assert run(other)
+    run(other)
     assert not same_bits(weights(whole), weights(other))
 
 
@@ -247,7 +242,7 @@ def test_it_learns_the_ball(assignment):
         update={"epochs": 6, "steps_per_epoch": 12, "initial_learning_rate": 0.05, "momentum": 0.9}
     )
     longer = assignment.configuration.model_copy(update={"training": spec})
-    assert run(replace(assignment, configuration=longer))
+    run(replace(assignment, configuration=longer))
     last = json.loads((assignment.folder / "progress.jsonl").read_text().splitlines()[-1])
     assert last["mean_patch_dice"] > 0.6
 
@@ -255,8 +250,8 @@ def test_it_learns_the_ball(assignment):
 def test_channels_last_ends_in_the_same_weights_up_to_rounding(assignment):
     plain = replace(assignment, folder=assignment.folder / "plain")
     last = replace(assignment, folder=assignment.folder / "last")
-    assert run(plain)
-    assert run(last, Execution("cpu", "fp32", channels_last=True))
+    run(plain)
+    run(last, Execution("cpu", "fp32", channels_last=True))
     expected, other = (load_file(one.folder / "final.safetensors") for one in (plain, last))
     for key in expected:
         torch.testing.assert_close(expected[key], other[key], rtol=1e-2, atol=1e-3)
@@ -266,7 +261,7 @@ def test_a_time_budget_ends_the_training_on_time(assignment):
     spec = assignment.configuration.training.model_copy(update={"time_budget_s": 1.0})
     short = assignment.configuration.model_copy(update={"training": spec})
     clock = Clock(spec)
-    assert train(replace(assignment, configuration=short), CPU, clock)
+    train(replace(assignment, configuration=short), CPU, clock)
     last = json.loads((assignment.folder / "progress.jsonl").read_text().splitlines()[-1])
     assert last["learning_rate"] < 0.1 * spec.initial_learning_rate
     assert clock.fraction(0) == 1.0
@@ -277,7 +272,7 @@ def test_bf16_ends_near_fp32(assignment):
     results = {}
     for precision in ("fp32", "bf16"):
         one = replace(assignment, folder=assignment.folder / precision)
-        assert run(one, Execution("cpu", precision, channels_last=True))
+        run(one, Execution("cpu", precision, channels_last=True))
         results[precision] = load_file(one.folder / "final.safetensors")
     moved = [float((results["bf16"][key] - value).abs().max()) for key, value in results["fp32"].items()]
     assert 0 < max(moved) < 0.1
@@ -287,7 +282,7 @@ def test_bf16_ends_near_fp32(assignment):
 def test_fp16_with_a_loss_scale(assignment):
     """The first scales are too large: those steps are left out, and the scale is halved."""
     one = changed(assignment, "fp16", epochs=4, steps_per_epoch=8)
-    assert run(one, Execution("cpu", "fp16", channels_last=False))
+    run(one, Execution("cpu", "fp16", channels_last=False))
     assert all(value.dtype == torch.float32 for value in weights(one).values())
     losses = [epoch["loss"] for epoch in epochs(one)]
     assert losses[-1] < losses[0]
@@ -296,5 +291,5 @@ def test_fp16_with_a_loss_scale(assignment):
 def test_all_in_half_precision(assignment):
     """Weights and all: a step of an optimiser without squares still fits into float16."""
     one = changed(assignment, "half", epochs=1)
-    assert run(one, Execution("cpu", "half", channels_last=False))
+    run(one, Execution("cpu", "half", channels_last=False))
     assert all(value.dtype == torch.float16 for value in weights(one).values())
