@@ -10,7 +10,7 @@ import json
 import os
 import platform
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -43,7 +43,8 @@ def held(path: Path, doing: str, waiting: Callable[[str], None] | None = None) -
         waiting(f"{sentence}: waiting for that")
         lock.acquire()
     try:
-        write_json(holder, {"doing": doing, "process": os.getpid(), "host": platform.node(), "since": _now()})
+        with suppress(OSError):  # of a full disk: the lock itself holds
+            write_json(holder, {"doing": doing, "process": os.getpid(), "host": platform.node(), "since": _now()})
         yield
     finally:
         holder.unlink(missing_ok=True)

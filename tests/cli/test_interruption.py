@@ -44,8 +44,8 @@ def small_disk(tmp_path, workspace):
         (("preprocess", "Tiny", "3d_fullres"), "preprocessed/Tiny", 0, "_labels.b2nd"),
         (("preprocess", "Tiny", "3d_fullres"), "preprocessed/Tiny", 40_960, "_T1w.b2nd"),
         ((*TRAIN[:-1], "--epochs", "1"), "models/Tiny", 49_152, "state.safetensors"),
-        (("predict", "SITE", "-o", "OUT", "--dataset", "Tiny", "--device", "cpu"), "out", 16384, "_dseg.nii.gz"),
-        (("predict", "NRRD", "-o", "OUT", "--dataset", "Tiny", "--device", "cpu"), "out", 4096, "x.nrrd"),
+        (("predict", "SITE", "-o", "OUT", "--dataset", "Tiny", "--device", "cpu"), "out", 20_480, "_dseg.nii.gz"),
+        (("predict", "NRRD", "-o", "OUT", "--dataset", "Tiny", "--device", "cpu"), "out", 8192, "x.nrrd"),
     ],
 )
 def test_a_full_disk(autoseg, capsys, monkeypatch, small_disk, site, arguments, removed, left, named):
@@ -108,7 +108,7 @@ def test_an_interrupted_training_continues(autoseg, capsys, workspace, number):
 
 
 def wait_for(path):
-    end = time.monotonic() + 60
+    end = time.monotonic() + 300  # a busy machine imports torch slowly
     while not path.exists() and time.monotonic() < end:
         time.sleep(0.02)
 

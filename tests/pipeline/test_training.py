@@ -161,8 +161,14 @@ def test_slices_are_counted_when_the_training_begins(workspace, tiny_pair_plan):
 
 def test_domains_are_balanced_where_patches_are_drawn_at_random(workspace, tiny_pair_plan, monkeypatch):
     seen = []
-    monkeypatch.setattr(trainer, "train", lambda assignment, execution, clock: seen.append(assignment))
-    train(workspace, "Tiny", "3d_fullres", "fold0", TrainingOptions(balance="domains", device="cpu"))
+
+    def begun(assignment, execution, clock):
+        seen.append(assignment)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(trainer, "train", begun)
+    with pytest.raises(KeyboardInterrupt):
+        train(workspace, "Tiny", "3d_fullres", "fold0", TrainingOptions(balance="domains", device="cpu"))
     (assignment,) = seen
     assert assignment.configuration.balance == "domains"
     assert assignment.domains == ["tiny"] * len(assignment.training)
