@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
+import autoseg
 from autoseg.runtime.jobs import num_cores
 from tests.faults import determinism, kills, terminations, two_at_once
 from tests.faults.row import Row
@@ -65,7 +66,7 @@ def page_table(rows: Iterable[Row], title: str) -> str:
 
 def described() -> str:
     """Date, machine and versions."""
-    versions = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in ("autoseg", "torch", "numpy"))
+    versions = f"autoseg {autoseg.__version__}, torch {importlib.metadata.version('torch')}"
     place = f"{num_cores()} cores, {platform.system()} {platform.machine()}"
     return f"{datetime.date.today().isoformat()}, {place}, Python {platform.python_version()}, {versions}"
 
