@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import chain
 from typing import Literal
 
 import torch
@@ -44,7 +45,11 @@ class Execution:
             network = network.half()
         if self.device == "cpu" and self.precision == "fp32":
             avoid_unfolding(network)
-        return network.to(self.device, memory_format=layout)  # type: ignore[call-overload, no-any-return]
+        network = network.to(self.device)
+        for tensor in chain(network.parameters(), network.buffers()):
+            if tensor.ndim == dimensions + 2:  # torch would turn weights of every other rank too, and cannot
+                tensor.data = tensor.data.contiguous(memory_format=layout)
+        return network
 
     def autocast(self) -> AbstractContextManager[object]:
         """The context of a forward pass."""

@@ -84,7 +84,7 @@ def fastest_execution(assignment: Assignment, device: str) -> Execution:
 
 
 def _small(configuration: Configuration) -> Configuration:
-    """A sample for each core, its patch halved along the longest axis until it has few voxels."""
+    """A sample for each core, two for batch norms; the patch halved along the longest axis until it has few voxels."""
     patch, multiple = list(configuration.patch_size), configuration.network.size_multiple
     while prod(patch) > PROBE_VOXELS:
         longest = patch.index(max(patch))
@@ -93,5 +93,5 @@ def _small(configuration: Configuration) -> Configuration:
         if halved == patch[longest] or (as_published and halved < SMALLEST_PUBLISHED):
             break
         patch[longest] = halved
-    size = min(configuration.batch_size, torch.get_num_threads())
+    size = min(configuration.batch_size, max(2, torch.get_num_threads()))
     return configuration.model_copy(update={"batch_size": size, "patch_size": tuple(patch)})

@@ -78,9 +78,9 @@ class Rehearsed:
         shutil.rmtree(self.work)
         shutil.copytree(self.pristine, self.work, symlinks=True)
 
-    def start(self, cores: int | None = None) -> BaseProcess:
+    def start(self, workers: int | None = None) -> BaseProcess:
         """Begin the stage."""
-        return start(self.work, self.stage.command, cores)
+        return start(self.work, self.stage.command, workers)
 
     def differences(self) -> list[str]:
         """What is missing, too much (half-written files too) or otherwise than the undisturbed run left it."""
@@ -119,9 +119,9 @@ def require_success(work: Path, command: tuple[str, ...]) -> None:
         raise RuntimeError(f"{' '.join(command)} failed: {said(work, process.pid)}")
 
 
-def start(work: Path, command: tuple[str, ...], cores: int | None = None) -> BaseProcess:
-    """Begin a command in a process of its own, on so many cores."""
-    process = CONTEXT.Process(target=_run, args=(work, command, cores))
+def start(work: Path, command: tuple[str, ...], workers: int | None = None) -> BaseProcess:
+    """Begin a command in a process of its own, with so many threads beside those that compute."""
+    process = CONTEXT.Process(target=_run, args=(work, command, workers))
     process.start()
     return process
 
@@ -142,15 +142,15 @@ def said(work: Path, process: int | None) -> str:
     return log.read_text() if log.is_file() else ""
 
 
-def _run(work: Path, command: tuple[str, ...], cores: int | None) -> None:
-    import torch
-
+def _run(work: Path, command: tuple[str, ...], workers: int | None) -> None:
     from autoseg.cli import main
+    from autoseg.runtime import jobs
     from autoseg.training import trainer
 
-    if cores is not None:
-        os.sched_setaffinity(0, set(sorted(os.sched_getaffinity(0))[:cores]))
-        torch.set_num_threads(cores)
+    if workers is not None:
+        batches = trainer.batches
+        jobs.num_cores = lambda: workers
+        trainer.batches = lambda source, first, _, ahead: batches(source, first, workers, ahead)
     trainer.SAVE_INTERVAL_S = SAVE_INTERVAL_S
     os.chdir(work)
     sys.argv = ["autoseg", "--workspace", "workspace", *command]

@@ -120,6 +120,18 @@ def test_half_precision_and_the_other_memory_layout_give_the_same_logits(case):
         assert (other.float() - expected).norm() < 0.1 * expected.norm()
 
 
+@pytest.mark.parametrize("channels_last", [False, True])
+def test_it_is_placed_in_either_layout_with_the_same_logits(case, channels_last):
+    make, network, image, logits, _ = case
+    way = Execution("cpu", "fp32", channels_last)
+    placed = make().eval()
+    placed.load_state_dict(network.state_dict())
+    placed = way.place_network(placed, image.ndim - 2)
+    with torch.inference_mode():
+        for one, expected in zip(outputs_of(placed, way.place(image)), logits, strict=True):
+            torch.testing.assert_close(one, expected, atol=1e-4, rtol=1e-3)
+
+
 def test_weights_come_back_from_a_file_and_have_one_name_each(case, tmp_path):
     make, network, image, logits, _ = case
     storages = [tensor.data_ptr() for tensor in network.state_dict().values() if tensor.numel()]
