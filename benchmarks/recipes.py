@@ -38,7 +38,7 @@ class Row:
     metrics: str = "overlap,surface"
 
 
-SMALL = {"resized_shape": [128, 128, 128], "patch_size": [128, 128], "batch_size": 2}
+SMALL = {"resized_shape": [96, 96, 96], "patch_size": [96, 96], "batch_size": 2}
 BRAINS = {
     "sources": ("ms-brain",),
     "convert": ("--channels", "FLAIR,T1w,T2w"),
