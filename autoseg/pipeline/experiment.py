@@ -20,7 +20,7 @@ from autoseg.io.workspace import Workspace, nearest_name, write_text
 from autoseg.pipeline.comparison import read_scores, write_comparison
 from autoseg.pipeline.preparation import read_or_make_plan
 from autoseg.pipeline.runs import recorded_split, within_domains
-from autoseg.pipeline.training import TrainingOptions, resolve_folds, train, with_options
+from autoseg.pipeline.training import TrainingOptions, resolve_folds, told_together, train, with_options
 from autoseg.planning.folds import Fold
 from autoseg.reporting.comparison_tables import markdown_table, marks_rule, score_rows
 from autoseg.runtime.progress import say
@@ -88,8 +88,9 @@ def run_experiment(workspace: Workspace, name: str, comparison: str, options: Tr
     """Train and validate every fold of every configuration of a comparison of the plan, then compare them.
 
     Folds that are finished are kept, so that it can be run again. Writes tables, tests and figures for each score into
-    the folder of the experiment. BadInput for a comparison that the plan does not have, and for a fold that was trained
-    for another time, on other cases or by another plan.
+    the folder of the experiment. FloatingPointError, when all others are trained, for a configuration whose loss became
+    no number. BadInput for a comparison that the plan does not have, and for a fold that was trained for another time,
+    on other cases or by another plan.
     """
     dataset, plan = workspace.read_dataset(name), read_or_make_plan(workspace, name)
     if comparison not in plan.comparisons:
@@ -101,9 +102,15 @@ def run_experiment(workspace: Workspace, name: str, comparison: str, options: Tr
     chosen = members(plan, spec)
     for configuration in chosen:
         require_alike(trained, with_options(plan.configurations[configuration], options), dataset.cases)
+    failures = []
     for configuration in chosen:
         say(f"{comparison}: {configuration}")
-        train(workspace, name, configuration, "cv", options)
+        try:
+            train(workspace, name, configuration, "cv", options)
+        except FloatingPointError as error:  # the others are trained; without this one nothing can be compared
+            failures.append(f"{configuration} failed: {error}")
+    if failures:
+        raise FloatingPointError(told_together(failures, "configurations"))
     folder = workspace.root / "experiments" / name / comparison
     comparisons = {}
     for score in SCORES_COMPARED:

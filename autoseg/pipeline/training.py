@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -74,11 +75,13 @@ def train(
     """Train the folds that ``fold`` means and validate each; fold -> summary (None for ``all``).
 
     Folds that are finished are not trained again when ``cv`` or ``resume`` is asked for.
+    FloatingPointError: the loss of a fold became no number; with ``cv`` after the other folds.
     """
     dataset = workspace.read_dataset(name)
     plan = read_or_make_plan(workspace, name)
     configuration = require_configuration(plan, configuration_name)
     summaries: dict[str, dict[str, Any] | None] = {}
+    failures: list[str] = []
     for fold_name, cases in resolve_folds(dataset, plan, fold, options.splits).items():
         folder = workspace.model_folder(name, configuration_name, fold_name)
         cases = within_domains(cases, dataset.cases, configuration)
@@ -88,19 +91,33 @@ def train(
             # The stages of a fold share their cases: nothing that validates has trained either of them.
             first = workspace.model_folder(name, configuration.previous_stage, fold_name)
             cases = recorded_split(first) or cases
-        with held(folder, "trained"):
-            if (folder / "final.safetensors").is_file() and not options.overwrite:
-                if fold != "cv" and not options.resume:
-                    raise BadInput(
-                        f"{folder}: this fold is trained already; predict with it, or add --overwrite to train it anew."
-                    )
-                say(f"{fold_name} is trained already")
-            else:
-                train_fold(workspace, dataset, plan, configuration_name, fold_name, cases, options)
-            summaries[fold_name] = validate_fold(
-                workspace, dataset, configuration_name, fold_name, cases, options.device
-            )
+        try:
+            with held(folder, "trained"):
+                if (folder / "final.safetensors").is_file() and not options.overwrite:
+                    if fold != "cv" and not options.resume:
+                        raise BadInput(
+                            f"{folder}: this fold is trained already; predict with it, or add --overwrite to train it anew."
+                        )
+                    say(f"{fold_name} is trained already")
+                else:
+                    train_fold(workspace, dataset, plan, configuration_name, fold_name, cases, options)
+                summaries[fold_name] = validate_fold(
+                    workspace, dataset, configuration_name, fold_name, cases, options.device
+                )
+        except FloatingPointError as error:
+            if fold != "cv":
+                raise
+            say(f"{fold_name} failed: {error}", style="red")
+            failures.append(str(error))
+    if failures:
+        raise FloatingPointError(told_together(failures, "folds"))
     return summaries
+
+
+def told_together(failures: Sequence[str], what: str) -> str:
+    """One sentence of several: the first, and how many ``what`` failed in all."""
+    more = f" (so failed {len(failures)} {what}; the others are trained)." if len(failures) > 1 else ""
+    return failures[0].removesuffix(".") + more if more else failures[0]
 
 
 def train_fold(

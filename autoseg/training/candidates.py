@@ -19,7 +19,7 @@ from autoseg.core.labels import Labels
 from autoseg.core.plan import CandidateSpec, Configuration
 from autoseg.io.store import DecodedCases, StoredCase
 from autoseg.training import operations
-from autoseg.training.patches import Batch, Sample, stack
+from autoseg.training.patches import Batch, Origin, Sample, stack
 
 VALIDATION_SHARE = 0.25  # of all voxels
 # Patches of 11 x 11 x 11 voxels are read 128 a step: from disk that takes as long as the step, so a brain is held.
@@ -145,11 +145,7 @@ class CandidateSource:
 
     def sample(self, step: int, index: int) -> Sample:
         """Patch ``(C, *patch)`` and the class of its centre voxel ``(1, 1, 1)``; threads may ask at once."""
-        size = self.configuration.batch_size
-        epoch, number = divmod(step, self.voxels.num_batches(size))
-        place = self._order(epoch)[number * size + index]
-        case = self.cases[int(self.voxels.places[place, 0])]
-        centre = np.unravel_index(int(self.voxels.places[place, 1]), case.shape)
+        case, centre = self._place(step, index)
         patch_size = self.configuration.patch_size
         starts = [int(voxel) - extent // 2 for voxel, extent in zip(centre, patch_size, strict=True)]
         box = tuple((start, start + extent) for start, extent in zip(starts, patch_size, strict=True))
@@ -162,6 +158,19 @@ class CandidateSource:
         middle = tuple(slice(extent // 2, extent // 2 + 1) for extent in patch_size)
         target = np.maximum(labels[middle], 0).astype(np.int64)
         return torch.from_numpy(image), torch.from_numpy(target)
+
+    def origin(self, step: int, index: int) -> Origin:
+        """Where a sample comes from."""
+        case, centre = self._place(step, index)
+        return case.name, tuple(int(voxel) for voxel in centre)
+
+    def _place(self, step: int, index: int) -> tuple[StoredCase, tuple[np.intp, ...]]:
+        """The case of a sample and the voxel in its middle."""
+        size = self.configuration.batch_size
+        epoch, number = divmod(step, self.voxels.num_batches(size))
+        place = self._order(epoch)[number * size + index]
+        case = self.cases[int(self.voxels.places[place, 0])]
+        return case, np.unravel_index(int(self.voxels.places[place, 1]), case.shape)
 
     def _order(self, epoch: int) -> npt.NDArray[np.int64]:
         """The places in the order of an epoch; that of the epoch before is kept, for what is read ahead."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from math import isfinite
 from pathlib import Path
 
 import torch
@@ -34,6 +35,12 @@ class Run:
     epochs_since_best: int = 0
     plateau: float | None = None  # of the Clock, as the next
     reached: bool = False
+
+    def add(self, loss: float) -> None:
+        """A step is done. One that fp16 passed over, whose loss is no number, counts as the mean of those before."""
+        self.loss_in_epoch += loss if isfinite(loss) else self.loss_in_epoch / max(1, self.steps_in_epoch)
+        self.step += 1
+        self.steps_in_epoch += 1
 
 
 def save_weights(path: Path, network: nn.Module, facts: Mapping[str, object]) -> None:

@@ -31,6 +31,7 @@ from autoseg.training.spatial import window
 TRAINING_STREAM, VALIDATION_STREAM = 0, 1
 TASKS_PER_WORKER = 4  # in a batch: enough to share out evenly, few enough that handing over costs nothing
 Sample = tuple[torch.Tensor, torch.Tensor]
+Origin = tuple[str, tuple[int, ...]]  # a case, and the voxel of the prepared case in the middle of the sample
 
 
 @dataclass(frozen=True)
@@ -94,6 +95,11 @@ class PatchSource:
             labels, previous = labels
             image = np.concatenate((image, one_hot_channels(previous, self.labels)))
         return torch.from_numpy(image), torch.from_numpy(np.maximum(labels, 0).astype(np.int64))
+
+    def origin(self, step: int, index: int) -> Origin:
+        """Where a sample comes from."""
+        case, box = self._place(step, index, np.random.default_rng((self.seed, self.stream, step, index)))
+        return case.name, tuple((start + stop) // 2 for start, stop in box)
 
     def _place(self, step: int, index: int, random: np.random.Generator) -> tuple[StoredCase, Box]:
         """The case of a sample, and the box in it whose middle is the middle of the patch."""
@@ -199,6 +205,9 @@ class SampleSource(Protocol):
 
     def sample(self, step: int, index: int) -> Sample:
         """One sample; threads may ask at once."""
+
+    def origin(self, step: int, index: int) -> Origin:
+        """Where a sample comes from."""
 
 
 def batches(source: SampleSource, first_step: int, workers: int, ahead: int) -> Iterator[Batch]:

@@ -39,7 +39,10 @@ def training_step(
     configuration: Configuration,
     labels: Labels,
 ) -> float:
-    """One update of the weights; the loss of the batch."""
+    """One update of the weights; the loss of the batch, which is not finite where fp16 passes the batch over.
+
+    FloatingPointError: the loss or its gradient is no number, and the weights are none any more.
+    """
     image, target = execution.place(batch.image), batch.target.to(execution.device, non_blocking=True)
     optimizer.zero_grad(set_to_none=True)
     parts = batch_parts(len(image), execution, network)
@@ -52,15 +55,32 @@ def training_step(
     else:
         loss = backward_in_parts(network, image, target, parts, execution, criterion)
     scaler.unscale_(optimizer)
+    gradient = None
     if configuration.training.gradient_clip is not None:
-        nn.utils.clip_grad_norm_(network.parameters(), configuration.training.gradient_clip)
+        gradient = nn.utils.clip_grad_norm_(network.parameters(), configuration.training.gradient_clip)
     scaler.step(optimizer)
     scaler.update()
     value = float(loss.detach())
+    if not recovers(scaler):
+        require_finite("loss", value, execution)
+        if gradient is not None:
+            require_finite("gradient", float(gradient), execution)
+    return value
+
+
+def recovers(scaler: torch.amp.GradScaler) -> bool:
+    """Whether a step of numbers that are not finite is passed over (fp16): the weights have not changed then.
+
+    The scaler halves its scale each time; where it falls below 1 it is not the scale that makes them overflow.
+    """
+    return scaler.is_enabled() and scaler.get_scale() >= 1
+
+
+def require_finite(what: str, value: float, execution: Execution) -> None:
+    """FloatingPointError with the remedy for a loss or gradient that is no number."""
     if not math.isfinite(value):
         remedy = "use another precision" if execution.precision == "half" else "lower initial_learning_rate"
-        raise FloatingPointError(f"the loss became {value}: {remedy} in the plan, or look for extreme intensities.")
-    return value
+        raise FloatingPointError(f"the {what} became {value}: {remedy} in the plan, or look for extreme intensities")
 
 
 def forward(network: nn.Module, image: torch.Tensor, execution: Execution) -> Outputs:

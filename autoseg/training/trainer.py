@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from autoseg.runtime.jobs import num_cores
 from autoseg.runtime.profiling import lap, phase
 from autoseg.runtime.progress import counted, progress, say
 from autoseg.training import candidates, checkpoint
+from autoseg.training.bad_batch import keep
 from autoseg.training.board import board
 from autoseg.training.candidates import Voxels
 from autoseg.training.frozen import freeze
@@ -101,9 +103,9 @@ def train(assignment: Assignment, execution: Execution, clock: Clock) -> None:
             if draws_random_numbers(network):
                 torch.manual_seed(drawing_seed(spec.seed, run.step))
             batch = next(training)
-            run.loss_in_epoch += training_step(network, optimizer, scaler, batch, execution, configuration, labels)
-            run.step += 1
-            run.steps_in_epoch += 1
+            with keeping_bad_batch(assignment, batch, run.step, clock.learning_rate(run.step)):
+                loss = training_step(network, optimizer, scaler, batch, execution, configuration, labels)
+            run.add(loss)
             shown.update(clock.fraction(run.step), _describe(run, spec), clock.left_s)
             if run.steps_in_epoch >= spec.steps_per_epoch or clock.fraction(run.step) >= 1:
                 found = validate(network, validation, execution, configuration, labels, spec.validation_steps)
@@ -121,6 +123,18 @@ def train(assignment: Assignment, execution: Execution, clock: Clock) -> None:
         else:
             run.elapsed_s = clock.elapsed_s
             checkpoint.save_state(assignment.state_path, run, network, optimizer, scaler)
+
+
+@contextmanager
+def keeping_bad_batch(assignment: Assignment, batch: Batch, step: int, learning_rate: float) -> Iterator[None]:
+    """Where the loss becomes no number inside the block, the batch is written and the sentence says where."""
+    try:
+        yield
+    except FloatingPointError as error:
+        source, _ = sample_sources(assignment)
+        spacing_mm = assignment.configuration.spacing_mm
+        kept = keep(assignment.folder, batch, source, spacing_mm, {"step": step, "learning_rate": learning_rate})
+        raise FloatingPointError(f"{assignment.folder}: in step {step} {error}{kept}.") from None
 
 
 def drawing_seed(seed: int, step: int) -> int:

@@ -115,3 +115,23 @@ def test_each_case_is_asked_of_the_model_of_its_domain(sites):
     )
     matrix = by_domain(sites, members(sites.plan, spec))
     assert matrix[1] == ("all_a", "0.105 ± 0.007", "0.125 ± 0.007")
+
+
+def test_a_configuration_whose_loss_became_no_number_is_told_when_the_others_are_trained(compared, monkeypatch):
+    """One fold of one configuration fails: all other folds are still trained, and nothing is compared."""
+    trained = []
+
+    def fails(workspace, dataset, plan, configuration, fold, *_):
+        trained.append((configuration, fold))
+        if trained[-1] == ("2d", "fold0"):
+            raise FloatingPointError("FOLDER: the loss became nan.")
+        return True
+
+    monkeypatch.setattr("autoseg.pipeline.training.train_fold", fails)
+    monkeypatch.setattr("autoseg.pipeline.training.validate_fold", lambda *_: {})
+    for path in compared.root.glob("models/Tiny/*/*/final.safetensors"):
+        path.unlink()
+    with pytest.raises(FloatingPointError, match=r"^2d failed: FOLDER: the loss became nan\.$"):
+        run_experiment(compared, "Tiny", "dimensions", TrainingOptions(device="cpu"))
+    assert trained == [(one, fold) for one in ("2d", "3d_fullres") for fold in ("fold0", "fold1")]
+    assert not (compared.root / "experiments").exists()
