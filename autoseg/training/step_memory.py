@@ -16,7 +16,7 @@ from typing import Any
 from autoseg.core.labels import Labels
 from autoseg.core.plan import Configuration
 from autoseg.runtime.devices import Execution
-from autoseg.runtime.memory import keep_freed_memory
+from autoseg.runtime.memory import is_shortage, keep_freed_memory
 from autoseg.runtime.own_process import STOPPED, run_module
 from autoseg.training.probe import rehearsal
 from autoseg.training.trainer import Assignment
@@ -26,8 +26,6 @@ STEPS = 2  # the optimiser takes its memory at the end of the first
 # Libraries reserve more addresses than they use memory (stacks, arenas): the guard is not the limit itself.
 RESERVED_BYTES = 2**30
 BYTES_PER_GB = 1e9
-# What an allocator says when it gets nothing: that of torch on a CPU, oneDNN, CUDA.
-OUT_OF_MEMORY = ("allocate memory", "not enough memory", "could not create", "bad_alloc", "out of memory")
 
 
 @dataclass(frozen=True)
@@ -85,7 +83,7 @@ def measure_here(request: dict[str, Any]) -> StepMemory:
             step()
             step_s = time.perf_counter() - started
     except (MemoryError, RuntimeError) as error:
-        if isinstance(error, RuntimeError) and not any(text in str(error).lower() for text in OUT_OF_MEMORY):
+        if not is_shortage(error):
             raise
         return StepMemory(baseline_gb, None, None)
     peak_gb = (torch.cuda.max_memory_allocated(execution.device) if on_gpu else _peak_bytes()) / BYTES_PER_GB
