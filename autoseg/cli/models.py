@@ -13,6 +13,7 @@ from autoseg.cli.profile import profiled
 from autoseg.cli.terminal import (
     BAD_INPUT,
     CONFIGURATION_HELP,
+    OWN_FAILURE,
     DatasetArgument,
     DeviceOption,
     JsonOption,
@@ -151,7 +152,7 @@ def predict(
         kept = f", {len(result.skipped)} were there already (--overwrite predicts them again)" if result.skipped else ""
         print(f"{counted(len(result.written), 'segmentation')} in {output}{kept}")
     if result.problems:
-        raise typer.Exit(BAD_INPUT)
+        raise typer.Exit(OWN_FAILURE if result.short_of_memory else BAD_INPUT)
 
 
 def evaluate(

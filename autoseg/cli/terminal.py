@@ -16,6 +16,7 @@ import typer
 
 from autoseg.core.errors import BadInput
 from autoseg.runtime.interrupts import interrupts
+from autoseg.runtime.memory import is_shortage
 
 BAD_INPUT, OWN_FAILURE, INTERRUPTED = 2, 1, 130
 CONTINUE = "interrupted; what was finished is saved, and the same command continues (train: with --resume)."
@@ -111,8 +112,12 @@ def run_guarded(action: Callable[[], Any]) -> int:
             return _fail(CONTINUE, 0 if interrupted() == signal.SIGTERM else INTERRUPTED)
         except BadInput as error:
             return _fail(str(error), BAD_INPUT)
-        except FloatingPointError as error:
+        except (FloatingPointError, ChildProcessError) as error:
             return _fail(str(error), OWN_FAILURE)
+        except (MemoryError, RuntimeError) as error:
+            if not is_shortage(error):
+                raise
+            return _fail(_no_memory(error), OWN_FAILURE)
         except (FileExistsError, NotADirectoryError) as error:
             return _fail(f"{error.filename}: a file stands where a folder is needed; choose another name.", BAD_INPUT)
         except OSError as error:
@@ -126,6 +131,14 @@ def _no_room(error: OSError) -> str:
     if error.errno in FULL:
         return f"{error.filename or 'a file'}: the disk is full; make room and run the same command again to continue."
     return f"{error.filename}: cannot be written ({error.strerror}); choose another --workspace or output folder."
+
+
+def _no_memory(error: BaseException) -> str:
+    """Ours say what to do; those of allocators do not."""
+    if type(error) is MemoryError and str(error):
+        return str(error)
+    said = (str(error).strip().splitlines() or ["no more could be had"])[0][:120].rstrip(".")
+    return f"the memory did not suffice ({said}); free memory, or use a machine with more, and run the command again."
 
 
 def _fail(sentence: str, status: int) -> int:

@@ -58,6 +58,31 @@ def torch_engine(network: nn.Module, execution: Execution) -> Engine:
             logits: torch.Tensor | list[torch.Tensor] = network(execution.place(batch))
         return (logits if isinstance(logits, torch.Tensor) else logits[0]).float()
 
+    return in_smaller_batches(run)
+
+
+def in_smaller_batches(engine: Engine) -> Engine:
+    """``engine`` that passes a batch in parts where a GPU has not the memory for all of it, with the same result.
+
+    What has once been too large is not tried again. The logits of the parts wait on the CPU. A single tile that does
+    not fit is torch.OutOfMemoryError.
+    """
+    largest = sys.maxsize
+
+    def run(batch: torch.Tensor) -> torch.Tensor:
+        nonlocal largest
+        if len(batch) <= largest:
+            try:
+                return engine(batch)
+            except torch.OutOfMemoryError:
+                if len(batch) == 1:
+                    raise
+            # Outside the handler: its traceback holds what was made so far.
+            largest = max(1, len(batch) // 2)
+            if torch.cuda.is_available():
+                torch.cuda.empty_cache()
+        return torch.cat([run(part).cpu() for part in batch.split(largest)])
+
     return run
 
 

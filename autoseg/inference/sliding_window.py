@@ -150,7 +150,7 @@ def weighted_logits(
         networks_input = torch.from_numpy(batch.reshape(*batch.shape[:2], *patch))
         total = engines[0](networks_input)
         for engine in engines[1:]:
-            total = total + engine(networks_input)
+            total = total + engine(networks_input).to(total.device)
         sums: list[tuple[Start, torch.Tensor]] = []
         for (start, flips), logits in zip(copies, total, strict=True):
             part = logits.flip([axis - len(patch) for axis in flips]) if flips else logits

@@ -20,6 +20,7 @@ from autoseg.core.case import CaseFiles
 from autoseg.core.errors import BadInput
 from autoseg.core.labels import Labels
 
+_UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO)
 LABELS_FILE = "labels.json"  # beside predictions with overlapping regions or ignored voxels, which dseg.tsv cannot name
 
 _PARTIAL = re.compile(r"\.\d+\.partial\..+")
@@ -49,11 +50,15 @@ def remove_partial(folders: Iterable[Path]) -> None:
 
 @contextmanager
 def naming_full_disk(path: Path) -> Iterator[None]:
-    """Inside the block the error of a full disk names ``path``: a failed write does not know its file."""
+    """Inside the block the error of a disk that is full or cannot be written names ``path``.
+
+    A failed write does not know its file, and one that cannot be begun knows the temporary one.
+    """
     try:
         yield
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+        of_another = error.filename is not None and ".partial." not in str(error.filename)
+        if error.errno not in _UNWRITABLE or of_another:
             raise
         raise OSError(error.errno, error.strerror, str(path)) from None
 

@@ -68,8 +68,10 @@ def predict(
     for values in chosen.postprocessing.keep_largest:
         say(f"then only the largest component of {label_names(predictor.plan.labels, values)}")
     safety = safety_of(models, chosen)
+    others = [name for name in models.folds if name not in chosen.configurations]
+    how = options.overwrite, chosen.postprocessing, safety, others
     with held(output / "predictions", "written"):
-        predicted = predict_cases(predictor, cases, layout, options.overwrite, chosen.postprocessing, safety)
+        predicted = predict_cases(predictor, cases, layout, *how)
     return replace(predicted, problems=(*problems, *predicted.problems))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -12,7 +13,9 @@ from autoseg.core.case import CaseFiles
 from autoseg.core.errors import BadInput
 from autoseg.core.plan import Configuration, Decision, Plan
 from autoseg.io.workspace import write_json, write_text
+from autoseg.pipeline.memory_checks import fits
 from autoseg.planning.folds import Fold, split_document
+from autoseg.runtime.memory import left_bytes
 from autoseg.runtime.progress import counted, duration, say
 from autoseg.training.budget import fit_to_budget
 from autoseg.training.sampling import with_counted_steps
@@ -57,7 +60,7 @@ def recorded_split(folder: Path) -> Fold | None:
 
 
 def settle(
-    assignment: Assignment, clock: Clock, device: str | None, budget_s: float | None, resuming: bool
+    assignment: Assignment, plan: Plan, clock: Clock, device: str | None, budget_s: float | None, resuming: bool
 ) -> tuple[Assignment, Execution, list[Decision]]:
     """How to execute, how many steps see everything once, and what fits into a time budget; a resumed run keeps all.
 
@@ -73,7 +76,11 @@ def settle(
     if budget_s is None or resuming:
         return assignment, execution, []
 
+    left = left_bytes(device)
+
     def measure(candidate: Configuration) -> float:
+        if not fits(plan, candidate, device, left):
+            return math.inf  # it is not tried
         return seconds_per_step(replace(assignment, configuration=candidate), execution)
 
     left_s = budget_s - clock.elapsed_s

@@ -21,8 +21,10 @@ from autoseg.interop.prediction_table import PredictionTable, recording
 from autoseg.io import images
 from autoseg.io.probabilities import write_confidence, write_probabilities
 from autoseg.io.workspace import remove_partial, write_json, write_text
+from autoseg.pipeline.memory_checks import MemoryGuard, memory_guard
 from autoseg.pipeline.safety import Announcer, Judgement, Safety
 from autoseg.runtime.jobs import map_threads
+from autoseg.runtime.memory import is_shortage
 from autoseg.runtime.profiling import phase, timed
 from autoseg.runtime.progress import counted, progress, say
 
@@ -52,13 +54,15 @@ class Segmenter(Protocol):
 class Predicted:
     """The outcome of a prediction: files written, files that were there, and sentences about failures.
 
-    ``unlike`` are sentences about images that are unlike those of the training.
+    ``unlike`` are sentences about images that are unlike those of the training. ``short_of_memory`` are those
+    ``problems`` that are the machine's, not the image's: the same command may succeed.
     """
 
     written: tuple[Path, ...]
     skipped: tuple[Path, ...]
     problems: tuple[str, ...]
     unlike: tuple[str, ...] = ()
+    short_of_memory: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -71,7 +75,8 @@ class InWork:
     unlike: Sequence[Finding] = ()
     sums: Sums | None = None
     judgement: Judgement | None = None
-    failed: BadInput | None = None
+    failed: str | None = None
+    short_of_memory: bool = False
 
 
 def predict_cases(
@@ -81,14 +86,17 @@ def predict_cases(
     overwrite: bool,
     postprocessing: Postprocessing = UNCHANGED,
     safety: Safety | None = None,
+    trained: Sequence[str] = (),
 ) -> Predicted:
     """Segment each case onto its own grid, into the files of ``layout``; finished cases are kept unless ``overwrite``.
 
     Probabilities, and what ``safety`` makes of them, are those before ``postprocessing``; a ``Predictor`` has no files
-    of them. A case that cannot be used is reported and the others go on.
+    of them. A case that cannot be used, or for which there is not the memory, is reported and the others go on;
+    ``trained`` are configurations that could be named in its place.
     """
     outputs = {case: layout.outputs(case) for case in cases}
-    written, problems, announcer = [], [], Announcer()
+    written, problems, short, announcer = [], [], [], Announcer()
+    guard = memory_guard(predictor, trained)
     remove_partial({path.parent for own in outputs.values() for path in own.files})
     with recording(layout.table) if layout.table and safety else nullcontext() as table:
         todo = {case: own for case, own in outputs.items() if overwrite or not is_finished(own, table)}
@@ -98,10 +106,11 @@ def predict_cases(
         if table:
             table.keep(own.files[0] for case, own in outputs.items() if case not in todo)
         with progress(f"predict {counted(len(todo), 'case')}") as shown:
-            finished = pass_through(predictor, todo, postprocessing, safety, in_documents=table is None)
+            finished = pass_through(guard, todo, postprocessing, safety, in_documents=table is None)
             for done, one in enumerate(finished, start=1):
                 if one.failed:
-                    problems.append(str(one.failed))
+                    problems.append(one.failed)
+                    short += [one.failed] if one.short_of_memory else []
                     say(f"left out: {one.failed}", style="red")
                 else:
                     written.append(todo[one.case].files[0])
@@ -111,7 +120,7 @@ def predict_cases(
                 shown.update(done / len(todo), one.case.name)
     announcer.conclude(len(todo), str(layout.table or "the JSON documents beside the segmentations"))
     skipped = [own.files[0] for case, own in outputs.items() if case not in todo]
-    return Predicted(tuple(written), tuple(skipped), tuple(problems), tuple(announcer.sentences))
+    return Predicted(tuple(written), tuple(skipped), tuple(problems), tuple(announcer.sentences), tuple(short))
 
 
 def is_finished(outputs: Outputs, table: PredictionTable | None) -> bool:
@@ -120,7 +129,7 @@ def is_finished(outputs: Outputs, table: PredictionTable | None) -> bool:
 
 
 def pass_through(
-    predictor: Segmenter,
+    guard: MemoryGuard,
     todo: Mapping[CaseFiles, Outputs],
     postprocessing: Postprocessing,
     safety: Safety | None,
@@ -132,19 +141,29 @@ def pass_through(
     of its own.
     """
 
+    predictor: Segmenter = guard.predictor
+
     def prepare(case: CaseFiles) -> InWork:
         try:
+            guard.require_by_header(case)
             image = images.read_channels(case.channels)
+            guard.require(case.name, image)
             prepared = predictor.prepare(case.name, image)  # first: it refuses a wrong number of channels
             return InWork(case, prepared, unlike=safety.unlike(image) if safety else ())
-        except BadInput as error:
-            return InWork(case, failed=error)
+        except (BadInput, MemoryError, RuntimeError) as error:
+            return left_out(guard, case, error)
 
     def segmented() -> Iterator[InWork]:
         for one in map_threads(phase("prepare")(prepare), todo, workers=1):
             sums = safety.no_sums() if safety else None
-            labels = None if one.failed else segment(predictor, one.prepared, one.case, todo[one.case], sums)
-            yield replace(one, prepared=None, labels=labels, sums=sums)
+            labels = None
+            try:
+                if not one.failed:
+                    labels = segment(predictor, one.prepared, one.case, todo[one.case], sums)
+                one = replace(one, prepared=None, labels=labels, sums=sums)
+            except (BadInput, MemoryError, RuntimeError) as error:
+                one = left_out(guard, one.case, error)
+            yield one
             del one, labels
 
     def write(one: InWork) -> InWork:
@@ -156,10 +175,19 @@ def pass_through(
             facts = judgement.document() if judgement and in_documents else {}
             write_outputs(todo[one.case], label_map, one.case.channels[0], facts)
             return replace(one, labels=None, judgement=judgement)
-        except BadInput as error:
-            return InWork(one.case, failed=error)
+        except (BadInput, MemoryError, RuntimeError) as error:
+            return left_out(guard, one.case, error)
 
     return map_threads(write, segmented(), workers=1)
+
+
+def left_out(guard: MemoryGuard, case: CaseFiles, error: Exception) -> InWork:
+    """A case that cannot be used, or that memory did not suffice for; any other error is raised."""
+    if isinstance(error, BadInput):
+        return InWork(case, failed=str(error))
+    if not is_shortage(error):
+        raise error
+    return InWork(case, failed=guard.sentence(case.name, error), short_of_memory=True)
 
 
 def write_outputs(outputs: Outputs, label_map: LabelMap, like: Path, facts: Mapping[str, Any]) -> None:

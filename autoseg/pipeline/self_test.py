@@ -163,9 +163,8 @@ def let_through(network: nn.Module) -> None:
 def check_preparation(workspace: Workspace, plan: Plan, subjects: Mapping[str, PhantomGrid]) -> Check:
     """What a training would see, against the canonical axes of nibabel: images, labels, and both in one place."""
     configuration = plan.configurations["3d_fullres"]
-    of_case = {}
-    for case in workspace.read_dataset(NAME).cases:
-        of_case |= {case: grid for subject, grid in subjects.items() if subject in case.name}
+    cases = workspace.read_dataset(NAME).cases
+    of_case = {case: grid for case in cases for subject, grid in subjects.items() if subject in case.name}
     prepare_cases(workspace, plan, [configuration], list(of_case))
     folder, problems = workspace.preprocessed_folder(NAME, configuration.name), []
     for case, grid in of_case.items():

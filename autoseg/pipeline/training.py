@@ -19,6 +19,7 @@ from autoseg.io.workspace import RawDataset, Workspace, nearest_name, remove_par
 from autoseg.pipeline.cascade import held_out_label_maps, reading
 from autoseg.pipeline.evaluation import Pair, evaluate_pairs
 from autoseg.pipeline.fine_tuning import begin
+from autoseg.pipeline.memory_checks import require_memory_to_train, telling_shortage
 from autoseg.pipeline.models import workspace_models
 from autoseg.pipeline.preparation import (
     dataset_folds,
@@ -140,6 +141,7 @@ def train_fold(
     # Before --overwrite empties the folder: the model may lie there.
     beginning = None if resuming else begin(options.init_from, configuration, plan, fold.scored)
     configuration = beginning.configuration if beginning else configuration
+    require_memory(plan, configuration, options, beginning is not None)
     start_or_continue(folder, options)
     remove_partial([folder])
     wanted = set(fold.train) | set(fold.validation)
@@ -155,6 +157,7 @@ def train_fold(
         voxels = fold_voxels(workspace, plan, configuration, fold_name, training, validation, options.device)
         configuration = seeing_all(configuration, *voxels)
 
+    from autoseg.runtime.devices import choose_device
     from autoseg.training.trainer import Assignment, train
 
     keep_freed_memory()
@@ -171,13 +174,27 @@ def train_fold(
         zeros=[value_of_zero(*one) for one in zip(configuration.normalization, plan.intensities, strict=True)],
         domains=[domains[name] for name in fold.train],
     )
-    assignment, execution, decisions = settle(assignment, clock, options.device, options.time_budget_s, resuming)
-    if not resuming:
-        decisions = [*decisions, *([beginning.decision] if beginning else [])]
-        record_run(assignment, execution, plan, decisions, fold)
-    clock.spec = assignment.configuration.training
-    announce(assignment, execution, fold_name)
-    train(assignment, execution, clock)
+    with telling_shortage(plan, configuration, choose_device(options.device), assignment.state_path):
+        assignment, execution, decisions = settle(
+            assignment, plan, clock, options.device, options.time_budget_s, resuming
+        )
+        if not resuming:
+            decisions = [*decisions, *([beginning.decision] if beginning else [])]
+            record_run(assignment, execution, plan, decisions, fold)
+        clock.spec = assignment.configuration.training
+        announce(assignment, execution, fold_name)
+        train(assignment, execution, clock)
+
+
+def require_memory(plan: Plan, configuration: Configuration, options: TrainingOptions, width_is_given: bool) -> None:
+    """MemoryError before anything is prepared where a step clearly does not fit, even the smallest of a budget."""
+    from autoseg.runtime.devices import choose_device
+    from autoseg.training.budget import smallest_of_budget
+
+    smallest = configuration
+    if options.time_budget_s is not None:
+        smallest = smallest_of_budget(configuration, width_is_given)
+    require_memory_to_train(plan, smallest, choose_device(options.device))
 
 
 def start_or_continue(folder: Path, options: TrainingOptions) -> None:
@@ -239,7 +256,9 @@ def validate_fold(
         return case.name + dataset.file_ending
 
     layout = image_layout(output, predictor.plan.labels, output_name=name)
-    predict_cases(predictor, held_out, layout, overwrite=False, safety=Safety(predictor.plan.labels))
+    predicted = predict_cases(predictor, held_out, layout, overwrite=False, safety=Safety(predictor.plan.labels))
+    if predicted.short_of_memory:
+        raise MemoryError(f"{folder} is trained and not validated: {predicted.short_of_memory[0]}")
     pairs = [Pair(case.name, case.domain, output / name(case), require_labels(case)) for case in held_out]
     summary = evaluate_pairs(pairs, dataset.labels, output, facts={"held_out": not fold.validates_on_training_cases})
     if not fold.validates_on_training_cases:

@@ -47,6 +47,7 @@ _BYTES_OF_LIBRARIES = 270_000_000  # buffers of the first step whatever its size
 _COPIES_OF_WEIGHTS = 4  # weights, gradients, momentum, copies in the layout of the convolution library
 _COPIES_OF_LARGEST_MAP = 6  # gradients and blocked copies of the input and output of one convolution
 _COPIES_OF_LARGEST_SKIP = 4  # the same of the skip, in a residual block
+_COPIES_IN_PREDICTION = 5  # of the largest map: the joined map (two), output of the convolution, norm, one in blocks
 _COPIES_OF_LOGITS = 3  # probabilities, one-hot reference, gradient
 
 
@@ -100,6 +101,20 @@ def training_bytes(
     values += (_COPIES_OF_LOGITS * num_classes + in_channels) * voxels[0]
     weights = _COPIES_OF_WEIGHTS * count_parameters(network, in_channels, num_classes)
     return BYTES_PER_VALUE * (batch_size * values + weights) + _BYTES_OF_LIBRARIES
+
+
+def prediction_bytes(
+    network: NetworkSpec, patch_size: Sequence[int], batch_size: int, in_channels: int, num_classes: int
+) -> int:
+    """Memory that one fp32 forward pass adds to the process, in bytes; that of the weights is there already.
+
+    The skips of all stages are held until the decoder takes them; beside them are the joined map of the finest stage,
+    and what one convolution reads and writes.
+    """
+    voxels = stage_voxels(patch_size, network.strides)
+    maps = [f * v for f, v in zip(network.features_per_stage, voxels, strict=True)]
+    values = sum(maps[1:]) + _COPIES_IN_PREDICTION * max(maps) + (in_channels + num_classes) * voxels[0]
+    return BYTES_PER_VALUE * batch_size * values
 
 
 def largest_batch(

@@ -14,13 +14,13 @@ from typing import Any
 import autoseg
 
 STOPPED = "stopped"  # in place of a result: by the system, or by its own failure to get memory
+_OF_MEMORY = (-signal.SIGKILL, -signal.SIGABRT)  # the kernel kills what takes too much; a library aborts that gets none
 
 
 def run_module(module: str, request: Mapping[str, Any]) -> Any:
     """``python -m module`` with ``request`` as JSON on its stdin; the last line of its stdout, which is JSON.
 
-    ``STOPPED`` if a signal ended it (the kernel kills what takes too much memory, and a library aborts that gets
-    none); RuntimeError with the last line of its stderr if it failed in another way.
+    ``STOPPED`` if it was ended for its memory. ChildProcessError, one sentence: another signal ended it, or it failed.
     """
     package = str(Path(autoseg.__file__).resolve().parents[1])
     path = os.pathsep.join(filter(None, [package, os.environ.get("PYTHONPATH")]))
@@ -34,10 +34,15 @@ def run_module(module: str, request: Mapping[str, Any]) -> Any:
     )
     if finished.returncode in (-signal.SIGINT, -signal.SIGTERM):
         raise KeyboardInterrupt
-    if finished.returncode < 0:
+    if finished.returncode in _OF_MEMORY:
         return STOPPED
+    if finished.returncode < 0:
+        raise ChildProcessError(
+            f"{module}: its process was ended by {signal.Signals(-finished.returncode).name} while it worked on "
+            f"{json.dumps(request)[:200]}; run the command again."
+        )
     lines = finished.stdout.splitlines()
     if finished.returncode > 0 or not lines:
         last = (finished.stderr.strip().splitlines() or ["it said nothing"])[-1]
-        raise RuntimeError(f"{module} failed in its own process: {last}")
+        raise ChildProcessError(f"{module}: failed in its own process ({last}); run the command again.")
     return json.loads(lines[-1])

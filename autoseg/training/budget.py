@@ -39,8 +39,8 @@ def fit_to_budget(
     full = configuration
     if not isinstance(full.network, NetworkSpec):
         return _as_published(full, budget_s, seconds_per_step(full))
-    smallest = min(full.batch_size, 1 if full.whole_case else SMALLEST_BATCH[full.network.dimensions])
-    fitted = full.model_copy(update={"batch_size": smallest})
+    fitted = _with_smallest_batch(full)
+    smallest = fitted.batch_size
     enough = ENOUGH_STEPS[full.network.dimensions]
     # From the narrowest on: measuring a network that is far too slow would cost much of a short budget.
     narrowest, *wider = [fitted] if width_is_given else _of_all_widths(fitted, full.network)
@@ -63,6 +63,19 @@ def fit_to_budget(
     fitted = fitted.model_copy(update={"training": training})
     widths = [one.features_per_stage[0] for one in (full.network, fitted.network) if isinstance(one, NetworkSpec)]
     return fitted, _decisions(full, fitted, steps, step_s, *widths)
+
+
+def smallest_of_budget(configuration: Configuration, width_is_given: bool = False) -> Configuration:
+    """What ``fit_to_budget`` measures first: it never takes less, however short the time."""
+    if not isinstance(configuration.network, NetworkSpec):
+        return configuration
+    fitted = _with_smallest_batch(configuration)
+    return fitted if width_is_given else _of_all_widths(fitted, configuration.network)[0]
+
+
+def _with_smallest_batch(configuration: Configuration) -> Configuration:
+    smallest = 1 if configuration.whole_case else SMALLEST_BATCH[configuration.network.dimensions]
+    return configuration.model_copy(update={"batch_size": min(configuration.batch_size, smallest)})
 
 
 def _as_published(configuration: Configuration, budget_s: float, step_s: float) -> tuple[Configuration, list[Decision]]:

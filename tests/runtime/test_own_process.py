@@ -35,5 +35,15 @@ def test_an_interrupt_reaches_the_caller(module):
     ("source", "reason"), [("raise ValueError('no such thing')", "no such thing"), ("", "nothing")]
 )
 def test_a_failure_is_told_with_its_reason(module, source, reason):
-    with pytest.raises(RuntimeError, match=reason):
+    with pytest.raises(
+        ChildProcessError, match=rf"^own: failed in its own process \(.*{reason}.*\); run the command again"
+    ):
         run_module(module(source), {})
+
+
+def test_a_crash_is_one_sentence_with_what_it_worked_on(module):
+    with pytest.raises(ChildProcessError) as caught:
+        run_module(module("os.kill(os.getpid(), 11)"), {"configuration": "2d"})
+    assert str(caught.value) == (
+        'own: its process was ended by SIGSEGV while it worked on {"configuration": "2d"}; run the command again.'
+    )
