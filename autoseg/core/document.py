@@ -11,6 +11,7 @@ from pydantic_core import PydanticCustomError
 DISAGREE = "disagree"
 
 Count = Annotated[int, Field(ge=1)]
+Edge = Annotated[int, Field(ge=1, le=2**16)]  # voxels along an axis, of any image that there is
 Length = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Problem = tuple[str, str]  # the path of a field and what is wrong with it

@@ -5,26 +5,30 @@ All axes are canonical (X, Y, Z = right, anterior, superior); all lengths are mi
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import numpy as np
+from pydantic import Field
 
 from autoseg.core.document import Frozen
 from autoseg.core.labels import Labels
 
 SCHEMA_VERSION = 1
+Number = Annotated[float, Field(allow_inf_nan=False)]
 
 
 class IntensityStatistics(Frozen):
     """Intensities of foreground voxels (label > 0), pooled over cases; those called ``whole`` are of all voxels."""
 
-    mean: float
-    median: float
-    std: float
-    minimum: float
-    maximum: float
-    percentile_00_5: float
-    percentile_99_5: float
-    whole_mean: float | None = None  # None where a foreign plan does not tell
-    whole_std: float | None = None
+    mean: Number
+    median: Number
+    std: Number
+    minimum: Number
+    maximum: Number
+    percentile_00_5: Number
+    percentile_99_5: Number
+    whole_mean: Number | None = None  # None where a foreign plan does not tell
+    whole_std: Number | None = None
 
 
 class CaseMeasurement(Frozen):

@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from collections.abc import Iterator
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import Discriminator, Field, JsonValue, Tag, model_validator
 
-from autoseg.core.document import Count, Frozen, Problem, length, listed, refuse
+from autoseg.core.document import Edge, Frozen, Problem, length, listed, refuse
 
 MADE_TO_MEASURE = ("plain_unet", "residual_encoder_unet")
 _MADE, _PUBLISHED = "<made to measure>", "<published>"
 TAGS = {_MADE, _PUBLISHED}  # pydantic puts them into the paths of errors
+
+
+# Far beyond what any network has: a document that asks for more is refused before anything is built.
+MOST_STAGES, MOST_BLOCKS, WIDEST, LARGEST_KERNEL, LARGEST_STRIDE = 16, 64, 2**16, 63, 64
+Entry = TypeVar("Entry")
+Stages = Annotated[tuple[Entry, ...], Field(max_length=MOST_STAGES)]
+Width = Annotated[int, Field(ge=1, le=WIDEST)]
+Taps = Annotated[int, Field(ge=1, le=LARGEST_KERNEL)]
+Stride = Annotated[int, Field(ge=1, le=LARGEST_STRIDE)]
+Blocks = Annotated[int, Field(ge=1, le=MOST_BLOCKS)]
 
 
 class NetworkSpec(Frozen):
@@ -18,11 +29,11 @@ class NetworkSpec(Frozen):
 
     name: str
     dimensions: Literal[2, 3]
-    features_per_stage: tuple[Count, ...]
-    kernel_sizes: tuple[tuple[Count, ...], ...]
-    strides: tuple[tuple[Count, ...], ...]
-    blocks_per_stage: tuple[Count, ...]
-    blocks_per_decoder_stage: tuple[Count, ...]
+    features_per_stage: Stages[Width]
+    kernel_sizes: Stages[tuple[Taps, ...]]
+    strides: Stages[tuple[Stride, ...]]
+    blocks_per_stage: Stages[Blocks]
+    blocks_per_decoder_stage: Stages[Blocks]
 
     @property
     def size_multiple(self) -> tuple[int, ...]:
@@ -63,7 +74,7 @@ class PublishedNetwork(Frozen):
 
     name: str
     dimensions: Literal[2, 3]
-    size_multiple: tuple[Count, ...]  # of the sizes that it is given
+    size_multiple: tuple[Edge, ...]  # of the sizes that it is given
     params: dict[str, JsonValue] = Field(default_factory=dict)
     batch_statistics: bool = False
 
@@ -74,8 +85,22 @@ class PublishedNetwork(Frozen):
 
     @model_validator(mode="after")
     def _sizes_agree(self) -> PublishedNetwork:
-        refuse(length("size_multiple", self.size_multiple, self.dimensions, "dimensions"))
+        problems = length("size_multiple", self.size_multiple, self.dimensions, "dimensions")
+        for name, value in self.params.items():
+            numbers = list(_numbers(value))
+            if len(numbers) > MOST_STAGES * MOST_BLOCKS or any(abs(number) > WIDEST for number in numbers):
+                problems.append((f"params.{name}", f"has a number above {WIDEST}, or too many"))
+        refuse(problems)
         return self
+
+
+def _numbers(value: JsonValue) -> Iterator[float]:
+    """All numbers in a parameter, however nested."""
+    if isinstance(value, dict | list):
+        for part in value.values() if isinstance(value, dict) else value:
+            yield from _numbers(part)
+    elif isinstance(value, int | float):
+        yield value
 
 
 def _kind(network: Any) -> str:

@@ -15,7 +15,7 @@ from pydantic_core import from_json
 
 from autoseg.core import plan_inheritance
 from autoseg.core.augmentation_spec import AugmentationSpec
-from autoseg.core.document import DISAGREE, Count, Frozen, Length, Problem, Share, length, listed, refuse
+from autoseg.core.document import DISAGREE, Edge, Frozen, Length, Problem, Share, length, listed, refuse
 from autoseg.core.errors import BadInput
 from autoseg.core.fingerprint import IntensityStatistics
 from autoseg.core.geometry import Orientation
@@ -55,14 +55,14 @@ class Configuration(Frozen):
     name: str
     spacing_mm: tuple[Length, ...]  # one per network dimension: 2D keeps the spacing of axis 0
     median_shape_voxels: tuple[Length, ...]
-    patch_size: tuple[Count, ...]
+    patch_size: tuple[Edge, ...]
     batch_size: int = Field(ge=1)
     whole_case: bool = False  # the patch holds any case: one forward pass, no tiles
     batch_dice: bool
     previous_stage: str | None = None  # the configuration whose label map the network sees as well
     crop: Literal["nonzero", "none", "centre"] = "nonzero"  # centre: to the patch size
     native_spacing: bool = False  # cases keep their own grid; spacing_mm is the median of the dataset
-    resized_shape: tuple[Count, Count, Count] | None = None  # every case is resized to it; spacing_mm is the median
+    resized_shape: tuple[Edge, Edge, Edge] | None = None  # every case is resized to it; spacing_mm is the median
     sampling: Sampling = "patches"  # slices, cases: each once an epoch
     candidates: CandidateSpec | None = None
     train_domains: tuple[str, ...] = ()  # only cases of these train, and choose the weights; empty: all

@@ -10,6 +10,7 @@ from math import prod
 
 import numpy as np
 import numpy.typing as npt
+import torch
 from torch import nn
 
 from autoseg.core.case import Case, Image
@@ -188,10 +189,14 @@ def _load_engine(
 
 def load_network(folder: Traversable, plan: Plan, configuration: Configuration) -> nn.Module:
     """The network of a fold for prediction, with its final weights, on the CPU."""
-    in_channels = num_input_channels(plan, configuration)
-    network = build_planned(configuration.network, in_channels, plan.labels.num_outputs).eval()
+    sizes = num_input_channels(plan, configuration), plan.labels.num_outputs
     weights = folder / configuration.training.weights_file
-    model_file.load_weights(network, model_file.read_weights(weights), weights)
+    tensors = model_file.read_weights(weights)
+    model_file.require_finite(tensors, weights)
+    with torch.device("meta"):  # a plan may claim any size: nothing is allocated that the file does not fill
+        model_file.require_fitting(build_planned(configuration.network, *sizes), tensors, weights)
+    network = build_planned(configuration.network, *sizes).eval()
+    model_file.load_weights(network, tensors, weights)
     return network
 
 

@@ -11,8 +11,8 @@ from typing import Annotated, Any
 from pydantic import BaseModel, Field
 
 from autoseg.core.errors import BadInput
-from autoseg.core.network_spec import NetworkSpec
-from autoseg.interop.nnunet_documents import FOREIGN, Numbers, Positive, Sizes, Text, check
+from autoseg.core.network_spec import MOST_STAGES, Blocks, NetworkSpec
+from autoseg.interop.nnunet_documents import FOREIGN, Sizes, Text, check
 
 _PACKAGE = "dynamic_network_architectures.architectures"
 CLASSES = {
@@ -42,8 +42,8 @@ class _Topology(BaseModel):
     features_per_stage: Annotated[list[Annotated[int, Field(ge=1, le=8192)]], Field(max_length=16)]
     kernel_sizes: Sizes
     strides: Sizes
-    blocks: Numbers | Positive
-    n_conv_per_stage_decoder: Numbers | Positive
+    blocks: Annotated[list[Blocks], Field(max_length=MOST_STAGES)] | Blocks
+    n_conv_per_stage_decoder: Annotated[list[Blocks], Field(max_length=MOST_STAGES)] | Blocks
 
 
 def network_of(architecture: Mapping[str, Any], source: str, path: str = "architecture.") -> NetworkSpec:

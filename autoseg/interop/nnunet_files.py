@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -15,7 +16,10 @@ from autoseg.core.errors import BadInput
 
 LARGEST_DOCUMENT = 64 * 2**20
 LARGEST_CHECKPOINT = 16 * 2**30
-_BROKEN = (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, EOFError, OSError, ValueError)
+_BROKEN = (zipfile.BadZipFile, zlib.error, RuntimeError, EOFError, OSError, ValueError, struct.error, OverflowError)
+MOST_MEMBERS = 20_000
+# Weights hardly shrink; what shrinks more and is large when unpacked is there to fill the memory.
+LARGEST_SHRINKAGE, UNPACKED_UNASKED = 20, 64 * 2**20
 _DEEPEST = 4  # DATASET/TRAINER__PLANS__CONFIGURATION/fold_K/FILE
 
 
@@ -63,7 +67,8 @@ class ModelFiles:
             return
         try:
             entry = self.archive.getinfo(name)
-            if entry.file_size > largest:
+            shrunk = entry.file_size > max(UNPACKED_UNASKED, LARGEST_SHRINKAGE * entry.compress_size)
+            if entry.file_size > largest or shrunk:
                 raise BadInput(f"{self.describe(name)}: is far larger than such a file of nnU-Net; export it again.")
             content = self.archive.read(entry)
         except KeyError:
@@ -86,7 +91,10 @@ def open_model(source: Path) -> Iterator[ModelFiles]:
     except _BROKEN as error:
         raise BadInput(f"{source}: is no zip or is cut off ({error}); copy it again.") from None
     with archive:
-        for name in archive.namelist():
+        names = [entry.filename for entry in archive.infolist()]
+        if len(names) > MOST_MEMBERS or len({name.lower() for name in names}) < len(names):
+            raise BadInput(f"{source}: has two files of one name, or far too many; export the model again.")
+        for name in names:
             path = PurePosixPath(name.replace("\\", "/"))
             if path.is_absolute() or ".." in path.parts or ":" in name:
                 raise BadInput(f"{source}: has the path {name[:100]!r}, which leaves the zip; it is not used.")

@@ -6,11 +6,14 @@ the numpy numbers named here, and refuses a file that names anything else before
 
 from __future__ import annotations
 
+import os
 import re
+import struct
+import zipfile
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import IO, TYPE_CHECKING, Annotated, Any
 
 from pydantic import BaseModel, Field
 
@@ -146,6 +149,7 @@ def _read_checkpoint(files: ModelFiles, name: str) -> _Checkpoint:
 
     source = files.describe(name)
     with files.open(name) as file:
+        _require_unpacked(file, source)
         try:
             with _allowed_numbers():
                 content = torch.load(file, map_location="cpu", weights_only=True)
@@ -161,6 +165,20 @@ def _read_checkpoint(files: ModelFiles, name: str) -> _Checkpoint:
     if isinstance(weights, Mapping):
         keys["network_weights"] = dict(weights)
     return check(_Checkpoint, keys, source)
+
+
+def _require_unpacked(file: IO[bytes], source: str) -> None:
+    """BadInput where torch's zip of a checkpoint is compressed, which torch never does, or claims more than it holds."""
+    size = file.seek(0, os.SEEK_END)
+    try:
+        with zipfile.ZipFile(file) as inner:
+            entries = inner.infolist()
+            packed = any(entry.compress_type != zipfile.ZIP_STORED for entry in entries)
+            if packed or sum(entry.file_size for entry in entries) > size:
+                raise BadInput(f"{source}: is packed as no checkpoint of nnU-Net is; copy it again.")
+    except (zipfile.BadZipFile, RuntimeError, ValueError, OSError, struct.error, OverflowError):
+        pass  # of an older torch, or damaged: its own reader will say so
+    file.seek(0)
 
 
 def _allowed_numbers() -> AbstractContextManager[None]:

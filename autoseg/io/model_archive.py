@@ -11,6 +11,8 @@ from __future__ import annotations
 import hashlib
 import re
 import shutil
+import stat
+import struct
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -74,7 +76,7 @@ def open_archive(path: Path) -> tuple[zipfile.Path, Manifest]:
         if problem is None:
             manifest = Manifest.model_validate_json(archive.read(MANIFEST))
             problem = _difference(archive, manifest)
-    except (zipfile.BadZipFile, ValidationError, OSError, EOFError, ValueError, RuntimeError) as error:
+    except (zipfile.BadZipFile, OSError, EOFError, ValueError, RuntimeError, struct.error, OverflowError) as error:
         problem = "is truncated, or no model that `autoseg export` wrote"
         if isinstance(error, ValidationError):
             problem = "has a manifest of another kind or version"
@@ -89,10 +91,11 @@ def _problem(archive: zipfile.ZipFile, file_bytes: int) -> str | None:
     names = [member.filename for member in members]
     if len(names) > MAX_MEMBERS or sum(member.file_size for member in members) > file_bytes:
         return "claims to hold more than it can"
-    if len(set(names)) < len(names):
+    if len({name.lower() for name in names}) < len(names):
         return "holds two members of one name"
     for member in members:
-        if not _MEMBER.fullmatch(member.filename):
+        link = stat.S_ISLNK(member.external_attr >> 16)
+        if link or not _MEMBER.fullmatch(member.filename) or member.orig_filename != member.filename:
             return f"holds {member.filename[:80]!r}, which is no part of a model"
         if member.compress_type != zipfile.ZIP_STORED or member.flag_bits & 1:
             return f"holds {member.filename} compressed or encrypted, which no model does"

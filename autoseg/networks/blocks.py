@@ -155,7 +155,7 @@ def initialise_he_normal(network: nn.Module, slope: float = LEAKY_SLOPE) -> None
 def initialise_glorot_uniform(network: nn.Module) -> None:
     """Glorot-uniform weights, zero biases: what Keras and Lasagne do unless told otherwise."""
     for module in network.modules():
-        if isinstance(module, nn.Conv2d | nn.Conv3d | nn.Linear):
+        if isinstance(module, nn.Conv2d | nn.Conv3d | nn.Linear) and not module.weight.is_meta:
             nn.init.xavier_uniform_(module.weight)
             if module.bias is not None:
                 nn.init.zeros_(module.bias)

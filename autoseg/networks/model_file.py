@@ -51,8 +51,30 @@ def read_weights(path: Traversable) -> dict[str, torch.Tensor]:
 
 def load_weights(network: nn.Module, tensors: Mapping[str, torch.Tensor], source: Traversable) -> None:
     """Fill ``network``; names and shapes must agree exactly."""
-    try:
-        network.load_state_dict(dict(tensors))
-    except RuntimeError as error:
-        first = str(error).splitlines()[-1].strip()
-        raise BadInput(f"{source}: the weights do not fit the network of the plan beside them ({first}).") from None
+    require_fitting(network, tensors, source)
+    network.load_state_dict(dict(tensors))
+
+
+def require_fitting(network: nn.Module, tensors: Mapping[str, torch.Tensor], source: Traversable) -> None:
+    """BadInput unless names, shapes and kinds of numbers are those of ``network``, which may lie on the meta device.
+
+    So it can be asked before a network of any size takes memory.
+    """
+    expected, problem = network.state_dict(), None
+    for name in sorted(expected.keys() ^ tensors.keys()):
+        problem = problem or f"{name} is {'missing' if name in expected else 'too much'}"
+    for name in expected.keys() & tensors.keys():
+        given, wanted = tensors[name], expected[name]
+        if given.shape != wanted.shape:
+            problem = problem or f"{name} has the shape {tuple(given.shape)} and should have {tuple(wanted.shape)}"
+        elif given.is_floating_point() != wanted.is_floating_point():
+            problem = problem or f"{name} holds numbers of type {given.dtype}"
+    if problem:
+        raise BadInput(f"{source}: the weights do not fit the network of the plan beside them ({problem[:300]}).")
+
+
+def require_finite(tensors: Mapping[str, torch.Tensor], source: Traversable) -> None:
+    """BadInput for weights that are no numbers: whatever they segment would be background."""
+    for name, tensor in tensors.items():
+        if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
+            raise BadInput(f"{source}: the weight {name[:100]} is not finite; fetch or train the model again.")

@@ -89,6 +89,7 @@ class MemoryGuard:
             (" on the GPU", needed.device, self.left.device),
         ):
             if most > CLEARLY * left:
+                most = min(most, 10**30)  # of a plan that asks for anything
                 raise BadInput(
                     f"{name}: needs about {most / BYTES_PER_GB:.1f} GB of memory{place}, and "
                     f"{left / BYTES_PER_GB:.1f} GB are left; {remedy(self.instead, bool(place))}."

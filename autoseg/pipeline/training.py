@@ -97,7 +97,8 @@ def train(
                 if (folder / "final.safetensors").is_file() and not options.overwrite:
                     if fold != "cv" and not options.resume:
                         raise BadInput(
-                            f"{folder}: this fold is trained already; predict with it, or add --overwrite to train it anew."
+                            f"{folder}: this fold is trained already; predict with it, or add --overwrite to train it "
+                            "anew."
                         )
                     say(f"{fold_name} is trained already")
                 else:
