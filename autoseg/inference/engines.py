@@ -81,7 +81,8 @@ def in_smaller_batches(engine: Engine) -> Engine:
             largest = max(1, len(batch) // 2)
             if torch.cuda.is_available():
                 torch.cuda.empty_cache()
-        return torch.cat([run(part).cpu() for part in batch.split(largest)])
+        starts = range(0, len(batch), largest)
+        return torch.cat([run(batch[start : start + largest]).cpu() for start in starts])
 
     return run
 

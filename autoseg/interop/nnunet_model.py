@@ -168,7 +168,7 @@ def _read_checkpoint(files: ModelFiles, name: str) -> _Checkpoint:
 
 
 def _require_unpacked(file: IO[bytes], source: str) -> None:
-    """BadInput where torch's zip of a checkpoint is compressed, which torch never does, or claims more than it holds."""
+    """BadInput where torch's zip of a checkpoint is compressed, as torch never does it, or claims too much."""
     size = file.seek(0, os.SEEK_END)
     try:
         with zipfile.ZipFile(file) as inner:

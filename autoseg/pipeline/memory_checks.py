@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from autoseg.inference.predictor import Predictor
 
 CLEARLY = 1.2
-SHARE_OF_HALF_PRECISION = 0.6  # of what fp32 takes, where most values take half
+SHARE_OF_HALF_PRECISION = 0.75  # of what fp32 takes: a forward pass under bf16 autocast 0.84
 BYTES_PER_GB = 1e9
 _BYTES_PER_VALUE = 4  # fp32
 

@@ -239,7 +239,7 @@ def _by_itk(path: Path) -> tuple[tuple[int, ...], dict[int, npt.NDArray[np.float
     """As SimpleITK reads it: the shape ``(X, Y, Z)``, and the middle of each label in RAS mm."""
     import SimpleITK
 
-    image = SimpleITK.ReadImage(str(path))
+    image: Any = SimpleITK.ReadImage(str(path))
     voxels = SimpleITK.GetArrayFromImage(image)
     middles = {}
     for number in range(1, len(BLOBS) + 1):
@@ -253,7 +253,8 @@ def _by_itk(path: Path) -> tuple[tuple[int, ...], dict[int, npt.NDArray[np.float
 def _canonical(voxels: npt.NDArray[np.uint8], affine: npt.NDArray[np.float64]) -> npt.NDArray[np.uint8]:
     import nibabel
 
-    return np.asarray(nibabel.orientations.apply_orientation(voxels, nibabel.io_orientation(affine)))
+    turn: Any = nibabel.orientations
+    return np.asarray(turn.apply_orientation(voxels, turn.io_orientation(affine)))
 
 
 def _middle(mask: npt.NDArray[np.bool_], affine: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
