@@ -81,8 +81,8 @@ def in_smaller_batches(engine: Engine) -> Engine:
             largest = max(1, len(batch) // 2)
             if torch.cuda.is_available():
                 torch.cuda.empty_cache()
-        starts = range(0, len(batch), largest)
-        return torch.cat([run(batch[start : start + largest]).cpu() for start in starts])
+        step = largest  # a part that does not fit either changes the other
+        return torch.cat([run(batch[start : start + step]).cpu() for start in range(0, len(batch), step)])
 
     return run
 

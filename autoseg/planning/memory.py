@@ -38,7 +38,8 @@ A forward pass alone (``prediction_bytes``; one case, 1 channel, 5 stages, chann
     plain     128x128x128  20       8              0.37      0.47
     residual  96x96x96     3        16             0.23      0.26
 
-and the first of them under bf16 autocast 0.22.
+and the first of them under bf16 autocast 0.22. A training step of the plain U-Net, batch 2, takes 0.84 (64x64x64, 16
+features, estimated 0.96) and 0.66 (40x56x40, 32 features, estimated 0.81) in fp32, 0.49 and 0.42 under bf16 autocast.
 """
 
 from __future__ import annotations

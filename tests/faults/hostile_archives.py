@@ -140,8 +140,8 @@ def overlapping(members: Members, path: Path) -> None:
 
 
 def bomb(members: Members, path: Path) -> None:
-    """256 MB of zeros in 256 kB."""
-    members["2d/all/final.safetensors"] = bytes(2**28)
+    """128 MB of zeros in 128 kB."""
+    members["2d/all/final.safetensors"] = bytes(2**27)
     write_bytes(path, packed(listed(members), zipfile.ZIP_DEFLATED))
 
 

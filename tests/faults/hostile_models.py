@@ -14,7 +14,7 @@ from tests.faults.row import Row
 from tests.faults.small_model import small_workspace
 from tests.interop import peer_models
 
-LARGEST_GROWTH_BYTES = 2**29  # of the peak: half of what the smallest bomb would take twice
+LARGEST_GROWTH_BYTES = 2**27  # of the peak: what a bomb would take at least
 
 
 def rows(size: int, seed: int, folder: Path) -> Iterator[Row]:

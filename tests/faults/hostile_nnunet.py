@@ -114,20 +114,20 @@ def zipped(*entries: tuple[str, bytes]) -> Maker:
 
 
 def packed_checkpoint(folder: Path, canary: Path) -> Path:
-    """torch's own zip compressed, with 256 MB of zeros for the data of a weight."""
+    """torch's own zip compressed, with 128 MB of zeros for the data of a weight."""
     source, content = folder / CHECKPOINT, io.BytesIO()
     with zipfile.ZipFile(source) as archive, zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as target:
         for entry in archive.infolist():
-            data = bytes(2**28) if entry.filename.endswith("/data/0") else archive.read(entry)
+            data = bytes(2**27) if entry.filename.endswith("/data/0") else archive.read(entry)
             target.writestr(entry.filename, data)
     source.write_bytes(content.getvalue())
     return folder
 
 
 def bomb_of_checkpoint(folder: Path, canary: Path) -> Path:
-    """An exported zip whose checkpoint is 256 MB of zeros in 256 kB."""
+    """An exported zip whose checkpoint is 128 MB of zeros in 128 kB."""
     with (folder / CHECKPOINT).open("wb") as file:
-        file.truncate(2**28)
+        file.truncate(2**27)
     return peer_models.zipped(folder, folder.parent / "model.zip")
 
 

@@ -9,7 +9,13 @@ from torch import nn
 
 from autoseg.core.errors import BadInput
 from autoseg.core.network_spec import NetworkSpec, PublishedNetwork
-from autoseg.inference.engines import OPENVINO_PAYS_FROM_VOXELS, choose_engine, openvino_engine, torch_engine
+from autoseg.inference.engines import (
+    OPENVINO_PAYS_FROM_VOXELS,
+    choose_engine,
+    in_smaller_batches,
+    openvino_engine,
+    torch_engine,
+)
 from autoseg.networks import build_planned
 from autoseg.runtime.devices import Execution, core_pool
 
@@ -182,3 +188,46 @@ def test_torch_computes_in_the_layout_and_number_format_of_the_execution():
     assert not logits.requires_grad
     with torch.autocast("cpu", torch.bfloat16):
         torch.testing.assert_close(logits, network(batch).detach().float(), atol=0.05, rtol=0.05)
+
+
+class SmallGpu:
+    """An engine that has the memory for so many tiles, or that fails a few times whatever it is given."""
+
+    def __init__(self, largest, failures=0):
+        self.largest, self.failures, self.sizes = largest, failures, []
+
+    def __call__(self, batch):
+        self.sizes.append(len(batch))
+        if len(batch) > self.largest or self.failures > 0:
+            self.failures -= 1
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return 3 * batch + batch.mean(dim=(1, 2), keepdim=True)
+
+
+@pytest.mark.parametrize(("largest", "failures"), [(8, 0), (4, 0), (3, 0), (1, 0), (8, 1), (8, 2), (5, 3)])
+def test_a_batch_that_does_not_fit_goes_in_parts_with_the_same_result(largest, failures):
+    batch = torch.rand(8, 2, 5, generator=torch.Generator().manual_seed(0))
+    small = SmallGpu(largest, failures)
+    result = in_smaller_batches(small)(batch)
+    assert torch.equal(result, SmallGpu(8)(batch))
+
+
+def test_what_was_too_large_is_not_tried_again():
+    small = SmallGpu(3)
+    engine = in_smaller_batches(small)
+    for size in (8, 8, 3, 5):
+        engine(torch.zeros(size, 1, 1))
+    assert small.sizes == [8, 4, 2, 2, 2, 2, *(2, 2, 2, 2), *(2, 1), *(2, 2, 1)]
+
+
+def test_a_tile_that_does_not_fit_is_an_error():
+    with pytest.raises(torch.OutOfMemoryError):
+        in_smaller_batches(SmallGpu(0))(torch.zeros(4, 1, 1))
+
+
+def test_other_errors_of_a_network_come_through():
+    def broken(batch):
+        raise RuntimeError("mat1 and mat2 shapes cannot be multiplied")
+
+    with pytest.raises(RuntimeError, match="shapes"):
+        in_smaller_batches(broken)(torch.zeros(4, 1, 1))

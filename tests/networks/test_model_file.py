@@ -32,6 +32,29 @@ def test_a_missing_file_says_what_to_do(tmp_path):
         model_file.read(tmp_path / "final.safetensors")
 
 
-def test_weights_of_another_network_are_refused(tmp_path):
-    with pytest.raises(BadInput, match="do not fit the network"):
-        model_file.load_weights(nn.Linear(2, 2), nn.Linear(2, 3).state_dict(), tmp_path / "final.safetensors")
+@pytest.mark.parametrize(
+    ("change", "problem"),
+    [
+        ({"weight": torch.zeros(2, 3)}, r"weight has the shape \(2, 3\) and should have \(2, 2\)"),
+        ({"weight": torch.zeros(2, 2, dtype=torch.int64)}, r"weight holds numbers of type torch\.int64"),
+        ({"more": torch.zeros(1)}, "more is too much"),
+        ({"bias": None}, "bias is missing"),
+    ],
+)
+@pytest.mark.parametrize("device", ["cpu", "meta"])
+def test_weights_of_another_network_are_refused(tmp_path, change, problem, device):
+    tensors = {name: one for name, one in {**nn.Linear(2, 2).state_dict(), **change}.items() if one is not None}
+    with pytest.raises(BadInput, match=rf"final\.safetensors: the weights do not fit .* \({problem}\)"):
+        model_file.require_fitting(nn.Linear(2, 2, device=device), tensors, tmp_path / "final.safetensors")
+
+
+def test_half_precision_is_as_good_as_single(tmp_path):
+    weights = {name: tensor.half() for name, tensor in nn.Linear(2, 2).state_dict().items()}
+    model_file.load_weights(nn.Linear(2, 2), weights, tmp_path / "final.safetensors")
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_weights_that_are_no_numbers_are_refused(tmp_path, value):
+    tensors = {"good": torch.ones(3), "number": torch.tensor(1), "bad": torch.tensor([1.0, value])}
+    with pytest.raises(BadInput, match=r"final\.safetensors: the weight bad is not finite"):
+        model_file.require_finite(tensors, tmp_path / "final.safetensors")

@@ -1,0 +1,41 @@
+"""``autoseg doctor``: what it prints, and its exit status when the path is wrong."""
+
+import json
+
+from autoseg.core.geometry import Reorientation
+from autoseg.interop.blob_phantom import make_grid
+from autoseg.pipeline import self_test
+
+
+def few_grids():
+    return [make_grid(code, self_test.SPACING_MM) for code in ("RAS", "LPI", "PSR")], []
+
+
+def test_the_machine_is_told_in_a_table_and_in_json(autoseg, capsys):
+    assert autoseg("doctor") == 0
+    shown = capsys.readouterr().out
+    assert "This machine" in shown
+    assert "what that means" in shown
+    assert autoseg("doctor", "--json") == 0
+    document = json.loads(capsys.readouterr().out)
+    assert list(document) == ["machine"]
+    assert {"what", "found", "meaning", "fine"} == set(document["machine"][0])
+
+
+def test_a_right_path_is_status_0(autoseg, capsys, monkeypatch):
+    monkeypatch.setattr(self_test, "standard_grids", few_grids)
+    assert autoseg("doctor", "--self-test", "--device", "cpu", "--json") == 0
+    checks = json.loads(capsys.readouterr().out)["self_test"]
+    assert [check["name"] for check in checks[:2]] == ["conversion", "preparation"]
+    assert len(checks) == 6
+    assert not any(check["problems"] for check in checks)
+
+
+def test_a_flip_is_told_with_numbers_and_status_1(autoseg, capsys, monkeypatch):
+    monkeypatch.setattr(self_test, "standard_grids", few_grids)
+    monkeypatch.setattr(Reorientation, "undo", lambda self, voxels: self.apply(voxels))
+    assert autoseg("doctor", "--self-test", "--device", "cpu") == 1
+    shown = capsys.readouterr().out
+    assert "3d_fullres, mirrored: PSR: the blob right lies at (19.35, -21.07, 38.22) mm" in shown
+    assert "mm away" in shown
+    assert "do not use results of this installation" in shown
