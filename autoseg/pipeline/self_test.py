@@ -22,6 +22,7 @@ from autoseg.interop.bids_conversion import convert, plan_conversion
 from autoseg.interop.blob_phantom import BLOBS, PhantomGrid, make_grid, orientations, write_phantoms
 from autoseg.io import store
 from autoseg.io.workspace import Workspace, write_bytes, write_text
+from autoseg.networks import build_planned
 from autoseg.pipeline.models import workspace_models
 from autoseg.pipeline.prediction import PredictionOptions, predict
 from autoseg.pipeline.preparation import plan_dataset, prepare_cases
@@ -123,7 +124,7 @@ def by_hand(plan: Plan) -> Plan:
 
 def write_fold(workspace: Workspace, plan: Plan, configuration: Configuration) -> None:
     """``fold0`` of a configuration, as a training would leave it."""
-    from autoseg.networks import build_planned, model_file
+    from autoseg.networks import model_file
 
     network = build_planned(configuration.network, len(BLOBS), len(BLOBS) + 1)
     let_through(network)

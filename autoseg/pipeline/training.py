@@ -6,11 +6,11 @@ import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from autoseg.core.case import CaseFiles
 from autoseg.core.errors import BadInput
-from autoseg.core.plan import Balance, Configuration, Plan, read_plan
+from autoseg.core.plan import Balance, Configuration, Decision, Plan, read_plan
 from autoseg.interop.prediction_outputs import image_layout
 from autoseg.interop.prediction_table import TABLE, certainties
 from autoseg.io import store
@@ -37,7 +37,11 @@ from autoseg.preprocessing.intensity import value_of_zero
 from autoseg.preprocessing.previous_stage import num_input_channels
 from autoseg.runtime.memory import keep_freed_memory
 from autoseg.runtime.progress import say
+from autoseg.training.budget import smallest_of_budget
 from autoseg.training.schedule import Clock
+
+if TYPE_CHECKING:
+    from autoseg.training.trainer import Assignment
 
 
 @dataclass(frozen=True)
@@ -158,8 +162,7 @@ def train_fold(
         voxels = fold_voxels(workspace, plan, configuration, fold_name, training, validation, options.device)
         configuration = seeing_all(configuration, *voxels)
 
-    from autoseg.runtime.devices import choose_device
-    from autoseg.training.trainer import Assignment, train
+    from autoseg.training.trainer import Assignment
 
     keep_freed_memory()
     clock = Clock(configuration.training)
@@ -175,13 +178,29 @@ def train_fold(
         zeros=[value_of_zero(*one) for one in zip(configuration.normalization, plan.intensities, strict=True)],
         domains=[domains[name] for name in fold.train],
     )
-    with telling_shortage(plan, configuration, choose_device(options.device), assignment.state_path):
+    fit(assignment, plan, clock, fold_name, fold, options, beginning.decision if beginning else None)
+
+
+def fit(
+    assignment: Assignment,
+    plan: Plan,
+    clock: Clock,
+    fold_name: str,
+    fold: Fold,
+    options: TrainingOptions,
+    decision: Decision | None,
+) -> None:
+    """Settle how the training is executed, record it, and train; MemoryError names the remedy."""
+    from autoseg.runtime.devices import choose_device
+    from autoseg.training.trainer import train
+
+    resuming = assignment.state_path.is_file()
+    with telling_shortage(plan, assignment.configuration, choose_device(options.device), assignment.state_path):
         assignment, execution, decisions = settle(
             assignment, plan, clock, options.device, options.time_budget_s, resuming
         )
         if not resuming:
-            decisions = [*decisions, *([beginning.decision] if beginning else [])]
-            record_run(assignment, execution, plan, decisions, fold)
+            record_run(assignment, execution, plan, [*decisions, *([decision] if decision else [])], fold)
         clock.spec = assignment.configuration.training
         announce(assignment, execution, fold_name)
         train(assignment, execution, clock)
@@ -190,7 +209,6 @@ def train_fold(
 def require_memory(plan: Plan, configuration: Configuration, options: TrainingOptions, width_is_given: bool) -> None:
     """MemoryError before anything is prepared where a step clearly does not fit, even the smallest of a budget."""
     from autoseg.runtime.devices import choose_device
-    from autoseg.training.budget import smallest_of_budget
 
     smallest = configuration
     if options.time_budget_s is not None:

@@ -189,7 +189,7 @@ STAGES = (
     Stage((*PREDICT, "-o", "DISK/workspace/out"), "out"),
     Stage((*PREDICT, "-o", "DISK/workspace/out", "--save-probabilities"), "out"),
     Stage(("export", "Tiny", "-o", "DISK/workspace/out/Tiny.autoseg.zip"), "out"),
-    Stage(("evaluate", "LABELS", "SITE", "-o", "DISK/workspace/out", "--metrics", "overlap"), "out"),
+    Stage(("evaluate", "PREDICTED", "SITE", "-o", "DISK/workspace/out", "--metrics", "overlap"), "out"),
     Stage(("export-nnunet", "Tiny", "DISK/workspace/out"), "out"),
 )
 
@@ -235,13 +235,17 @@ def disk_faults(
             return Row(what, 0, 0, "not tried: mounting a file system needs root")
         workspace, site = small_workspace(folder / "made")
         shutil.copytree(workspace.root, disk / "workspace", symlinks=True)
-        places = {"SITE": str(site), "LABELS": str(site / "derivatives/labels"), "DISK": str(disk)}
+        places = {"SITE": str(site), "PREDICTED": str(folder / "predicted")}
+        call(workspace.root, *(places.get(word, word) for word in PREDICT), "-o", places["PREDICTED"])
         for number in range(size):
             stage = STAGES[(first + number) % len(STAGES)]
             command = [places.get(word, word.replace("DISK", str(disk))) for word in stage.command]
             target = disk / "workspace" / stage.written
             clean = call(disk / "workspace", *command)
-            expected, whole_bytes = hashes(target), sum(file.stat().st_size for file in target.rglob("*"))
+            if clean.status != 0:
+                failures.append(f"{number}: {' '.join(stage.command[:3])}: not even undisturbed: {clean.error[-300:]}")
+                continue
+            expected, whole_bytes = hashes(target), own_bytes(target)
             shutil.rmtree(target)
             spoil(disk, whole_bytes)
             run = call(disk / "workspace", *command)
@@ -249,8 +253,8 @@ def disk_faults(
             mend(disk)
             again = call(disk / "workspace", *command)
             problem = "" if hashes(target) == expected else "other files when it was run again"
-            if (clean.status, again.status) != (0, 0) or half_written:
-                problem = f"status {clean.status} before, {again.status} after: {again.error[-300:]} {half_written}"
+            if again.status != 0 or half_written:
+                problem = f"status {again.status} when it was run again: {again.error[-300:]} {half_written}"
             if run.raised or run.status != 1 or not run.sentence.endswith(end):
                 problem = f"status {run.status} {run.raised} {run.error[-300:]!r}"
             failures += [f"{number}: {' '.join(stage.command[:3])}: {problem}"] if problem else []
@@ -294,6 +298,11 @@ def children_die(size: int, random: np.random.Generator) -> Row:
         failures += [f"{number}: {ended_by.name}: {told!r}"] if told != expected else []
     compared = "the answer, or one sentence with what it worked on"
     return Row("child process dies", size, size - len(failures), compared, tuple(failures))
+
+
+def own_bytes(folder: Path) -> int:
+    """What the files below ``folder`` hold, those that are only linked not counted."""
+    return sum(path.lstat().st_size for path in folder.rglob("*") if path.is_file() and not path.is_symlink())
 
 
 def hashes(folder: Path) -> dict[str, str]:

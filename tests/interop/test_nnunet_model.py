@@ -1,7 +1,6 @@
 """Trained models of nnU-Net: folders and zips, and files that must not be believed."""
 
 import json
-import os
 import zipfile
 
 import pytest
@@ -64,32 +63,6 @@ def test_numbers_that_numpy_1_wrote_are_read(tmp_path):
         for name, part in content.items():
             archive.writestr(name, part)
     assert list(read(folder)[1]) == ["fold0"]
-
-
-class Hostile:
-    """Unpickling it would make a folder."""
-
-    def __init__(self, path):
-        self.path = str(path)
-
-    def __reduce__(self):
-        return os.mkdir, (self.path,)
-
-
-@pytest.mark.parametrize("place", ["network_weights", "logging", "top"])
-@pytest.mark.parametrize("legacy", [False, True])
-def test_nothing_in_a_hostile_checkpoint_runs(tmp_path, place, legacy):
-    folder = peer_models.write(tmp_path)
-    trap = tmp_path / "trap"
-    content = peer_models.checkpoint()
-    content = Hostile(trap) if place == "top" else {**content, place: {"x": Hostile(trap)}}
-    path = folder / "fold_0/checkpoint_final.pth"
-    torch.save(content, path, _use_new_zipfile_serialization=not legacy)
-    with pytest.raises(BadInput, match=r"checkpoint_final\.pth: names \S*mkdir, .*nothing was run"):
-        read(folder)
-    assert not trap.exists()
-    torch.load(path, weights_only=False)
-    assert trap.exists()  # the trap works
 
 
 @pytest.mark.parametrize("content", [b"", b"PK\x03\x04 cut", b"text", b"\x80\x02cos\nmkdir\n(S'x'\ntR."])
@@ -162,15 +135,6 @@ def test_a_zip_with_damaged_content_is_one_sentence(tmp_path):
     content[start : start + 200] = bytes(200)
     path.write_bytes(content)
     with pytest.raises(BadInput, match=r"model\.zip"):
-        read(path)
-
-
-@pytest.mark.parametrize("name", ["../../evil", "/etc/evil", "a/../../evil", "..\\evil", "C:/evil"])
-def test_a_zip_with_paths_that_leave_it_is_refused(tmp_path, name):
-    path = peer_models.zipped(peer_models.write(tmp_path), tmp_path / "model.zip")
-    with zipfile.ZipFile(path, "a") as archive:
-        archive.writestr(name, "x")
-    with pytest.raises(BadInput, match="leaves the zip"):
         read(path)
 
 

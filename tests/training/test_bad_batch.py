@@ -131,8 +131,9 @@ def test_fp16_passes_over_steps_until_its_scale_is_used_up(assignment, monkeypat
     half = replace(CPU, precision="fp16")
     seen = poisoned(monkeypatch, 5, math.inf)
     assignment.folder.mkdir()
-    assert train(assignment, half, Clock(assignment.configuration.training))
+    train(assignment, half, Clock(assignment.configuration.training))
     assert len(seen) == 1
+    assert (assignment.folder / "final.safetensors").is_file()
     lines = [json.loads(line) for line in (assignment.folder / "progress.jsonl").read_text().splitlines()]
     assert all(math.isfinite(line["loss"]) for line in lines)
 
