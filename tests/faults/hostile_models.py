@@ -4,9 +4,13 @@ import contextlib
 import resource
 import shutil
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import TypeVar
 
+import numpy as np
+
+from tests.faults import hostile_archives, hostile_nnunet
 from tests.faults.command import Outcome, call
 from tests.faults.hostile_archives import ARCHIVES, good_members
 from tests.faults.hostile_nnunet import MODELS
@@ -14,26 +18,34 @@ from tests.faults.row import Row
 from tests.faults.small_model import small_workspace
 from tests.interop import peer_models
 
+Entry = TypeVar("Entry")
 LARGEST_GROWTH_BYTES = 2**27  # of the peak: what a bomb would take at least
 
 
 def rows(size: int, seed: int, folder: Path) -> Iterator[Row]:
-    """All of both catalogues, whatever the size; nothing is random."""
-    yield Row("model files refused", *outcome(ARCHIVES, refused_archives(folder / "archives")))
-    yield Row("nnU-Net models refused", *outcome(MODELS, refused_models(folder / "nnunet")))
+    """``size`` of each catalogue, in an order of the seed; all where there are not more."""
+    archives, models = chosen(ARCHIVES, size, seed), chosen(MODELS, size, seed)
+    yield Row("model files refused", *outcome(archives, refused_archives(archives, folder / "archives")))
+    yield Row("nnU-Net models refused", *outcome(models, refused_models(models, folder / "nnunet")))
 
 
-def outcome(catalogue: dict[str, object], failures: Iterator[str]) -> tuple[int, int, str, tuple[str, ...]]:
+def chosen(catalogue: Mapping[str, Entry], size: int, seed: int) -> dict[str, Entry]:
+    """A part of a catalogue."""
+    order = np.random.default_rng(seed).permutation(len(catalogue))[:size]
+    return {name: catalogue[name] for name in (list(catalogue)[number] for number in order)}
+
+
+def outcome(catalogue: Mapping[str, object], failures: Iterator[str]) -> tuple[int, int, str, tuple[str, ...]]:
     """What a row says of a catalogue."""
     found = tuple(failures)
     return len(catalogue), len(catalogue) - len(found), "status 2, the sentence, nothing run or written", found
 
 
-def refused_archives(folder: Path) -> Iterator[str]:
+def refused_archives(catalogue: Mapping[str, tuple[hostile_archives.Maker, str, str]], folder: Path) -> Iterator[str]:
     """A sentence for each model file that was not refused as it should be."""
     workspace, site = small_workspace(folder, num_subjects=1)
     image, good, out = next(site.rglob("*_T1w.nii.gz")), good_members(), folder / "out"
-    for what, (make, begin, end) in ARCHIVES.items():
+    for what, (make, begin, end) in catalogue.items():
         path = folder / "Tiny.autoseg.zip"
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of zipfile about a name that comes twice
@@ -47,10 +59,10 @@ def refused_archives(folder: Path) -> Iterator[str]:
             yield f"{what}: {problem}"
 
 
-def refused_models(folder: Path) -> Iterator[str]:
+def refused_models(catalogue: Mapping[str, tuple[hostile_nnunet.Maker, str, str]], folder: Path) -> Iterator[str]:
     """A sentence for each model of nnU-Net that was not refused as it should be."""
     workspace = folder / "workspace"
-    for what, (make, begin, end) in MODELS.items():
+    for what, (make, begin, end) in catalogue.items():
         shutil.rmtree(folder, ignore_errors=True)
         model, canary = peer_models.write(folder / "model"), folder / "canary"
         source = make(model, canary)
