@@ -20,7 +20,8 @@ from autoseg.core.case import CaseFiles
 from autoseg.core.errors import BadInput
 from autoseg.core.labels import Labels
 
-_UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO)
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+_UNWRITABLE = (errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO)
 LABELS_FILE = "labels.json"  # beside predictions with overlapping regions or ignored voxels, which dseg.tsv cannot name
 
 _PARTIAL = re.compile(r"\.\d+\.partial\..+")
@@ -57,8 +58,8 @@ def naming_full_disk(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        of_another = error.filename is not None and ".partial." not in str(error.filename)
-        if error.errno not in _UNWRITABLE or of_another:
+        own = error.filename is None or ".partial." in str(error.filename)
+        if error.errno not in _FULL and not (own and error.errno in _UNWRITABLE):
             raise
         raise OSError(error.errno, error.strerror, str(path)) from None
 

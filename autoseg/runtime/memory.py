@@ -24,9 +24,18 @@ def left_bytes(device: str = "cpu") -> int:
         return int(torch.cuda.mem_get_info(device)[0]) + held
     import psutil
 
+    _give_back()
     limit = _left_in_groups(_CGROUPS, _MEMBERSHIP)
     available = int(psutil.virtual_memory().available)
     return available if limit is None else min(available, limit)
+
+
+def _give_back() -> None:
+    """Return freed memory to the system, which else would not count it as left; ``keep_freed_memory`` keeps much."""
+    try:
+        ctypes.CDLL(None).malloc_trim(0)
+    except (OSError, AttributeError, TypeError):
+        return  # another C library
 
 
 def is_shortage(error: BaseException) -> bool:

@@ -110,3 +110,22 @@ def test_what_is_left_is_the_least_of_both(monkeypatch):
 )
 def test_a_lack_of_memory_is_told_from_other_errors(error, short):
     assert is_shortage(error) == short
+
+
+KEPT = """
+import psutil, torch
+from autoseg.runtime.memory import keep_freed_memory, left_bytes
+keep_freed_memory()
+large = [torch.ones(2**25) for _ in range(3)]
+del large
+kept = psutil.Process().memory_info().rss
+left_bytes()
+print(kept - psutil.Process().memory_info().rss)
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="the allocator is not glibc's")
+def test_what_a_training_has_freed_counts_as_left():
+    """As after a training in the same process, which keeps it for the next step."""
+    run = subprocess.run([sys.executable, "-c", KEPT], capture_output=True, check=True)
+    assert int(run.stdout) > 3 * 2**27 * 0.9
