@@ -10,16 +10,16 @@ from pydantic_core import PydanticCustomError
 
 DISAGREE = "disagree"
 
-Count = Annotated[int, Field(ge=1)]
-Length = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Count = Annotated[int, Field(ge=1, le=2**31 - 1)]
+Length = Annotated[float, Field(gt=0)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Problem = tuple[str, str]  # the path of a field and what is wrong with it
 
 
 class Frozen(BaseModel):
-    """An immutable document part that refuses unknown keys."""
+    """An immutable document part that refuses unknown keys, and numbers that are none or infinite."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 def refuse(problems: Sequence[Problem]) -> None:

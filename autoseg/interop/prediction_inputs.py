@@ -72,7 +72,7 @@ def find_inputs(
                     f"{path}: holds no images ({', '.join(IMAGE_ENDINGS)}), no DICOM and is no BIDS dataset."
                 )
             loose += images
-        elif path.exists():
+        elif path.exists() or path.is_symlink():  # what a link lacks is told where it is read
             loose.append(path)
         else:
             raise BadInput(f"{path}: there is no such file or folder; check the path.")

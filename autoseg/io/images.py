@@ -214,12 +214,16 @@ def _reading(path: Path) -> Iterator[_Reader]:
     """The reader of ``path``; inside the block its errors become sentences."""
     if Path(path).is_symlink() and not Path(path).exists():
         target = os.path.realpath(path)
+        if os.path.islink(target):
+            raise BadInput(f"{path}: is a link that leads to itself; restore the file.")
         if missing := _missing_content(os.fsencode(target)):
             raise BadInput(f"{path}: {missing}")
         raise BadInput(f"{path}: links to {target}, which is not there; fetch or restore it.")
     reader: _Reader = dicom if Path(path).is_dir() else _READERS[file_ending(path)]
     if not Path(path).exists():
         raise BadInput(f"{path}: there is no such file; check the path.")
+    if not (Path(path).is_file() or Path(path).is_dir()):
+        raise BadInput(f"{path}: is a pipe or a device; give a file.")
     damage = (OSError, EOFError, zlib.error, struct.error, SyntaxError, ValueError, RuntimeError)  # Pillow: SyntaxError
     try:
         yield reader
