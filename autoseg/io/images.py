@@ -224,13 +224,14 @@ def _reading(path: Path) -> Iterator[_Reader]:
         raise BadInput(f"{path}: there is no such file; check the path.")
     if not (Path(path).is_file() or Path(path).is_dir()):
         raise BadInput(f"{path}: is a pipe or a device; give a file.")
-    damage = (OSError, EOFError, zlib.error, struct.error, SyntaxError, ValueError, RuntimeError)  # Pillow: SyntaxError
+    # SyntaxError is Pillow's; OverflowError that of a size or slope that no number is large enough for.
+    damage = (OSError, EOFError, zlib.error, struct.error, SyntaxError, ValueError, RuntimeError, OverflowError)
     try:
         yield reader
     except damage as error:
         if missing := _missing_content(_first_bytes(Path(path))):
             raise BadInput(f"{path}: {missing}") from None
-        reason = " ".join(str(error).split())[:160] or type(error).__name__
+        reason = " ".join(str(error).replace(str(path), Path(path).name).split())[:160] or type(error).__name__
         raise BadInput(f"{path}: the file is damaged, truncated or no image ({reason}); restore the file.") from None
 
 

@@ -34,7 +34,7 @@ KINDS = (
         "more voxels than bytes",
         (
             "$image: the file is damaged, truncated or no image (Expected 1920000 bytes, got 30720 bytes "
-            "from $image - could the file be damaged?); restore the file."
+            "from sub-01_T1w.nii.gz - could the file be damaged?); restore the file."
         ),
         (
             "$labels: its size 20x24x16 is not the 20x24x1000 of sub-01_T1w.nii.gz; resample it to the "
@@ -46,7 +46,7 @@ KINDS = (
         "a few more voxels than bytes",
         (
             "$image: the file is damaged, truncated or no image (Expected 32640 bytes, got 30720 bytes "
-            "from $image - could the file be damaged?); restore the file."
+            "from sub-01_T1w.nii.gz - could the file be damaged?); restore the file."
         ),
         ("$labels: its size 20x24x16 is not the 20x24x17 of sub-01_T1w.nii.gz; resample it to the grid of the image."),
         dim={3: 17},
@@ -88,7 +88,7 @@ KINDS = (
         "type of twice the bytes",
         (
             "$image: the file is damaged, truncated or no image (Expected 61440 bytes, got 30720 bytes "
-            "from $image - could the file be damaged?); restore the file."
+            "from sub-01_T1w.nii.gz - could the file be damaged?); restore the file."
         ),
         datatype=64,
         bitpix=64,
@@ -156,7 +156,7 @@ KINDS = (
     header_kind(
         "wrong magic",
         (
-            '$image: the file is damaged, truncated or no image (Cannot work out file type of "$image"); '
+            '$image: the file is damaged, truncated or no image (Cannot work out file type of "sub-01_T1w.nii.gz"); '
             "restore the file."
         ),
         magic=b"n+7",

@@ -84,7 +84,7 @@ IMAGES = (
     image_kind(
         "empty file",
         replaced(b""),
-        "$image: the file is damaged, truncated or no image (Empty file: '$image'); restore the file.",
+        "$image: the file is damaged, truncated or no image (Empty file: 'sub-01_T1w.nii.gz'); restore the file.",
     ),
     image_kind(
         "a few bytes",
@@ -103,7 +103,7 @@ IMAGES = (
         "packed text",
         replaced(gzip.compress(b"This is no image at all.\n" * 40, mtime=0)),
         (
-            '$image: the file is damaged, truncated or no image (Cannot work out file type of "$image"); '
+            '$image: the file is damaged, truncated or no image (Cannot work out file type of "sub-01_T1w.nii.gz"); '
             "restore the file."
         ),
     ),
@@ -270,7 +270,7 @@ LABELS = (
     label_kind(
         "empty file of labels",
         replaced(b""),
-        "$labels: the file is damaged, truncated or no image (Empty file: '$labels'); restore the file.",
+        "$labels: the file is damaged, truncated or no image (Empty file: 'sub-01_desc-manual_dseg.nii.gz'); restore the file.",
     ),
 )
 
