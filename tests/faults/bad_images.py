@@ -270,7 +270,10 @@ LABELS = (
     label_kind(
         "empty file of labels",
         replaced(b""),
-        "$labels: the file is damaged, truncated or no image (Empty file: 'sub-01_desc-manual_dseg.nii.gz'); restore the file.",
+        (
+            "$labels: the file is damaged, truncated or no image (Empty file: "
+            "'sub-01_desc-manual_dseg.nii.gz'); restore the file."
+        ),
     ),
 )
 

@@ -220,7 +220,7 @@ STUDIES = (
         "study with a path for a name",
         (
             "$folder/study.json: is no valid study (name: String should match pattern "
-            "'^[A-Za-z0-9][A-Za-z0-9._-]*$'); correct it."
+            "'^[A-Za-z0-9][A-Za-z0-9._-]*$$'); correct it."
         ),
         name="../elsewhere",
     ),

@@ -1,10 +1,13 @@
-"""Random changes of everything that is read: it is read, or refused with one sentence; in time, and in little memory."""
+"""Random changes of everything that is read: read, or refused with one sentence; in time, and in little memory."""
 
 from __future__ import annotations
 
+import os
 import resource
+import warnings
 import zlib
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -43,18 +46,14 @@ def fuzz(reader: Reader, size: int, seed: int, folder: Path) -> Row:
     path = folder / reader.name
     path.parent.mkdir(parents=True, exist_ok=True)
     failures = []
-    for number in range(size):
-        random = np.random.default_rng([seed, zlib.crc32(reader.kind.encode()), number])
-        path.write_bytes(reader.mutate(reader.good, random))
-        if problem := problem_of(reader, path):
-            failures.append(f"{reader.kind}, seed {seed}, mutant {number}: {problem}")
-    return Row(
-        f"fuzz: {reader.kind}",
-        size,
-        size - len(failures),
-        "read, or refused in a sentence",
-        tuple(failures[:MOST_SHOWN]),
-    )
+    with silent():
+        for number in range(size):
+            random = np.random.default_rng([seed, zlib.crc32(reader.kind.encode()), number])
+            path.write_bytes(reader.mutate(reader.good, random))
+            if problem := problem_of(reader, path):
+                failures.append(f"{reader.kind}, seed {seed}, mutant {number}: {problem}")
+    wrong = tuple(failures[:MOST_SHOWN])
+    return Row(f"fuzz: {reader.kind}", size, size - len(failures), "read, or refused in a sentence", wrong)
 
 
 def problem_of(reader: Reader, path: Path) -> str:
@@ -67,6 +66,19 @@ def problem_of(reader: Reader, path: Path) -> str:
     except (Exception, TooSlow) as error:
         return f"{type(error).__name__}: {str(error)[:300]}"
     return ""
+
+
+@contextmanager
+def silent() -> Iterator[None]:
+    """Nothing reaches the error stream: libraries in C++ and torch say something about each mutant."""
+    kept = os.dup(2)
+    try:
+        with open(os.devnull, "wb") as nowhere, warnings.catch_warnings(action="ignore"):
+            os.dup2(nowhere.fileno(), 2)
+            yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
 
 
 def peak_bytes() -> int:

@@ -104,18 +104,17 @@ def every_way(path: Path) -> None:
 def image_readers(good: Place) -> list[Reader]:
     """Images of all formats."""
     loaded = nibabel.load(good.labels())
-    plain = gzip.decompress(good.labels().read_bytes())
+    whole = good.labels().read_bytes()
+    plain = gzip.decompress(whole)
     scaled = nibabel.Nifti1Image(np.asarray(loaded.dataobj).astype(np.int16), loaded.affine)
     scaled.header.set_slope_inter(2, 1)
     volume = np.asarray(loaded.dataobj)
     found = [
         Reader("NIfTI headers", "header.nii", plain, mutate_header, every_way),
         Reader("headers of NIfTI with a slope", "slope.nii", scaled.to_bytes(), mutate_header, every_way),
-        Reader(
-            "headers of packed NIfTI", "packed.nii.gz", good.labels().read_bytes(), packed(mutate_header), every_way
-        ),
+        Reader("headers of packed NIfTI", "packed.nii.gz", whole, packed(mutate_header), every_way),
         Reader("bytes of NIfTI", "bytes.nii", plain, mutate_bytes, every_way),
-        Reader("bytes of packed NIfTI", "bytes.nii.gz", good.labels().read_bytes(), mutate_bytes, every_way),
+        Reader("bytes of packed NIfTI", "bytes.nii.gz", whole, mutate_bytes, every_way),
         Reader("NIfTI-2", "second.nii", nibabel.Nifti2Image(volume, loaded.affine).to_bytes(), mutate_bytes, every_way),
     ]
     for ending, content in other_formats(volume[:8, :8, :4], good.folder).items():
