@@ -26,8 +26,9 @@ def simple_itk() -> Any:
     """The module without its partial annotations; imported here because it takes 0.2 s."""
     import SimpleITK
 
-    SimpleITK.ProcessObject.SetGlobalWarningDisplay(False)  # the sentences about damage are ours
-    return SimpleITK
+    itk: Any = SimpleITK
+    itk.ProcessObject.SetGlobalWarningDisplay(False)  # the sentences about damage are ours
+    return itk
 
 
 def header(path: Path) -> tuple[int, Grid]:

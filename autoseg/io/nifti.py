@@ -153,15 +153,8 @@ def _require_sound_header(path: Path) -> None:
     kind = next((one for one, magic, expected in kinds if magic == expected and len(content) >= one.sizeof_hdr), None)
     if kind is None:
         return
-    length, order = next(
-        (
-            (kind.sizeof_hdr, order)
-            for order in "<>"
-            if int(np.frombuffer(content, f"{order}i4", 1)[0]) == kind.sizeof_hdr
-        ),
-        (None, "<"),
-    )
-    if length is None:
+    order: Literal["<", ">"] = "<" if content[:4] == kind.sizeof_hdr.to_bytes(4, "little") else ">"
+    if order == ">" and content[:4] != kind.sizeof_hdr.to_bytes(4, "big"):
         raise BadInput(f"{path}: the header does not begin with its length, {kind.sizeof_hdr}; restore the file.")
     header = np.frombuffer(content, kind.template_dtype.newbyteorder(order), 1)[0]
     number = int(header["dim"][0])

@@ -63,9 +63,8 @@ def _temporary_name(name: str) -> str:
     temporary = f".{os.getpid()}.partial.{name}"
     if len(os.fsencode(temporary)) <= LONGEST_NAME_BYTES:
         return temporary
-    return (
-        f".{os.getpid()}.partial.{hashlib.sha256(os.fsencode(name)).hexdigest()}.{'.'.join(name.split('.')[-2:])[-20:]}"
-    )
+    ending = ".".join(name.split(".")[-2:])[-20:]
+    return f".{os.getpid()}.partial.{hashlib.sha256(os.fsencode(name)).hexdigest()}.{ending}"
 
 
 @contextmanager

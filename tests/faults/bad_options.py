@@ -47,6 +47,11 @@ KINDS = (
         ),
     ),
     request_kind(
+        "configuration to prepare that there is not",
+        ("preprocess", "Tiny", "3d-fullres"),
+        ("configuration '3d-fullres' is not in the plan of Tiny (did you mean 3d_fullres? There is: 3d_fullres)."),
+    ),
+    request_kind(
         "configuration that there is not",
         ("train", "Tiny", "3dfullres", "fold0"),
         ("configuration '3dfullres' is not in the plan of Tiny (did you mean 3d_fullres? There is: 3d_fullres)."),

@@ -84,6 +84,19 @@ KINDS = (
         ),
     ),
     request_kind(
+        "dataset in other letters",
+        ("predict", "$image", "-o", "$out", "--dataset", "tiny"),
+        (
+            "$workspace/datasets/tiny: there is no dataset of this name in the workspace (did you mean Tiny? "
+            "There is: Pair, Tiny); `autoseg convert-bids` makes one."
+        ),
+    ),
+    request_kind(
+        "configuration nearly so called",
+        (*PREDICT, "--configuration", "3d_full"),
+        ("Tiny: 3d_full is not trained (did you mean 3d_fullres? There is: 3d_fullres)."),
+    ),
+    request_kind(
         "fold that is not trained",
         (*PREDICT, "--folds", "fold7"),
         "Tiny 3d_fullres: fold7 is not trained (did you mean fold0? There is: fold0).",
