@@ -16,7 +16,7 @@ from pathlib import Path
 
 import autoseg
 from autoseg.runtime.jobs import num_cores
-from tests.faults import determinism, kills, terminations, two_at_once
+from tests.faults import bad_input, determinism, fuzz, kills, terminations, two_at_once
 from tests.faults.row import Row
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "reliability.md"
@@ -27,6 +27,8 @@ KINDS: Mapping[str, tuple[Rows, int]] = {  # with how many faults of each are in
     "terminations": (terminations.rows, 20),
     "two_at_once": (two_at_once.rows, 10),
     "determinism": (determinism.rows, 2),
+    "bad_input": (bad_input.rows, 1000),  # of each catalogue at most so many: all
+    "fuzz": (fuzz.rows, 1000),
 }
 
 

@@ -213,7 +213,9 @@ def document_readers(good: Place) -> list[Reader]:
 
 def model_readers(good: Place) -> list[Reader]:
     """Weights, exported models, and models of nnU-Net."""
-    folder = peer_models.write(good.folder / "peer")
+    folder = good.folder / "peer" / peer_models.FOLDER
+    if not folder.is_dir():
+        peer_models.write(good.folder / "peer")
     checkpoint = next(folder.rglob("checkpoint_final.pth"))
 
     def archive(path: Path) -> None:
