@@ -17,7 +17,7 @@ from autoseg.cli import main
 PROCESSOR_LIMIT_S = 20.0
 WALL_LIMIT_S = 120.0  # for what waits for ever without computing; generous, as the machine may be busy
 BEGINNINGS = ("autoseg: ", "Error: ")  # the second of what typer refuses
-ADDRESS_LIMIT_BYTES = 6 * 2**30  # beyond what is mapped already: threads and allocators reserve much and use little
+ADDRESS_LIMIT_BYTES = 3 * 2**30  # beyond what is mapped already: threads and allocators reserve much and use little
 
 
 class TooSlow(BaseException):

@@ -10,14 +10,9 @@ import pytest
 from autoseg.core.errors import BadInput
 from tests.faults import kinds, odd_input
 from tests.faults.bad_input import BAD
-from tests.faults.good_input import Place, copy_of, make_good
+from tests.faults.good_input import Place, copy_of
 from tests.faults.kinds import Kind
 from tests.faults.odd_input import ODD, Odd
-
-
-@pytest.fixture(scope="module")
-def good(tmp_path_factory: pytest.TempPathFactory) -> Place:
-    return make_good(tmp_path_factory.mktemp("good"))
 
 
 @pytest.fixture

@@ -9,15 +9,10 @@ import pytest
 
 from autoseg.core.errors import BadInput
 from tests.faults import command, fuzz, mutation
-from tests.faults.good_input import Place, make_good
+from tests.faults.good_input import Place
 from tests.faults.readers import Reader, readers
 
 SIZE, SEED = 40, 0
-
-
-@pytest.fixture(scope="module")
-def good(tmp_path_factory: pytest.TempPathFactory) -> Place:
-    return make_good(tmp_path_factory.mktemp("good"))
 
 
 def test_mutants_are_read_or_refused(good: Place, tmp_path: Path) -> None:
