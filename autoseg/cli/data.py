@@ -164,12 +164,18 @@ def preprocess(
     """
     from autoseg.io.workspace import Workspace
     from autoseg.pipeline.cascade import available_label_maps
-    from autoseg.pipeline.preparation import prepare_cases, read_or_make_plan, require_configuration
+    from autoseg.pipeline.preparation import (
+        prepare_cases,
+        read_or_make_plan,
+        require_configuration,
+        require_own_plan,
+    )
 
     workspace = Workspace(workspace_root())
     made = read_or_make_plan(workspace, dataset)
     chosen = [require_configuration(made, name) for name in configurations or made.configurations]
     raw = workspace.read_dataset(dataset)
+    require_own_plan(raw, made)
     previous = available_label_maps(workspace, raw, chosen, required=configurations is not None)
     prepare_cases(workspace, made, [one for one in chosen if one.name in previous], raw.cases, previous)
     folders = {name: str(workspace.preprocessed_folder(dataset, name)) for name in previous}

@@ -21,6 +21,11 @@ from autoseg.runtime.memory import is_shortage
 BAD_INPUT, OWN_FAILURE, INTERRUPTED = 2, 1, 130
 CONTINUE = "interrupted; what was finished is saved, and the same command continues (train: with --resume)."
 FULL = (errno.ENOSPC, errno.EDQUOT)
+WRONG_PATH = {
+    errno.ENAMETOOLONG: "the name is too long; shorten it",
+    errno.ELOOP: "is a link that leads to itself; remove it or choose another path",
+    errno.EISDIR: "is a folder, and a file is needed; check the path",
+}
 
 DatasetArgument = Annotated[str, typer.Argument(help="Name of the dataset in the workspace.")]
 CONFIGURATION_HELP = "2d, 3d_fullres, 3d_lowres, 3d_cascade_fullres or full_volume, as the plan has them."
@@ -110,21 +115,44 @@ def run_guarded(action: Callable[[], Any]) -> int:
             if interrupted() is None and isinstance(end, SystemExit):
                 return end.code if isinstance(end.code, int) else 0
             return _fail(CONTINUE, 0 if interrupted() == signal.SIGTERM else INTERRUPTED)
-        except BadInput as error:
-            return _fail(str(error), BAD_INPUT)
-        except (FloatingPointError, ChildProcessError) as error:
-            return _fail(str(error), OWN_FAILURE)
-        except (MemoryError, RuntimeError) as error:
-            if not is_shortage(error):
+        except Exception as error:
+            outcome = _sentence_and_status(error)
+            if outcome is None:
                 raise
-            return _fail(_no_memory(error), OWN_FAILURE)
-        except (FileExistsError, NotADirectoryError) as error:
-            return _fail(f"{error.filename}: a file stands where a folder is needed; choose another name.", BAD_INPUT)
-        except OSError as error:
-            if error.errno not in (*FULL, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO):
-                raise
-            return _fail(_no_room(error), OWN_FAILURE)
+            return _fail(*outcome)
     return 0
+
+
+def _sentence_and_status(error: Exception) -> tuple[str, int] | None:
+    """What to say about an error that a user can mend; None for one of ours."""
+    match error:
+        case BadInput():
+            return str(error), BAD_INPUT
+        case FloatingPointError() | ChildProcessError():
+            return str(error), OWN_FAILURE
+        case MemoryError() | RuntimeError() if is_shortage(error):
+            return _no_memory(error), OWN_FAILURE
+        case RuntimeError() if str(error).startswith("Symlink loop"):  # what pathlib says, before Python 3.13
+            return f"{_shortened(str(error).split(chr(39))[1])}: {WRONG_PATH[errno.ELOOP]}.", BAD_INPUT
+        case UnicodeEncodeError():
+            return f"{error.object!r}: the name holds bytes that are no UTF-8; rename it.", BAD_INPUT
+        case FileExistsError() | NotADirectoryError():
+            return f"{_no_folder(error)}: a file stands where a folder is needed; choose another name.", BAD_INPUT
+        case OSError() if error.errno in WRONG_PATH:
+            return f"{_shortened(error.filename)}: {WRONG_PATH[error.errno]}.", BAD_INPUT
+        case OSError() if error.errno in (*FULL, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO):
+            return _no_room(error), OWN_FAILURE
+    return None
+
+
+def _no_folder(error: OSError) -> Path:
+    """The part of the path that is no folder, of what could not be made below it."""
+    path = Path(error.filename)
+    return next((part for part in reversed(path.parents) if part.exists() and not part.is_dir()), path)
+
+
+def _shortened(path: str | None) -> str:
+    return f"{path[:60]}...{path[-20:]}" if path and len(path) > 200 else str(path)
 
 
 def _no_room(error: OSError) -> str:
@@ -142,5 +170,7 @@ def _no_memory(error: BaseException) -> str:
 
 
 def _fail(sentence: str, status: int) -> int:
-    print(f"autoseg: {sentence}", file=sys.stderr)
+    from autoseg.runtime.progress import printable
+
+    print(f"autoseg: {printable(sentence)}", file=sys.stderr)
     return status

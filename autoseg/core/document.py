@@ -10,17 +10,17 @@ from pydantic_core import PydanticCustomError
 
 DISAGREE = "disagree"
 
-Count = Annotated[int, Field(ge=1)]
+Count = Annotated[int, Field(ge=1, le=2**31 - 1)]
 Edge = Annotated[int, Field(ge=1, le=2**16)]  # voxels along an axis, of any image that there is
-Length = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Length = Annotated[float, Field(gt=0)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Problem = tuple[str, str]  # the path of a field and what is wrong with it
 
 
 class Frozen(BaseModel):
-    """An immutable document part that refuses unknown keys."""
+    """An immutable document part that refuses unknown keys, and numbers that are none or infinite."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 def refuse(problems: Sequence[Problem]) -> None:

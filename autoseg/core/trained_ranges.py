@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import permutations
 
 from autoseg.core.document import Frozen
 
@@ -18,6 +19,7 @@ _AXES = ("left-right", "back-front", "down-up")
 _GEOMETRY = tuple(f"{axis} {what} (mm)" for what in ("spacing", "field of view") for axis in _AXES)
 _SCALED = "each image is scaled by itself, so another scale alone does no harm"
 _DOMAINS_SHOWN = 3
+_MOST_REORDERED = 5  # channels; of so many there are 120 orders
 
 
 class Span(Frozen):
@@ -85,7 +87,8 @@ def outside(
     """The quantities that lie outside the range of every domain; of each channel the most telling one.
 
     ``scaled_alone`` are the channels whose normalisation uses the case alone; ``turned`` says that images are turned
-    to one orientation before the network sees them. No domains: nothing to compare with, nothing found.
+    to one orientation before the network sees them. Channels that would be inside in another order are named so.
+    No domains: nothing to compare with, nothing found.
     """
     if not domains:
         return []
@@ -106,6 +109,8 @@ def outside(
     values = numbers(profile)
     for place, name in enumerate(_GEOMETRY):
         found += compared(place, values[place], name)
+    if reordered := _reordered(profile, domains, channels):
+        return [*found, reordered]  # of which the rest is a consequence
     for number, channel in enumerate(channels):
         of_channel = f" of {channel}" if len(channels) > 1 else ""
         for which in _MOST_TELLING:
@@ -115,6 +120,25 @@ def outside(
                 found += unlike
                 break
     return found
+
+
+def _reordered(profile: CaseProfile, domains: Mapping[str, DomainRanges], channels: Sequence[str]) -> Finding | None:
+    """The order in which the channels are like those of a domain, where as given they are like those of none."""
+
+    def fit(order: Sequence[int], ranges: DomainRanges) -> bool:
+        given = [value for place in order for value in profile.intensities[place]]
+        known = [span for channel in ranges.intensities for span in channel]
+        return all(span.low <= value <= span.high for value, span in zip(given, known, strict=True))
+
+    if not 1 < len(channels) <= _MOST_REORDERED:
+        return None
+    for order in permutations(range(len(channels))):  # as given first
+        if any(fit(order, ranges) for ranges in domains.values()):
+            names = [channels[order.index(place)] for place in range(len(channels))]
+            if names == list(channels):
+                return None
+            return Finding("order of channels", f"{', '.join(names)} by their intensities", ", ".join(channels))
+    return None
 
 
 def _span_text(span: Span) -> str:

@@ -21,6 +21,7 @@ from autoseg.inference.ensemble import PROBABILITY_ONE
 from autoseg.inference.postprocess import lesions
 from autoseg.inference.predictor import Labels, load_network
 from autoseg.inference.voxel_classifier import foreground_probability
+from autoseg.io.workspace import read_text
 from autoseg.preprocessing import prepare
 from autoseg.preprocessing.resample import separate_axis
 from autoseg.preprocessing.resample_slabs import resample_logits_slab
@@ -158,7 +159,7 @@ def require_one_label(plan: Plan, name: str) -> None:
 
 
 def _load_stage(folder: Traversable, name: str, execution: Execution) -> Stage:
-    plan = read_plan((folder / "plan.json").read_text(encoding="utf-8"), str(folder))
+    plan = read_plan(read_text(folder / "plan.json"), str(folder))
     configuration = plan.configurations.get(name)
     if configuration is None or configuration.candidates is None:
         raise BadInput(f"{folder}: its plan has no classifier of voxels {name}; restore or retrain the fold.")

@@ -23,6 +23,7 @@ from autoseg.inference.engines import Engine, EngineName, choose_engine, openvin
 from autoseg.inference.full_volume import full_volume_logits
 from autoseg.inference.lanes import Lanes, choose_lanes
 from autoseg.inference.sliding_window import mirror_combinations, sliding_window_logits, sliding_window_slabs
+from autoseg.io.workspace import read_text
 from autoseg.networks import build_planned, model_file
 from autoseg.preprocessing import prepare
 from autoseg.preprocessing.previous_stage import num_input_channels, one_hot_channels
@@ -138,7 +139,7 @@ def load_predictor(
     A configuration with a previous stage needs ``previous``.
     """
     device = choose_device(device)
-    plans = [read_plan((folder / "plan.json").read_text(encoding="utf-8"), str(folder)) for folder in folders]
+    plans = [read_plan(read_text(folder / "plan.json"), str(folder)) for folder in folders]
     for folder, plan in zip(folders, plans, strict=True):
         if configuration_name not in plan.configurations:
             raise BadInput(

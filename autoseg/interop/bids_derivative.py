@@ -24,7 +24,7 @@ from autoseg.core.labels import Labels
 from autoseg.interop.prediction_outputs import Layout, Outputs, label_table, label_words, labels_text
 from autoseg.io.bids import BidsIndex
 from autoseg.io.images import file_stem
-from autoseg.io.workspace import LABELS_FILE
+from autoseg.io.workspace import LABELS_FILE, read_json
 
 BIDS_VERSION = "1.11.1"
 DESCRIPTION_FILE = "dataset_description.json"
@@ -166,9 +166,9 @@ def find_segmentations(folder: Path) -> dict[Path, str]:
     for path in sorted(folder.glob(f"sub-*/**/*_desc-{PROGRAM}_dseg.nii.gz")):
         sidecar = _json(path)
         try:
-            source = json.loads(sidecar.read_text(encoding="utf-8"))["Sources"][0]
+            source = read_json(sidecar)["Sources"][0]
             found[path] = file_stem(Path(source.rpartition(":")[2]))
-        except (OSError, ValueError, LookupError, TypeError, AttributeError):
+        except (BadInput, LookupError, TypeError, AttributeError):
             raise BadInput(f"{sidecar}: does not say from which image {path.name} is; predict it again.") from None
     return found
 
@@ -188,10 +188,9 @@ def _dataset_texts(source: Path, folder: Path, generated: Mapping[str, str], rea
     """What describes the dataset; other models that predicted into it before stay named."""
     original: dict[str, Any] = {}
     if (source / DESCRIPTION_FILE).is_file():
-        try:
-            original = json.loads((source / DESCRIPTION_FILE).read_text(encoding="utf-8"))
-        except ValueError:
-            raise BadInput(f"{source / DESCRIPTION_FILE}: is no JSON document; correct or remove it.") from None
+        original = read_json(source / DESCRIPTION_FILE)
+        if not isinstance(original, dict):
+            raise BadInput(f"{source / DESCRIPTION_FILE}: is no JSON object; correct or remove it.")
     before = _generators(folder / DESCRIPTION_FILE) if (folder / DESCRIPTION_FILE).is_file() else []
     doi = original.get("DatasetDOI")
     link = quote(Path(os.path.relpath(source.resolve(), folder.resolve())).as_posix())
@@ -214,10 +213,9 @@ def _dataset_texts(source: Path, folder: Path, generated: Mapping[str, str], rea
 def _generators(description: Path) -> list[dict[str, str]]:
     """``GeneratedBy`` of a description that autoseg wrote; empty of any other."""
     try:
-        document = json.loads(description.read_text(encoding="utf-8"))
-        generators = list(document["GeneratedBy"])
+        generators = list(read_json(description)["GeneratedBy"])
         return generators if generators[0]["Name"] == PROGRAM else []
-    except (ValueError, LookupError, TypeError):
+    except (BadInput, LookupError, TypeError):
         return []
 
 

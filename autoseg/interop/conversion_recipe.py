@@ -32,6 +32,7 @@ from autoseg.core.document import Frozen
 from autoseg.core.errors import BadInput
 from autoseg.interop.label_conventions import SOFT_THRESHOLD, LabelPart, is_soft, rater_of, structure_key
 from autoseg.io.bids import BidsFile
+from autoseg.io.workspace import read_text
 
 
 class DatasetRecipe(Frozen):
@@ -74,9 +75,7 @@ def read_recipe(path: Path | None) -> Recipe:
     if path is None:
         return Recipe()
     try:
-        return Recipe.model_validate_json(Path(path).read_text(encoding="utf-8"), strict=True)
-    except (OSError, UnicodeDecodeError) as error:
-        raise BadInput(f"{path}: the recipe cannot be read ({error}); check the path.") from None
+        return Recipe.model_validate_json(read_text(path), strict=True)
     except ValidationError as error:
         listed = "; ".join(
             f"{'.'.join(str(part) for part in item['loc']) or 'document'}: {item['msg']}" for item in error.errors()

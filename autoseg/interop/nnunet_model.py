@@ -197,7 +197,7 @@ def _allowed_numbers() -> AbstractContextManager[None]:
 def _why_not(error: Exception) -> str:
     """A sentence for what torch's reader said."""
     text = str(error)
-    named = re.search(r"GLOBAL (\S+)", text) or re.search(r"[Uu]nsupported (?:class|global|operand)[: ]+(\S+)", text)
+    named = re.search(r"GLOBAL (\S+)", text) or re.search(r"[Uu]nsupported (?:class|global)[: ]+(\S+)", text)
     if named:
         return (
             f"names {named.group(1)[:100]}, which loading could run, and nothing was run; "
@@ -205,6 +205,7 @@ def _why_not(error: Exception) -> str:
         )
     if "weights_only" in text or "WeightsUnpickler" in text:
         return (
-            "is a pickle that could run code; nothing was run: take only checkpoints that nnU-Net itself has written."
+            "is damaged, or a pickle that could run code, and nothing was run; take only checkpoints that nnU-Net has "
+            "written."
         )
     return "is damaged or no checkpoint; copy it again."

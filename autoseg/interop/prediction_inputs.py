@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -72,7 +72,7 @@ def find_inputs(
                     f"{path}: holds no images ({', '.join(IMAGE_ENDINGS)}), no DICOM and is no BIDS dataset."
                 )
             loose += images
-        elif path.exists():
+        elif path.exists() or path.is_symlink():  # what a link lacks is told where it is read
             loose.append(path)
         else:
             raise BadInput(f"{path}: there is no such file or folder; check the path.")
@@ -150,12 +150,23 @@ def _group(files: Iterable[Path], channels: Sequence[str], domain: str) -> tuple
             cases.append(CaseFiles(file_stem(ordered[0]), ordered, None, domain, stem))
         elif len(group) == 1 and _holds(len(channels), *group.values()):
             cases.append(of_one_file(*group.values()))
+        elif contradiction := _contradiction(stem, group, channels):
+            problems.append(contradiction)
         else:
             problems.append(
                 f"{folder / stem}*: the channel {', '.join(missing)} is missing; the model needs "
                 f"{', '.join(channels)} of every case."
             )
     return cases, problems
+
+
+def _contradiction(stem: str, group: Mapping[int, Path], channels: Sequence[str]) -> str:
+    """A sentence where the name of a numbered file tells another channel than its number; empty where none does."""
+    for index, file in group.items():
+        said = [channel for channel in channels if channel in stem.split("_") and channel != channels[index]]
+        if said:
+            return f"{file}: its name says {said[0]} and its number {channels[index]}; correct the name."
+    return ""
 
 
 def _holds(number: int, file: Path) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -109,11 +110,11 @@ def labels_text(folder: Path, labels: Labels) -> dict[Path, str]:
 def refuse_to_write_over(cases: Sequence[CaseFiles], layout: Layout) -> None:
     """BadInput where an output would be an input or lie beside one, or two cases would have one output."""
     known: dict[Path, Path] = {}
-    inputs = {path.resolve() for case in cases for path in (case.channels[0], case.channels[0].parent)}
+    inputs = {os.path.realpath(path) for case in cases for path in (case.channels[0], case.channels[0].parent)}
     for case in cases:
         image = case.channels[0]
         output = layout.outputs(case).files[0]
-        if output.parent.resolve() in inputs:
+        if os.path.realpath(output.parent) in inputs:
             raise BadInput(f"{output.parent}: holds the input {image.name}; give another folder for the output.")
         if output in known:
             raise BadInput(

@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from time import monotonic
 
-from autoseg.io.workspace import write_text
+from autoseg.io.workspace import read_text, write_text
+from autoseg.runtime.progress import printable
 
 TABLE = "predictions.tsv"
 COLUMNS = (
@@ -44,8 +45,9 @@ class PredictionTable:
     changed: bool = False
 
     def name(self, segmentation: Path) -> str:
-        """What a segmentation is called in the table."""
-        return Path(os.path.relpath(segmentation, self.path.parent)).as_posix()
+        """What a segmentation is called in the table: tabs, line breaks and the like as in Python."""
+        relative = Path(os.path.relpath(segmentation, self.path.parent)).as_posix()
+        return printable(relative.replace("\\", "\\\\"))
 
     def has(self, segmentation: Path) -> bool:
         """Whether there is a row of it."""
@@ -68,7 +70,9 @@ class PredictionTable:
         """Write the table if it has changed."""
         if self.changed:
             lines = [COLUMNS, *((name, *row) for name in sorted(self.rows) for row in self.rows[name])]
-            text = "".join("\t".join(" ".join(value.split()) for value in line) + "\n" for line in lines)
+            text = "".join(
+                "\t".join((name, *(" ".join(value.split()) for value in row))) + "\n" for name, *row in lines
+            )
             write_text(self.path, text)
             self.changed, self.written_s = False, monotonic()
 
@@ -77,7 +81,7 @@ def read_table(path: Path) -> PredictionTable:
     """The table of a folder; empty where there is none. Lines of another kind are passed over."""
     rows: dict[str, list[Row]] = {}
     if path.is_file():
-        for line in path.read_text(encoding="utf-8").splitlines()[1:]:
+        for line in read_text(path).split("\n")[1:]:
             name, *row = line.split("\t")
             if len(row) == len(UNKNOWN):
                 rows.setdefault(name, []).append(tuple(row))

@@ -32,7 +32,7 @@ from autoseg.io.grids import FLAT, Grid
 from autoseg.io.images import count_channels, file_ending, files_of
 from autoseg.io.locks import held
 from autoseg.io.nifti import is_nifti, write_volumes
-from autoseg.io.workspace import atomic, write_json, write_text
+from autoseg.io.workspace import atomic, require_short_name, write_json, write_text
 from autoseg.runtime.jobs import map_threads
 
 CASES_COLUMNS = (
@@ -224,6 +224,7 @@ def absent_labels(labels: Labels, results: Sequence[CaseResult]) -> list[str]:
 
 
 def _link(source: Path, target: Path) -> None:
+    require_short_name(target)
     try:
         target.symlink_to(source.absolute())
     except OSError:  # Windows without the right to make links

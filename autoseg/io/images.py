@@ -214,19 +214,24 @@ def _reading(path: Path) -> Iterator[_Reader]:
     """The reader of ``path``; inside the block its errors become sentences."""
     if Path(path).is_symlink() and not Path(path).exists():
         target = os.path.realpath(path)
+        if os.path.islink(target):
+            raise BadInput(f"{path}: is a link that leads to itself; restore the file.")
         if missing := _missing_content(os.fsencode(target)):
             raise BadInput(f"{path}: {missing}")
         raise BadInput(f"{path}: links to {target}, which is not there; fetch or restore it.")
     reader: _Reader = dicom if Path(path).is_dir() else _READERS[file_ending(path)]
     if not Path(path).exists():
         raise BadInput(f"{path}: there is no such file; check the path.")
-    damage = (OSError, EOFError, zlib.error, struct.error, SyntaxError, ValueError, RuntimeError)  # Pillow: SyntaxError
+    if not (Path(path).is_file() or Path(path).is_dir()):
+        raise BadInput(f"{path}: is a pipe or a device; give a file.")
+    # SyntaxError is Pillow's; OverflowError that of a size or slope that no number is large enough for.
+    damage = (OSError, EOFError, zlib.error, struct.error, SyntaxError, ValueError, RuntimeError, OverflowError)
     try:
         yield reader
     except damage as error:
         if missing := _missing_content(_first_bytes(Path(path))):
             raise BadInput(f"{path}: {missing}") from None
-        reason = " ".join(str(error).split())[:160] or type(error).__name__
+        reason = " ".join(str(error).replace(str(path), Path(path).name).split())[:160] or type(error).__name__
         raise BadInput(f"{path}: the file is damaged, truncated or no image ({reason}); restore the file.") from None
 
 

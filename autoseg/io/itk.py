@@ -12,11 +12,13 @@ import numpy as np
 import numpy.typing as npt
 
 from autoseg.core.errors import BadInput
+from autoseg.io.bounds import require_memory
 from autoseg.io.grids import LPS_TO_RAS, Grid, Stored, checked_grid
 from autoseg.io.workspace import atomic
 
 ENDINGS: tuple[str, ...] = (".nrrd", ".mha", ".mhd", ".gipl")
 
+_MOST_BYTES = 8  # of a number
 _GIPL_HEADER_BYTES = 256
 
 
@@ -24,17 +26,22 @@ def simple_itk() -> Any:
     """The module without its partial annotations; imported here because it takes 0.2 s."""
     import SimpleITK
 
-    return SimpleITK
+    itk: Any = SimpleITK
+    itk.ProcessObject.SetGlobalWarningDisplay(False)  # the sentences about damage are ours
+    return itk
 
 
 def header(path: Path) -> tuple[int, Grid]:
     """The number of values a voxel, and the grid, from the header alone."""
     source = header_reader(path)
-    return source.GetNumberOfComponents(), grid_of(path, source)
+    channels, grid = source.GetNumberOfComponents(), grid_of(path, source)
+    require_memory(path, (*source.GetSize(), channels), _MOST_BYTES)
+    return channels, grid
 
 
 def read(path: Path, labels: bool) -> Stored:
     """``(C, X, Y, Z)`` as stored, a channel for each value of a voxel; ``labels`` changes nothing here."""
+    header(path)
     loaded = simple_itk().ReadImage(str(path))
     shape, affine = grid_of(path, loaded)
     voxels = voxels_of(loaded, shape)

@@ -7,13 +7,14 @@ time for small images. Whatever is not plain is left to it, and so is every erro
 from __future__ import annotations
 
 import zlib
-from contextlib import suppress
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+
+from autoseg.io.bounds import SURPLUS_BYTES
 
 SMALL_FILE_BYTES = 2**25
 # Types, in little endian, and offsets of what is read (nifti1.h).
@@ -36,6 +37,7 @@ _HEADER = np.dtype({"names": list(_FIELDS), "formats": _FORMATS, "offsets": _OFF
 _TYPES = {2: "<u1", 4: "<i2", 8: "<i4", 16: "<f4", 64: "<f8", 256: "<i1", 512: "<u2", 768: "<u4"}
 _FORM_CODES = range(6)
 _MOST_OFFSET = 2**20
+_FIRST_BYTES = 2**16  # unpacked to see the header, and with it all of many a label map
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,7 +75,9 @@ def read_plain(path: Path) -> PlainNifti | None:
     dtype = np.dtype(kind)
     if header["bitpix"] != 8 * dtype.itemsize or abs(pixdim[0]) != 1 or not np.all(pixdim[1:4] > 0):
         return None
-    if not 352 <= offset <= _MOST_OFFSET or offset % 16 or len(content) < offset + prod(shape) * dtype.itemsize:
+    if not 352 <= offset <= _MOST_OFFSET or offset % 16:
+        return None
+    if not 0 <= len(content) - _stated_bytes(content) <= SURPLUS_BYTES:
         return None
     voxels = np.frombuffer(content, dtype, prod(shape), int(offset)).reshape(shape, order="F")
     affine = np.vstack((header["srow"], (0, 0, 0, 1))).astype(np.float64)
@@ -81,13 +85,33 @@ def read_plain(path: Path) -> PlainNifti | None:
 
 
 def _unpacked(path: Path) -> bytes | None:
-    """All bytes of a small file; None if it is large, or not one whole gzip stream where the name says gzip."""
+    """All bytes of a small file; None if it is large, or not one whole gzip stream where the name says gzip.
+
+    No more is unpacked than the header states and a little.
+    """
     if path.stat().st_size > SMALL_FILE_BYTES:
         return None
     content = path.read_bytes()
     if not path.name.lower().endswith(".gz"):
         return content
     unpacker = zlib.decompressobj(wbits=31)
-    with suppress(zlib.error):
-        content = unpacker.decompress(content, SMALL_FILE_BYTES)
-    return content if unpacker.eof and not unpacker.unused_data else None
+    try:
+        first = unpacker.decompress(content, _FIRST_BYTES)
+        more = _stated_bytes(first) + SURPLUS_BYTES - len(first)
+        if more > 0:
+            first += unpacker.decompress(unpacker.unconsumed_tail, more)
+    except zlib.error:
+        return None
+    return first if unpacker.eof and not unpacker.unused_data else None
+
+
+def _stated_bytes(content: bytes) -> int:
+    """Where the voxels end by the header that ``content`` begins with; 0 where it is none of a small plain file."""
+    if len(content) < _HEADER.itemsize:
+        return 0
+    header = np.frombuffer(content, _HEADER, 1)[0]
+    kind, offset = _TYPES.get(int(header["datatype"])), float(header["vox_offset"])
+    if kind is None or not 0 <= offset <= _MOST_OFFSET:
+        return 0
+    stated = int(offset) + prod(int(size) for size in header["dim"][1:4]) * np.dtype(kind).itemsize
+    return stated if 0 < stated <= SMALL_FILE_BYTES else 0

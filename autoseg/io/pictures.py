@@ -15,11 +15,13 @@ import numpy.typing as npt
 
 from autoseg.core.errors import BadInput
 from autoseg.io import itk
+from autoseg.io.bounds import require_memory
 from autoseg.io.grids import Grid, Stored, flat_grid
 from autoseg.io.workspace import atomic
 
 ENDINGS: tuple[str, ...] = (".png", ".bmp")
 
+_MOST_BYTES = 4  # of a pixel and band
 _BANDS = {"1": 1, "L": 1, "I": 1, "I;16": 1, "I;16B": 1, "LA": 2, "RGB": 3, "P": 3, "RGBA": 4}
 
 
@@ -62,7 +64,9 @@ def write(path: Path, voxels: npt.NDArray[np.generic], affine: npt.NDArray[np.fl
 def _open(path: Path) -> Any:
     from PIL import Image
 
+    Image.MAX_IMAGE_PIXELS = None  # microscopy has more; whether they fit into memory is asked below
     picture = Image.open(path, formats=("PNG", "BMP"))
     if picture.mode not in _BANDS:
         raise BadInput(f"{path}: pixels of type {picture.mode} cannot be read; store grey values or RGB.")
+    require_memory(path, (*picture.size, _BANDS[picture.mode]), _MOST_BYTES)
     return picture

@@ -7,16 +7,14 @@ from importlib.resources.abc import Traversable
 from pathlib import Path
 
 from autoseg.core.errors import BadInput
+from autoseg.io.workspace import read_text
 
 
 def recipe_text(name: str) -> tuple[str, str]:
     """The name (without ``.json``) and the text of a recipe, given by its name or its path."""
     path = Path(name)
     if path.suffix == ".json" or len(path.parts) > 1:
-        try:
-            return path.stem, path.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise BadInput(f"{path}: cannot be read ({error}); give a recipe as a JSON file.") from None
+        return path.stem, read_text(path)
     known = {Path(one.name).stem: one for one in _folder().iterdir() if one.name.endswith(".json")}
     if name not in known:
         raise BadInput(f"--recipe {name}: there is no such recipe; choose one of {', '.join(sorted(known))} or a file.")

@@ -23,6 +23,7 @@ import numpy.typing as npt
 
 from autoseg.core.errors import BadInput
 from autoseg.io import itk
+from autoseg.io.bounds import require_memory
 from autoseg.io.grids import LPS_TO_RAS, Grid, Stored, checked_grid, flat_grid
 from autoseg.io.workspace import atomic, write_json
 
@@ -41,6 +42,7 @@ def read(path: Path, labels: bool) -> Stored:
     """``(C, X, Y, Z)`` as stored; of a palette its indices, also where ``labels`` is false."""
     with _opened(path) as series:
         channels, (shape, affine) = _channels_of(series), _grid(path, series)
+        require_memory(path, series.shape, series.dtype.itemsize)
         try:
             stored = series.asarray()
         except ValueError as error:

@@ -5,12 +5,16 @@ from __future__ import annotations
 import csv
 import difflib
 import errno
+import hashlib
+import io
 import json
 import os
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +26,7 @@ from autoseg.core.labels import Labels
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 _UNWRITABLE = (errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO)
+LONGEST_NAME_BYTES = 255  # of a file, on all usual file systems
 LABELS_FILE = "labels.json"  # beside predictions with overlapping regions or ignored voxels, which dseg.tsv cannot name
 
 _PARTIAL = re.compile(r"\.\d+\.partial\..+")
@@ -30,9 +35,9 @@ _PARTIAL = re.compile(r"\.\d+\.partial\..+")
 @contextmanager
 def atomic(path: Path) -> Iterator[Path]:
     """A temporary path beside ``path`` that replaces it when the block ends, and vanishes if it fails."""
+    require_short_name(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    # The ending is kept: image writers choose the format by it.
-    temporary = path.with_name(f".{os.getpid()}.partial.{path.name}")
+    temporary = path.with_name(_temporary_name(path.name))
     try:
         with naming_full_disk(path):
             yield temporary
@@ -49,6 +54,21 @@ def remove_partial(folders: Iterable[Path]) -> None:
                 file.unlink(missing_ok=True)
 
 
+def require_short_name(path: Path) -> None:
+    """BadInput where no file system can hold a file of this name."""
+    if len(os.fsencode(path.name)) > LONGEST_NAME_BYTES:
+        raise BadInput(f"{path}: the name is longer than {LONGEST_NAME_BYTES} bytes; shorten that of the image.")
+
+
+def _temporary_name(name: str) -> str:
+    """Hidden, no longer than a name may be, with the same ending: image writers choose the format by it."""
+    temporary = f".{os.getpid()}.partial.{name}"
+    if len(os.fsencode(temporary)) <= LONGEST_NAME_BYTES:
+        return temporary
+    ending = ".".join(name.split(".")[-2:])[-20:]
+    return f".{os.getpid()}.partial.{hashlib.sha256(os.fsencode(name)).hexdigest()}.{ending}"
+
+
 @contextmanager
 def naming_full_disk(path: Path) -> Iterator[None]:
     """Inside the block the error of a disk that is full or cannot be written names ``path``.
@@ -62,6 +82,26 @@ def naming_full_disk(path: Path) -> Iterator[None]:
         if error.errno not in _FULL and not (own and error.errno in _UNWRITABLE):
             raise
         raise OSError(error.errno, error.strerror, str(path)) from None
+
+
+def read_text(path: Traversable) -> str:
+    """The text of a document; BadInput where there is no file, but a pipe, say, or it is no text."""
+    if not path.is_file():
+        there = isinstance(path, Path) and path.exists()
+        what = "is a folder or a pipe, and a file is needed" if there else "there is no such file"
+        raise BadInput(f"{path}: {what}; check the path, or restore the file.")
+    try:
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise BadInput(f"{path}: is no text in UTF-8 ({error.reason} at byte {error.start}); correct it.") from None
+
+
+def read_json(path: Traversable) -> Any:
+    """The JSON document in a file; BadInput where it is none."""
+    try:
+        return json.loads(read_text(path))
+    except (ValueError, RecursionError) as error:
+        raise BadInput(f"{path}: is no JSON document ({error}); correct or restore it.") from None
 
 
 def write_text(path: Path, text: str) -> None:
@@ -169,25 +209,43 @@ class Workspace:
     def read_dataset(self, dataset: str) -> RawDataset:
         """Read ``dataset.json`` and ``cases.tsv``."""
         folder = self.require_dataset(dataset)
+        document = read_json(folder / "dataset.json")
         try:
-            document = json.loads((folder / "dataset.json").read_text(encoding="utf-8"))
-            channels = tuple(document["channel_names"][str(i)] for i in range(len(document["channel_names"])))
+            names = document["channel_names"]
+            channels = tuple(names[str(i)] for i in range(len(names)))
             labels = parse_labels(document, folder / "dataset.json")
             ending, num_cases = str(document["file_ending"]), int(document["numTraining"])
-        except (ValueError, KeyError, TypeError) as error:
+            if not channels or not all(isinstance(channel, str) for channel in channels):
+                raise ValueError("channel_names are no names")
+        except (ValueError, KeyError, TypeError, OverflowError) as error:
             raise BadInput(
                 f"{folder / 'dataset.json'}: cannot be read ({error!r}); convert the dataset again."
             ) from None
-        table = folder / "cases.tsv"
-        if not table.is_file():
-            raise BadInput(f"{table}: the table of cases is missing; convert the dataset again.")
-        with table.open(encoding="utf-8", newline="") as lines:
-            rows = list(csv.DictReader(lines, delimiter="\t"))
-        if len(rows) != num_cases or any(None in row.values() for row in rows):
-            raise BadInput(f"{table}: does not hold the {num_cases} cases of dataset.json; convert the dataset again.")
+        rows = _read_cases(folder / "cases.tsv", num_cases)
         cases = tuple(_case_files(folder, row, len(channels), ending) for row in rows)
         sources = frozenset(Path(row["source"]) for row in rows)
         return RawDataset(dataset, folder, channels, labels, ending, cases, sources)
+
+
+def _read_cases(table: Path, num_cases: int) -> list[dict[str, str]]:
+    """The rows of ``cases.tsv``; BadInput unless they are ``num_cases`` different cases with all that is needed."""
+    if not table.is_file():
+        raise BadInput(f"{table}: the table of cases is missing; convert the dataset again.")
+    try:
+        rows = list(csv.DictReader(io.StringIO(read_text(table), newline=""), delimiter="\t"))
+    except csv.Error as error:
+        raise BadInput(f"{table}: is no table ({error}); convert the dataset again.") from None
+    if len(rows) != num_cases or any(None in row or None in row.values() for row in rows):
+        raise BadInput(f"{table}: does not hold the {num_cases} cases of dataset.json; convert the dataset again.")
+    missing = [column for column in ("case", "domain", "subject", "source") if any(column not in row for row in rows)]
+    if missing:
+        raise BadInput(f"{table}: has no column {missing[0]}; convert the dataset again.")
+    for name, times in Counter(row["case"] for row in rows).items():
+        if name in ("", ".", "..") or "/" in name or "\0" in name:
+            raise BadInput(f"{table}: {name!r} is no name of a case; convert the dataset again.")
+        if times > 1:
+            raise BadInput(f"{table}: names the case {name} twice; convert the dataset again.")
+    return rows
 
 
 def _case_files(folder: Path, row: dict[str, str], num_channels: int, ending: str) -> CaseFiles:

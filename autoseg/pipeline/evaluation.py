@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -25,7 +24,7 @@ from autoseg.interop.label_conventions import LabelSource, read_label_table
 from autoseg.interop.references import find_references, read_reference
 from autoseg.io import images
 from autoseg.io.grids import grid_difference
-from autoseg.io.workspace import LABELS_FILE, parse_labels, write_json, write_text
+from autoseg.io.workspace import LABELS_FILE, parse_labels, read_json, write_json, write_text
 from autoseg.runtime.jobs import map_threads
 from autoseg.runtime.progress import counted, progress, say
 
@@ -195,7 +194,7 @@ def labels_of_predictions(predictions: Path, references: Path) -> Labels:
         *([] if table else [folder / "dataset.json" for folder in (references, references.parent)]),
     ):
         if document.is_file():
-            return parse_labels(json.loads(document.read_text(encoding="utf-8")), document)
+            return parse_labels(read_json(document), document)
     if table:
         return parse_labels({"labels": {name: value for value, name in read_label_table(table)}}, table)
     raise BadInput(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,9 +11,10 @@ from autoseg.core.errors import BadInput
 from autoseg.core.network_spec import NetworkSpec
 from autoseg.core.plan import Configuration, Decision, Plan, read_plan
 from autoseg.io.model_archive import ENDING, PLAN, WEIGHTS
-from autoseg.io.workspace import nearest_name
+from autoseg.io.workspace import nearest_name, read_text
 from autoseg.networks import build_planned
 from autoseg.pipeline.models import archived_models
+from autoseg.pipeline.runs import recorded_split
 from autoseg.preprocessing.previous_stage import num_input_channels
 from autoseg.runtime.progress import counted, say
 
@@ -72,7 +72,7 @@ def read_initial_model(source: Path, configuration_name: str) -> InitialModel:
                 f"{source}: holds no {configuration_name} to begin with ({nearest_name(configuration_name, folds)})."
             )
         _, folder = min(folds[configuration_name].items())
-        text = (folder / PLAN).read_text(encoding="utf-8")
+        text = read_text(folder / PLAN)
         own = read_plan(text, f"{source}/{configuration_name}/{folder.name}/{PLAN}")
         weights_file = own.configurations[configuration_name].training.weights_file
         return InitialModel(source, model_file.read_weights(folder / weights_file), own, frozenset())
@@ -83,10 +83,9 @@ def read_initial_model(source: Path, configuration_name: str) -> InitialModel:
             "(models/NAME/CONFIGURATION/foldK), a weights file or an exported model."
         )
     weights, _ = model_file.read(file)
-    document, split = file.with_name(PLAN), file.with_name("split.json")
-    plan = read_plan(document.read_text(encoding="utf-8"), str(document)) if document.is_file() else None
-    trained_on = json.loads(split.read_text(encoding="utf-8"))["train"] if split.is_file() else ()
-    return InitialModel(source, weights, plan, frozenset(trained_on))
+    document, split = file.with_name(PLAN), recorded_split(file.parent)
+    plan = read_plan(read_text(document), str(document)) if document.is_file() else None
+    return InitialModel(source, weights, plan, frozenset(split.train if split else ()))
 
 
 def begin_with(model: InitialModel, configuration: Configuration, plan: Plan, held_out: Collection[str]) -> Beginning:

@@ -12,7 +12,7 @@ from autoseg.core.errors import BadInput
 from autoseg.core.plan import Plan, read_plan
 from autoseg.core.selection import Postprocessing, Selection, read_selection
 from autoseg.io.model_archive import ENDING, PLAN, SELECTION, open_archive, write_archive
-from autoseg.io.workspace import Workspace, nearest_name
+from autoseg.io.workspace import Workspace, nearest_name, read_text
 from autoseg.pipeline.preparation import read_or_make_plan
 
 BEST_FIRST = ("3d_fullres", "3d_cascade_fullres", "3d_lowres", "2d")
@@ -53,7 +53,7 @@ def workspace_models(workspace: Workspace, dataset: str) -> TrainedModels:
         for configuration, folds in trained.items()
     }
     path = workspace.selection_file(dataset)
-    selection = read_selection(path.read_text(encoding="utf-8"), str(path)) if path.is_file() else None
+    selection = read_selection(read_text(path), str(path)) if path.is_file() else None
     return TrainedModels(dataset, folders, dataset_plan(workspace, dataset, trained).recommended, selection)
 
 
@@ -63,15 +63,15 @@ def dataset_plan(workspace: Workspace, dataset: str, trained: Mapping[str, Seque
         return read_or_make_plan(workspace, dataset)
     first = next((name for name in BEST_FIRST if name in trained), next(iter(trained)))
     path = workspace.model_folder(dataset, first, trained[first][0]) / PLAN
-    return read_plan(path.read_text(encoding="utf-8"), str(path)).model_copy(update={"recommended": first})
+    return read_plan(read_text(path), str(path)).model_copy(update={"recommended": first})
 
 
 def archived_models(path: Path) -> TrainedModels:
     """What a file of ``export`` holds; BadInput if it is damaged or anything else."""
     root, manifest = open_archive(path)
-    plan = read_plan((root / PLAN).read_text(encoding="utf-8"), f"{path}/{PLAN}")
+    plan = read_plan(read_text(root / PLAN), f"{path}/{PLAN}")
     chosen = root / SELECTION
-    selection = read_selection(chosen.read_text(encoding="utf-8"), str(chosen)) if chosen.is_file() else None
+    selection = read_selection(read_text(chosen), str(chosen)) if chosen.is_file() else None
     folders = {
         configuration.name: {fold.name: fold for fold in configuration.iterdir()}
         for configuration in root.iterdir()
@@ -123,7 +123,7 @@ def export(workspace: Workspace, dataset: str, output: Path, configuration: str 
     for name in folds:
         for fold in folds[name]:
             folder = workspace.model_folder(dataset, name, fold)
-            own = read_plan((folder / PLAN).read_text(encoding="utf-8"), str(folder / PLAN))
+            own = read_plan(read_text(folder / PLAN), str(folder / PLAN))
             parts = (PLAN, own.configurations[name].training.weights_file)
             members |= {f"{name}/{fold}/{part}": folder / part for part in parts}
             if (folder / CALIBRATION).is_file():

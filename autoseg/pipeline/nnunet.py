@@ -26,7 +26,7 @@ from autoseg.interop.nnunet_export import (
 )
 from autoseg.interop.nnunet_files import open_model
 from autoseg.interop.nnunet_model import PeerModel, read_fold, read_models
-from autoseg.io.workspace import Workspace, nearest_name, write_bytes, write_json, write_text
+from autoseg.io.workspace import Workspace, nearest_name, read_text, write_bytes, write_json, write_text
 from autoseg.planning.configurations import augmentation
 from autoseg.runtime.progress import progress, say
 
@@ -157,7 +157,7 @@ def _fold_plan(folder: Path) -> Plan:
     path = folder / "plan.json"
     if not path.is_file():
         raise BadInput(f"{path}: the plan of the fold is missing; train the fold again.")
-    return read_plan(path.read_text(encoding="utf-8"), str(path))
+    return read_plan(read_text(path), str(path))
 
 
 def _fingerprint(workspace: Workspace, name: str) -> Fingerprint | None:

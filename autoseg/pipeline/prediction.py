@@ -14,6 +14,7 @@ from autoseg.interop.bids_derivative import bids_layout, spine_layout
 from autoseg.interop.prediction_inputs import EVERYONE, Subset, find_inputs, single_bids_dataset
 from autoseg.interop.prediction_outputs import Layout, image_layout, refuse_to_write_over
 from autoseg.io.locks import held
+from autoseg.io.workspace import read_text
 from autoseg.pipeline.models import Choice, TrainedModels, choose
 from autoseg.pipeline.safety import safety_of
 from autoseg.pipeline.segmenting import Predicted, predict_cases
@@ -57,7 +58,7 @@ def predict(
     """
     chosen = choose(models, configuration, fold_names)
     folder = models.folds[chosen.configurations[0]][chosen.folds[0]]
-    plan = read_plan((folder / "plan.json").read_text(encoding="utf-8"), str(folder))
+    plan = read_plan(read_text(folder / "plan.json"), str(folder))
     cases, problems = find_inputs(inputs, plan.channels, subset)
     for problem in problems:
         say(f"left out: {problem}", style="red")
@@ -123,7 +124,7 @@ def load(
 def classifies_voxels(models: TrainedModels, name: str, fold: str) -> bool:
     """Whether a configuration is one of candidate voxels."""
     folder = models.folds[name][fold]
-    plan = read_plan((folder / "plan.json").read_text(encoding="utf-8"), str(folder))
+    plan = read_plan(read_text(folder / "plan.json"), str(folder))
     return name in plan.configurations and plan.configurations[name].candidates is not None
 
 
@@ -134,7 +135,7 @@ def load_configuration(
     from autoseg.inference.predictor import load_predictor
 
     folders = [models.folds[name][fold] for fold in folds]
-    plan = read_plan((folders[0] / "plan.json").read_text(encoding="utf-8"), str(folders[0]))
+    plan = read_plan(read_text(folders[0] / "plan.json"), str(folders[0]))
     stage = plan.configurations[name].previous_stage if name in plan.configurations else None
     previous = None
     if stage is not None:

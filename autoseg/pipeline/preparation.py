@@ -16,7 +16,7 @@ from autoseg.core.plan import Configuration, Plan, SplitSpec, read_plan
 from autoseg.io import images, store
 from autoseg.io.locks import held
 from autoseg.io.recipes import recipe_text
-from autoseg.io.workspace import RawDataset, Workspace, nearest_name, remove_partial, write_text
+from autoseg.io.workspace import RawDataset, Workspace, nearest_name, read_text, remove_partial, write_text
 from autoseg.planning import checks, folds, measure, planner
 from autoseg.planning.recipe import Fidelity, Recipe, apply_recipe, read_recipe
 from autoseg.preprocessing import prepare
@@ -72,7 +72,7 @@ def plan_by_recipe(workspace: Workspace, name: str, recipe: str, fidelity: Fidel
     """The plan of the dataset if it was made with this recipe as it is now, else a new one."""
     path = workspace.require_dataset(name) / "plan.json"
     if path.is_file():
-        plan = read_plan(path.read_text(encoding="utf-8"), str(path))
+        plan = read_plan(read_text(path), str(path))
         called, content = named_recipe(recipe, fidelity)
         if (plan.recipe, plan.recipe_sha256) == (called, content_hash(content)):
             return plan
@@ -97,7 +97,20 @@ def read_or_make_plan(workspace: Workspace, name: str) -> Plan:
     if not path.is_file():
         say(f"{name} has no plan yet: planning with the defaults")
         return plan_dataset(workspace, name)
-    return read_plan(path.read_text(encoding="utf-8"), str(path))
+    return read_plan(read_text(path), str(path))
+
+
+def require_own_plan(dataset: RawDataset, plan: Plan) -> None:
+    """BadInput where a plan is about other channels or labels, or channels in another order, than the dataset has."""
+    for what, planned, own in (
+        ("channels", list(plan.channels), list(dataset.channels)),
+        ("labels", plan.labels.document()["labels"], dataset.labels.document()["labels"]),
+    ):
+        if planned != own:
+            raise BadInput(
+                f"{dataset.folder / 'plan.json'}: its {what} are {planned} and those of dataset.json {own}; "
+                f"correct the one that is wrong, or run `autoseg plan {dataset.name}` again."
+            )
 
 
 def require_configuration(plan: Plan, name: str) -> Configuration:
@@ -198,7 +211,7 @@ def dataset_folds(
     """
     path = splits or dataset.folder / "splits.json"
     if splits is None:
-        found = path.read_text(encoding="utf-8") if path.is_file() else None
+        found = read_text(path) if path.is_file() else None
         own = split != folds.DEFAULT_SPLIT
         if found is None or (own and found == folds.splits_json(folds.split_cases(dataset.cases))):
             write_text(path, folds.splits_json(folds.split_cases(dataset.cases, split)))
@@ -206,4 +219,4 @@ def dataset_folds(
             say(f"note: {path} stands, and is not as the plan splits the cases; delete it for that", style="yellow")
     if not path.is_file():
         raise BadInput(f"{path}: there is no such file; --splits names a JSON list of train and val case names.")
-    return folds.parse_splits(path.read_text(encoding="utf-8"), str(path), {case.name for case in dataset.cases})
+    return folds.parse_splits(read_text(path), str(path), {case.name for case in dataset.cases})

@@ -55,7 +55,7 @@ def recorded_split(folder: Path) -> Fold | None:
     try:
         split = json.loads(path.read_text(encoding="utf-8"))
         return Fold(tuple(split["train"]), tuple(split["val"]), tuple(split.get("test", ())))
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise BadInput(f"{path}: does not list train and val cases; restore it or add --overwrite.") from None
 
 

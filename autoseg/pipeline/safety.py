@@ -16,7 +16,7 @@ from autoseg.core.trained_ranges import DomainRanges, Finding, outside
 from autoseg.evaluation.expected_dice import Curve, Expected, fit_curve
 from autoseg.inference.certainty import Sums, no_sums, soft_dice
 from autoseg.interop.prediction_table import MISSING, Row
-from autoseg.io.workspace import write_text
+from autoseg.io.workspace import read_text, write_text
 from autoseg.pipeline.models import Choice, TrainedModels
 from autoseg.planning.case_profile import profile_of
 from autoseg.runtime.progress import counted, say
@@ -93,7 +93,7 @@ def safety_of(models: TrainedModels, chosen: Choice) -> Safety:
     plans = {}
     for name in chosen.configurations:
         folder = models.folds[name][chosen.folds[0]]
-        plans[name] = read_plan((folder / "plan.json").read_text(encoding="utf-8"), str(folder))
+        plans[name] = read_plan(read_text(folder / "plan.json"), str(folder))
     first = plans[chosen.configurations[0]]
     curves = {name: fit_curve(pairs) for name, pairs in calibration_of(models, chosen).labels.items()}
     return Safety(
@@ -124,7 +124,7 @@ def calibration_of(models: TrainedModels, chosen: Choice) -> Calibration:
         same = selection is not None and selection.configurations == chosen.configurations
         return (selection.calibration if selection and same else None) or Calibration(labels={})
     files = [models.folds[chosen.configurations[0]][fold] / CALIBRATION for fold in chosen.folds]
-    return pooled(read_calibration(file.read_text(encoding="utf-8"), str(file)) for file in files if file.is_file())
+    return pooled(read_calibration(read_text(file), str(file)) for file in files if file.is_file())
 
 
 def calibrate(certainties: Mapping[str, Mapping[str, float]], dice: Mapping[str, Mapping[str, Any]]) -> Calibration:

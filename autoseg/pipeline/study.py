@@ -14,7 +14,7 @@ from autoseg.evaluation.scores import FAMILIES, SCORES
 from autoseg.evaluation.study import GENERAL, Matrix, StudyModel, TestSet, make_matrix
 from autoseg.io.locks import held
 from autoseg.io.recipes import recipe_text
-from autoseg.io.workspace import RawDataset, Workspace, nearest_name, write_json, write_text
+from autoseg.io.workspace import RawDataset, Workspace, nearest_name, read_text, write_json, write_text
 from autoseg.pipeline.experiment import CrossValidated, require_alike, what_it_took
 from autoseg.pipeline.preparation import plan_dataset, read_or_make_plan, require_configuration
 from autoseg.pipeline.study_cells import fill_row, scores_of
@@ -48,11 +48,7 @@ class PlannedModel:
 
 def read_study_file(path: Path) -> StudySpec:
     """The study in a file; BadInput if it is none."""
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise BadInput(f"{path}: cannot be read ({error}); give a study as a JSON file.") from None
-    spec = read_study(text, str(path))
+    spec = read_study(read_text(path), str(path))
     for metric in spec.metrics:
         if metric not in SCORES:
             raise BadInput(f"{path}: there is no score called {metric!r} ({nearest_name(metric, SCORES)}).")

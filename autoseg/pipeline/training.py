@@ -27,6 +27,7 @@ from autoseg.pipeline.preparation import (
     read_or_make_plan,
     require_configuration,
     require_labels,
+    require_own_plan,
 )
 from autoseg.pipeline.runs import announce, record_run, recorded_split, settle, within_domains
 from autoseg.pipeline.safety import Safety, calibrate, dice_by_case, write_calibration
@@ -84,6 +85,7 @@ def train(
     """
     dataset = workspace.read_dataset(name)
     plan = read_or_make_plan(workspace, name)
+    require_own_plan(dataset, plan)
     configuration = require_configuration(plan, configuration_name)
     summaries: dict[str, dict[str, Any] | None] = {}
     failures: list[str] = []

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from autoseg.core.errors import BadInput
 from autoseg.core.plan import Configuration, Plan, read_plan
 from autoseg.io.store import StoredCase
-from autoseg.io.workspace import Workspace, write_bytes
+from autoseg.io.workspace import Workspace, read_text, write_bytes
 from autoseg.pipeline.models import TrainedModels
 from autoseg.preprocessing.prepare import settings_key
 from autoseg.runtime.progress import counted, progress, say
@@ -32,7 +32,7 @@ def load_chains(models: TrainedModels, name: str, folds: Sequence[str], device: 
     chains = []
     for fold in folds:
         folder = models.folds[name][fold]
-        plan = read_plan((folder / "plan.json").read_text(encoding="utf-8"), str(folder))
+        plan = read_plan(read_text(folder / "plan.json"), str(folder))
         stage = plan.configurations[name].previous_stage if name in plan.configurations else None
         before = [(previous_folder(models.folds, models.dataset, name, stage, fold), stage)] if stage else []
         chains.append([*before, (folder, name)])

@@ -177,7 +177,7 @@ def parse_splits(text: str, source: str, known_cases: Collection[str]) -> list[F
     """
     try:
         document = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise BadInput(f"{source}: not JSON ({error}); give a list of train and val lists.") from None
     if not isinstance(document, list) or not document:
         raise BadInput(f"{source}: the splits must be a list with one entry a fold; see nnU-Net's splits_final.json.")

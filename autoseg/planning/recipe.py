@@ -17,10 +17,10 @@ from typing import Any, Literal
 from pydantic import Field, JsonValue, ValidationError
 
 from autoseg.core import plan_inheritance
-from autoseg.core.document import Frozen
+from autoseg.core.document import Frozen, listed
 from autoseg.core.errors import BadInput
 from autoseg.core.fingerprint import Fingerprint
-from autoseg.core.plan import ComparisonSpec, Plan, SplitSpec, read_plan
+from autoseg.core.plan import ComparisonSpec, Decision, Plan, SplitSpec, read_plan
 from autoseg.planning import recipe_variants
 from autoseg.planning.recipe_fitting import fit
 
@@ -77,7 +77,6 @@ def apply_recipe(plan: Plan, fingerprint: Fingerprint, recipe: Recipe, name: str
         "recommended": recipe.recommended,
         "recipe": name,
         "comparisons": comparisons,
-        "decisions": _decisions(recipe, name, configurations),
     }
     if recipe.split is not None:
         changed["split"] = recipe.split.model_dump(mode="json")
@@ -86,7 +85,8 @@ def apply_recipe(plan: Plan, fingerprint: Fingerprint, recipe: Recipe, name: str
     if independent and not labels.has_regions:
         order = [value for values in labels.foreground.values() for value in values]
         changed["labels"] = labels.model_dump(mode="json") | {"independent": True, "region_order": order}
-    return read_plan(json.dumps(plan.model_dump(mode="json") | changed), f"the recipe {name}")
+    made = read_plan(json.dumps(plan.model_dump(mode="json") | changed), f"the recipe {name}")
+    return made.model_copy(update={"decisions": _decisions(recipe, made)})
 
 
 def _written_out(plan: Plan, recipe: Recipe, name: str) -> tuple[dict[str, dict[str, Any]], dict[str, dict[str, Any]]]:
@@ -130,13 +130,12 @@ def _copies(name: str, document: Mapping[str, Any], fingerprint: Fingerprint) ->
     return copies
 
 
-def _decisions(recipe: Recipe, name: str, configurations: Mapping[str, Any]) -> list[dict[str, str]]:
+def _decisions(recipe: Recipe, plan: Plan) -> tuple[Decision, ...]:
     """What the recipe says, and what became of it."""
-    decisions = [{"what": "recipe", "choice": name, "reason": f"{recipe.title}; {recipe.source}"}]
-    for key, one in configurations.items():
-        patch = " x ".join(str(size) for size in one["patch_size"])
-        network, training = one["network"]["name"], one["training"]
-        choice = f"{network}, patch {patch}, batch {one['batch_size']}"
-        reason = f"of the recipe: {training['loss']}, {training['optimizer']}, {training['epochs']} epochs"
-        decisions.append({"what": key, "choice": choice, "reason": reason})
-    return decisions
+    decisions = [Decision(what="recipe", choice=plan.recipe or "", reason=f"{recipe.title}; {recipe.source}")]
+    for key, one in plan.configurations.items():
+        choice = f"{one.network.name}, patch {listed(one.patch_size)}, batch {one.batch_size}"
+        training = one.training
+        reason = f"of the recipe: {training.loss}, {training.optimizer}, {training.epochs} epochs"
+        decisions.append(Decision(what=key, choice=choice, reason=reason))
+    return tuple(decisions)

@@ -30,7 +30,9 @@ def fit(
         if not isinstance(fitted[key], list):
             fitted[key] = [fitted[key]] * len(plan.channels)
     network = fitted["network"]
-    if network["name"] in MADE_TO_MEASURE or not _is_complete(fitted):
+    if not isinstance(network, dict) or network.get("name") in MADE_TO_MEASURE:
+        return fitted
+    if not _is_complete(fitted) or sorted(axis_order) != [0, 1, 2]:
         return fitted
     first = 3 - network["dimensions"]
     spacing, shapes = _grid(fitted, plan, fingerprint, axis_order)
@@ -73,13 +75,11 @@ def _grid(
     return spacing, np.maximum(np.rint(spacings / np.array(spacing) * shapes), 1)
 
 
-def _patch_size(
-    given: Sequence[int] | str, largest: npt.NDArray[np.float64], multiple: Sequence[int]
-) -> list[int] | Sequence[int] | str:
+def _patch_size(given: Any, largest: npt.NDArray[np.float64], multiple: Sequence[int]) -> Any:
     """Holds ``largest``, or is what was given where that is smaller; what is no size is left to the plan to refuse."""
     enough = [-(-int(size) // step) * step for size, step in zip(largest, multiple, strict=True)]
     if given == "largest":
         return enough
-    if isinstance(given, str) or len(given) != len(enough):
+    if not isinstance(given, list) or len(given) != len(enough) or not all(type(size) is int for size in given):
         return given
     return [min(size, most) for size, most in zip(given, enough, strict=True)]

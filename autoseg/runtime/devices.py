@@ -97,6 +97,9 @@ def choose_device(requested: str | None) -> str:
         raise BadInput(f"--device {requested}: unknown device; use cpu, cuda, cuda:N or mps.")
     if not available[kind]:
         raise BadInput(f"--device {requested}: this machine (or its torch build) has none; use --device cpu.")
+    known = {kind} | {f"cuda:{number}" for number in range(torch.cuda.device_count()) if kind == "cuda"}
+    if requested not in known:
+        raise BadInput(f"--device {requested}: there is no such device; use {', '.join(sorted(known))}.")
     return requested
 
 

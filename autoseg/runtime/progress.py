@@ -35,7 +35,12 @@ def counted(number: int, noun: str) -> str:
 
 def say(text: str, style: str | None = None) -> None:
     """One line for the person who watches."""
-    console.print(text, style=style, markup=False, soft_wrap=True)
+    console.print(printable(text), style=style, markup=False, soft_wrap=True)
+
+
+def printable(line: str) -> str:
+    """``line`` in one line: file names may hold line breaks, and what else a terminal would obey."""
+    return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in line)
 
 
 @dataclass

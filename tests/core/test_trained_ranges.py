@@ -74,6 +74,29 @@ def test_channels_are_named_where_there_are_several():
     assert sentence == "median intensity of T1w 5e+04, trained on 400 to 800 (site)"
 
 
+def test_channels_in_another_order_are_named_so():
+    one, other = (60.0, 500.0, 900.0), (0.6, 5.0, 9.0)
+    pair = {"site": domain().model_copy(update={"intensities": domain().intensities + domain(0.01).intensities})}
+    channels = ("T1w", "T2w")
+    assert sentences(replace(CASE, intensities=(one, other)), pair, channels) == []
+    (found,) = outside(replace(CASE, intensities=(other, one)), pair, channels, scaled_alone=channels)
+    assert str(found) == "order of channels T2w, T1w by their intensities, trained on T1w, T2w"
+    assert not found.harmless
+    (found,) = outside(replace(CASE, intensities=(one, (6e4, 5e5, 9e5))), pair, channels)
+    assert found.quantity == "median intensity of T2w"
+    alike = {"site": domain(channels=2)}
+    assert sentences(replace(CASE, intensities=(one, one)), alike, channels) == []
+
+
+def test_three_channels_turned_round_are_named_in_the_order_that_they_have():
+    sizes = (1.0, 0.01, 100.0)
+    parts = tuple(domain(factor).intensities[0] for factor in sizes)
+    site = {"site": domain().model_copy(update={"intensities": parts})}
+    given = tuple(tuple(factor * value for value in (60.0, 500.0, 900.0)) for factor in (100.0, 1.0, 0.01))
+    (found,) = outside(replace(CASE, intensities=given), site, ("a", "b", "c"))
+    assert found.value == "c, a, b by their intensities"
+
+
 def test_the_nearest_of_many_domains_are_named():
     many = {f"site-{number}": domain(10.0**number) for number in range(5)}
     (sentence,) = sentences(replace(CASE, intensities=((6e5, 9.5e6, 1.2e7),)), many)

@@ -16,7 +16,17 @@ from pathlib import Path
 
 import autoseg
 from autoseg.runtime.jobs import num_cores
-from tests.faults import determinism, flips, hostile_models, kills, resources, terminations, two_at_once
+from tests.faults import (
+    bad_input,
+    determinism,
+    flips,
+    fuzz,
+    hostile_models,
+    kills,
+    resources,
+    terminations,
+    two_at_once,
+)
 from tests.faults.row import Row
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "reliability.md"
@@ -30,6 +40,8 @@ KINDS: Mapping[str, tuple[Rows, int]] = {  # with how many faults of each are in
     "resources": (resources.rows, 30),
     "hostile_models": (hostile_models.rows, 100),
     "flips": (flips.rows, len(flips.FAULTS)),
+    "bad_input": (bad_input.rows, 1000),  # of each catalogue at most so many: all
+    "fuzz": (fuzz.rows, 1000),
 }
 
 

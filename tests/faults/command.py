@@ -16,6 +16,7 @@ from autoseg.cli import main
 
 PROCESSOR_LIMIT_S = 20.0
 WALL_LIMIT_S = 120.0  # for what waits for ever without computing; generous, as the machine may be busy
+BEGINNINGS = ("autoseg: ", "Error: ")  # the second of what typer refuses
 ADDRESS_LIMIT_BYTES = 6 * 2**30  # beyond what is mapped already: threads and allocators reserve much and use little
 
 
@@ -34,9 +35,9 @@ class Outcome:
 
     @property
     def sentence(self) -> str:
-        """What follows ``autoseg: `` in the one line that begins so; empty if there is none or several."""
-        lines = [line for line in self.error.splitlines() if line.startswith("autoseg: ")]
-        return lines[0].removeprefix("autoseg: ") if len(lines) == 1 else ""
+        """What follows ``autoseg: ``, or ``Error: `` of wrong usage, in the one line that begins so; else empty."""
+        lines = [line for line in self.error.splitlines() if line.startswith(BEGINNINGS)]
+        return lines[0].split(": ", 1)[1] if len(lines) == 1 else ""
 
 
 def call(workspace: Path, *arguments: str) -> Outcome:

@@ -46,6 +46,18 @@ def test_what_was_put_is_written_when_the_block_fails(tmp_path):
     assert read_table(tmp_path / "t.tsv").rows == {"a.nii.gz": [ROW]}
 
 
+@pytest.mark.parametrize(
+    "name", ["two  spaces", "tab\there", "line\nbreak", "line\u2028separator", "\\t", "bytes\udcff", "søvn"]
+)
+def test_any_name_is_known_again(tmp_path, name):
+    with recording(tmp_path / "predictions.tsv") as table:
+        table.put(tmp_path / f"{name}.nii.gz", [UNKNOWN])
+        table.put(tmp_path / "other.nii.gz", [UNKNOWN])
+    assert len((tmp_path / "predictions.tsv").read_text(encoding="utf-8").split("\n")) == 4
+    assert read_table(tmp_path / "predictions.tsv").has(tmp_path / f"{name}.nii.gz")
+    assert not read_table(tmp_path / "predictions.tsv").has(tmp_path / "two spaces.nii.gz")
+
+
 def test_it_is_written_now_and_then(tmp_path, monkeypatch):
     monkeypatch.setattr(prediction_table, "SECONDS_BETWEEN_WRITES", -1)
     table = read_table(tmp_path / "t.tsv")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 from pathlib import Path
 
 import nibabel
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 import SimpleITK
 
+from autoseg.core.errors import BadInput
 from autoseg.io.images import read_geometry, read_image, read_labels, write_labels
 from autoseg.io.nifti import is_nifti, write_volumes
 
@@ -60,3 +62,37 @@ def test_volumes_become_files_with_the_same_numbers_scaling_and_geometry(tmp_pat
         np.testing.assert_array_equal(read_image(target).affine, joint.affine)
         image = SimpleITK.ReadImage(str(target))
         assert (image.GetSpacing(), image.GetDimension()) == ((1.5, 2, 3), 3)
+
+
+@pytest.mark.parametrize("scaled", [False, True])
+@pytest.mark.parametrize("labels", [False, True])
+def test_a_changed_byte_is_told_by_the_checksum(tmp_path: Path, scaled: bool, labels: bool) -> None:
+    image = nibabel.Nifti1Image(np.zeros((9, 9, 9), np.int16), np.eye(4))
+    image.header.set_slope_inter(*((2, 1) if scaled else (1, 0)))
+    packed = bytearray(gzip.compress(image.to_bytes(), compresslevel=0))
+    path = tmp_path / "a.nii.gz"
+    path.write_bytes(packed)
+    read = read_labels if labels else read_image
+    read(path)
+    packed[len(packed) // 2] ^= 1
+    path.write_bytes(packed)
+    with pytest.raises(BadInput, match="CRC check failed"):
+        read(path)
+
+
+def test_no_more_is_unpacked_than_the_header_states(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    image = nibabel.Nifti1Image(np.zeros((64, 64, 64), np.uint8), np.eye(4))
+    path = tmp_path / "a.nii.gz"
+    path.write_bytes(gzip.compress(image.to_bytes() + bytes(2**26)))
+    unpacked = []
+    read = gzip.GzipFile.read
+
+    def counted(self: gzip.GzipFile, size: int | None = -1) -> bytes:
+        content = read(self, size)
+        unpacked.append(len(content))
+        return content
+
+    monkeypatch.setattr(gzip.GzipFile, "read", counted)
+    with pytest.raises(BadInput, match="states 262496 bytes and the file holds more"):
+        read_image(path)
+    assert sum(unpacked) < 4 * 262496

@@ -2,12 +2,13 @@
 
 import errno
 import json
+import os
 
 import pytest
 
 from autoseg.core.errors import BadInput
 from autoseg.core.labels import Labels
-from autoseg.io.workspace import Workspace, atomic, naming_full_disk, nearest_name, write_json, write_text
+from autoseg.io.workspace import Workspace, atomic, naming_full_disk, nearest_name, read_json, write_json, write_text
 
 
 def dataset(root, name="Cord", **changes):
@@ -40,6 +41,32 @@ def test_the_error_of_a_full_disk_names_the_file(tmp_path, number, named):
     with pytest.raises(OSError, match="reason") as raised, naming_full_disk(tmp_path / "new"):
         raise OSError(number, "reason", "old")
     assert (raised.value.errno, raised.value.filename) == (number, str(tmp_path / "new") if named == "new" else "old")
+
+
+def test_what_is_no_document_is_refused(tmp_path):
+    (tmp_path / "latin.json").write_bytes(b'"\xe9"')
+    (tmp_path / "deep.json").write_text("[" * 10**5)
+    os.mkfifo(tmp_path / "pipe.json")
+    for name, problem in (
+        ("gone.json", "there is no such file"),
+        ("", "is a folder or a pipe"),
+        ("pipe.json", "is a folder or a pipe"),
+        ("latin.json", r"is no text in UTF-8 \(invalid continuation byte at byte 1\)"),
+        ("deep.json", "is no JSON document"),
+    ):
+        with pytest.raises(BadInput, match=problem):
+            read_json(tmp_path / name)
+
+
+@pytest.mark.parametrize("length", [200, 247, 248])
+def test_the_longest_names_can_be_written(tmp_path, length):
+    path = tmp_path / ("é" * (length // 2) + "x" * (length % 2) + ".nii.gz")
+    with atomic(path) as temporary:
+        assert temporary.name.endswith(".nii.gz")
+        temporary.write_text("whole")
+    assert [one.name for one in tmp_path.iterdir()] == [path.name]
+    with pytest.raises(BadInput, match="the name is longer than 255 bytes"):
+        write_text(tmp_path / f"{'é' * 125}.nii.gz", "")
 
 
 def test_a_json_document_with_nan_is_not_written(tmp_path):

@@ -3,7 +3,7 @@
 import pytest
 
 from autoseg.runtime import progress as module
-from autoseg.runtime.progress import counted, duration, progress, say
+from autoseg.runtime.progress import counted, duration, printable, progress, say
 
 
 @pytest.mark.parametrize(
@@ -39,3 +39,9 @@ def test_square_brackets_are_text_and_not_markup(capsys):
 
 def test_counts_in_words():
     assert [counted(number, "case") for number in (0, 1, 2)] == ["0 cases", "1 case", "2 cases"]
+
+
+def test_a_sentence_stays_one_line_and_the_terminal_as_it_was(capsys):
+    assert printable("a\nb\x1b[2Jc \udcff é") == r"a\nb\x1b[2Jc \udcff é"
+    say("a\nb")
+    assert capsys.readouterr().err == "a\\nb\n"
