@@ -146,7 +146,7 @@ def _mutate_part(document: list[Any], random: np.random.Generator) -> None:
     elif choice == 3 and isinstance(inner, int | float) and not isinstance(inner, bool):
         owner[key] = -inner if random.random() < 0.5 else inner * 10**9
     else:
-        owner[key] = VALUES[int(random.integers(len(VALUES)))]
+        owner[key] = deepcopy(VALUES[int(random.integers(len(VALUES)))])
 
 
 def mutate_pickle(content: bytes, random: np.random.Generator) -> bytes:
