@@ -53,7 +53,8 @@ def choose_labels(cases: Sequence[PlannedCase], final: Sequence[str] = ()) -> La
         notes = tuple(_dropped(key, display[key], having, totals) for key in display if key not in common)
     kept, problems = [], []
     for case in cases:
-        lacking = [key for key in chosen if key not in {structure_key(name) for name in case.labels.structures}]
+        known = {structure_key(name) for name in case.labels.structures}
+        lacking = [key for key in chosen if key not in known]
         if lacking:
             names = ", ".join(display[key] for key in lacking)
             problems.append(Problem(case.images[0], f"its labels lack {names}; add a label file for it or exclude it."))

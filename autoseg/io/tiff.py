@@ -13,6 +13,7 @@ from __future__ import annotations
 import json
 import logging
 import re
+import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -90,6 +91,7 @@ def _opened(path: Path) -> Iterator[Any]:
     logging.getLogger("tifffile").setLevel(logging.CRITICAL)  # the sentences about damage are ours
     try:
         with tifffile.TiffFile(path) as file:
+            _require_an_end(path, file)
             series = file.series
             if len(series) != 1:
                 raise BadInput(f"{path}: holds {len(series)} images of different kinds; store one a file.")
@@ -102,6 +104,28 @@ def _opened(path: Path) -> Iterator[Any]:
         raise
     except Exception as error:  # tifffile takes what it reads for granted: damage ends in errors of any kind
         raise ValueError(f"{type(error).__name__} {error}") from error
+
+
+def _require_an_end(path: Path, file: Any) -> None:
+    """BadInput where the list of pages, each of which says where the next one is, comes back to one of them.
+
+    tifffile would follow it four million times.
+    """
+    handle, kind = file.filehandle, file.tiff
+    handle.seek(4 if kind.version == 42 else 8)  # of BigTIFF
+    seen: set[int] = set()
+    while len(found := handle.read(kind.offsetsize)) == kind.offsetsize:
+        (offset,) = struct.unpack(kind.offsetformat, found)
+        if offset in seen:
+            raise BadInput(f"{path}: the file is damaged (its list of pages has no end); restore the file.")
+        if not offset:
+            return
+        seen.add(offset)
+        handle.seek(offset)
+        number = handle.read(kind.tagnosize)
+        if len(number) < kind.tagnosize:
+            return
+        handle.seek(offset + kind.tagnosize + struct.unpack(kind.tagnoformat, number)[0] * kind.tagsize)
 
 
 def _channels_of(series: Any) -> int:

@@ -7,6 +7,7 @@ import io
 import json
 import zipfile
 from collections.abc import Callable
+from copy import deepcopy
 from typing import Any
 
 import numpy as np
@@ -137,15 +138,15 @@ def _mutate_part(document: list[Any], random: np.random.Generator) -> None:
     if choice == 0 and owner is not document:
         del owner[key]
     elif choice == 1 and isinstance(owner, dict):
-        owner[str(VALUES[int(random.integers(len(VALUES)))])] = inner
+        owner[str(VALUES[int(random.integers(len(VALUES)))])] = deepcopy(inner)
     elif choice == 2 and isinstance(owner, list):
-        owner.insert(key, inner)
+        owner.insert(key, deepcopy(inner))
         if owner is document:
             document[:] = [[inner]]
     elif choice == 3 and isinstance(inner, int | float) and not isinstance(inner, bool):
         owner[key] = -inner if random.random() < 0.5 else inner * 10**9
     else:
-        owner[key] = VALUES[int(random.integers(len(VALUES)))]
+        owner[key] = deepcopy(VALUES[int(random.integers(len(VALUES)))])
 
 
 def mutate_pickle(content: bytes, random: np.random.Generator) -> bytes:

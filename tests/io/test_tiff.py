@@ -194,3 +194,21 @@ def test_images_of_different_kinds_in_one_file(tmp_path: Path) -> None:
     tifffile.imwrite(tmp_path / "b.tif", stack(np.uint8, 2, 3, 5, 7), photometric="minisblack")
     with pytest.raises(BadInput, match="4D"):
         read_image(tmp_path / "b.tif")
+
+
+@pytest.mark.parametrize("bigtiff", [False, True])
+def test_a_list_of_pages_without_end(tmp_path: Path, bigtiff: bool) -> None:
+    """The last page names the second one as the next."""
+    path = tmp_path / "a.tif"
+    with tifffile.TiffWriter(path, bigtiff=bigtiff) as writer:
+        for number in range(3):
+            writer.write(np.full((4, 5), number, np.uint8), contiguous=False, metadata=None)
+    assert read_image(path).shape == (5, 4, 3)
+    with tifffile.TiffFile(path) as file:
+        offsets, size = [page.offset for page in file.pages], file.tiff.offsetsize
+        end = offsets[2] + file.tiff.tagnosize + len(file.pages[2].tags) * file.tiff.tagsize
+    content = bytearray(path.read_bytes())
+    content[end : end + size] = offsets[1].to_bytes(size, "little")
+    path.write_bytes(content)
+    with pytest.raises(BadInput, match="its list of pages has no end"):
+        read_image(path)
