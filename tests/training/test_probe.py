@@ -28,7 +28,14 @@ def test_three_training_steps_are_run_and_nothing_is_written(assignment, monkeyp
 
 
 @pytest.mark.parametrize(
-    ("times_s", "chosen"), [((0.3, 0.1, 0.2), 1), ((0.30, 0.26, 0.29), 0), ((0.1, 0.3, 0.2), 0), ((0.4, 0.38, 0.2), 2)]
+    ("times_s", "chosen"),
+    [
+        ((0.3, 0.1, 0.2), 1),
+        ((0.30, 0.16, 0.29), 0),
+        ((0.1, 0.3, 0.2), 0),
+        ((0.4, 0.38, 0.1), 2),
+        ((0.04, 0.01, 0.01), 0),
+    ],
 )
 def test_the_usual_way_is_left_for_a_clearly_shorter_step_alone(assignment, monkeypatch, times_s, chosen):
     ways = [Execution("cpu", "fp32", False), Execution("cpu", "fp32", True), Execution("cpu", "bf16", True)]
