@@ -22,8 +22,8 @@ from autoseg.training.step import supervised, training_step
 from autoseg.training.trainer import Assignment
 
 LONG_STEP_S = 2.0
-# Of ten networks on a CPU, nine take 0.86 to 1.06 times as long channels last, U-Net++ 3.3 times; a busy machine measures
-# the same step half again as long.
+# Of ten networks on a CPU, nine take 0.86 to 1.06 times as long channels last, U-Net++ 3.3 times; a busy machine
+# measures the same step half again as long.
 CLEARLY_SHORTER = 0.5
 WORTH_ASKING_S = 0.05  # shorter steps are measured by chance
 PROBE_VOXELS = 2**16

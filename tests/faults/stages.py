@@ -9,6 +9,7 @@ import hashlib
 import json
 import multiprocessing
 import os
+import re
 import shutil
 import sys
 import time
@@ -170,7 +171,9 @@ def contents(work: Path) -> dict[str, str]:
 
 
 def _comparable(path: Path) -> bytes:
-    """The content; of ``progress.jsonl`` without the seconds, and of gzipped files what is packed."""
+    """The content; without the seconds of ``progress.jsonl`` and minutes of ``study.md``; of gzipped files the inside."""
+    if path.name == "study.md":
+        return re.sub(rb"\| \d+\.\d \|\n", b"|\n", path.read_bytes())
     if path.name == "progress.jsonl":
         lines = [json.loads(line) for line in path.read_text().splitlines()]
         return json.dumps([{key: one for key, one in line.items() if key != "elapsed_s"} for line in lines]).encode()
