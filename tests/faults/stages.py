@@ -171,7 +171,7 @@ def contents(work: Path) -> dict[str, str]:
 
 
 def _comparable(path: Path) -> bytes:
-    """The content; without the seconds of ``progress.jsonl`` and minutes of ``study.md``; of gzipped files the inside."""
+    """The content, without the seconds of ``progress.jsonl`` and minutes of ``study.md``; gzipped files unpacked."""
     if path.name == "study.md":
         return re.sub(rb"\| \d+\.\d \|\n", b"|\n", path.read_bytes())
     if path.name == "progress.jsonl":
