@@ -11,6 +11,7 @@ from tests.faults.kills import unreadable
 from tests.faults.row import Row
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["kills", "terminations", "two_at_once", "determinism"])
 def test_every_stage_survives(kind):
     """In a process of its own: a server that forks must not have the threads of other tests."""
