@@ -63,7 +63,7 @@ def require_fitting(network: nn.Module, tensors: Mapping[str, torch.Tensor], sou
     expected, problem = network.state_dict(), None
     for name in sorted(expected.keys() ^ tensors.keys()):
         problem = problem or f"{name} is {'missing' if name in expected else 'too much'}"
-    for name in expected.keys() & tensors.keys():
+    for name in (one for one in expected if one in tensors):
         given, wanted = tensors[name], expected[name]
         if given.shape != wanted.shape:
             problem = problem or f"{name} has the shape {tuple(given.shape)} and should have {tuple(wanted.shape)}"

@@ -49,9 +49,8 @@ FOLDS = (
         "weights of another network",
         PREDICT,
         (
-            "$fold/final.safetensors: the weights do not fit the network of the plan beside them (size "
-            "mismatch for decoder.heads.0.weight: copying a param with shape torch.Size([3, 4, 1, 1, 1]) "
-            "from checkpoint, the shape in current model is torch.Size([3, 6, 1, 1, 1]).)."
+            "$fold/final.safetensors: the weights do not fit the network of the plan beside them "
+            "(encoder.0.convs.0.conv.weight has the shape (4, 1, 3, 3, 3) and should have (6, 1, 3, 3, 3))."
         ),
         lambda place: edit_json(place.fold / "plan.json", (f"{HERE}.network.features_per_stage", [6, 8])),
     ),

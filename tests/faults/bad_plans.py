@@ -89,7 +89,7 @@ KINDS = (
         "numbers without end in a plan",
         (
             "$dataset/plan.json is not a valid plan (configurations.3d_fullres.patch_size.0: Input "
-            "should be less than or equal to 2147483647): correct it or run `autoseg plan` again."
+            "should be less than or equal to 65536): correct it or run `autoseg plan` again."
         ),
         (f"{HERE}.patch_size", [10**40, 16, 16]),
     ),
