@@ -25,7 +25,7 @@ from autoseg.io.workspace import read_text
 from autoseg.preprocessing import prepare
 from autoseg.preprocessing.resample import separate_axis
 from autoseg.preprocessing.resample_slabs import resample_logits_slab
-from autoseg.runtime.devices import Execution, choose_device, native_precisions
+from autoseg.runtime.devices import Execution, choose_device, usual_execution
 
 Probability = npt.NDArray[np.float32]
 
@@ -134,7 +134,7 @@ def load_candidate_predictor(
     BadInput: stages or folds were trained with another preparation, or the labels are not background and one more.
     """
     device = choose_device(device)
-    execution = Execution(device, native_precisions(device)[0], channels_last=device == "cpu" or "cuda" in device)
+    execution = usual_execution(device)
     chains: list[list[Stage]] = []
     for of_fold in folders:
         chains.append([])

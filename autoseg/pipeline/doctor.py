@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import shutil
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -126,15 +127,15 @@ def _gpus() -> list[Finding]:
 
 def driver() -> str | None:
     """The version of NVIDIA's driver, as NVML or the kernel module tells it."""
-    try:
+    with suppress(ImportError):
         import pynvml
 
-        pynvml.nvmlInit()
-        told: str = pynvml.nvmlSystemGetDriverVersion()
-        return told
-    except Exception:  # no package, no library, no driver: each in its own way
-        module = Path("/sys/module/nvidia/version")
-        return module.read_text(encoding="utf-8").strip() if module.is_file() else None
+        with suppress(pynvml.NVMLError):  # no library, or no driver
+            pynvml.nvmlInit()
+            told: str = pynvml.nvmlSystemGetDriverVersion()
+            return told
+    module = Path("/sys/module/nvidia/version")
+    return module.read_text(encoding="utf-8").strip() if module.is_file() else None
 
 
 def _extras() -> list[Finding]:

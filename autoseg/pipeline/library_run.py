@@ -149,11 +149,12 @@ def train(assignment: Assignment, request: Request) -> str:
     """Real training steps on real patches; how they were executed."""
     import torch
 
-    from autoseg.training import checkpoint, probe, step, trainer
+    from autoseg.runtime.devices import usual_execution
+    from autoseg.training import checkpoint, step, trainer
     from autoseg.training.optimizers import make_optimizer
 
     configuration = assignment.configuration
-    execution = probe.fastest_execution(assignment, request.device)
+    execution = usual_execution(request.device, configuration.training.precision)
     network = build_planned(configuration.network, assignment.num_channels, assignment.labels.num_outputs)
     network = execution.place_network(network, configuration.network.dimensions)
     network = step.supervised(network)

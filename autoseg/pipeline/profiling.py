@@ -106,13 +106,12 @@ def sweep_classes(
     options: ProfileOptions,
 ) -> list[memory_sweeps.ClassSweep]:
     """Memory of a training step against the number of classes, of each configuration."""
-    from autoseg.runtime.devices import Execution, choose_device, native_precisions
+    from autoseg.runtime.devices import choose_device, usual_execution
 
     plan, device = read_or_make_plan(workspace, name), choose_device(options.device)
     limit_gb = memory_sweeps.memory_limit_gb(device, options.memory_gb, PLANNERS["default"].memory_gb)
-    execution = Execution(device, native_precisions(device)[0], channels_last=device != "mps")
     return [
-        memory_sweeps.memory_by_classes(plan, configuration, classes, execution, limit_gb)
+        memory_sweeps.memory_by_classes(plan, configuration, classes, usual_execution(device), limit_gb)
         for configuration in chosen_configurations(plan, configuration_names)
     ]
 

@@ -66,13 +66,14 @@ def settle(
 
     Another number format or memory layout would round differently, and so end in other weights.
     """
-    from autoseg.runtime.devices import choose_device
-    from autoseg.training.probe import fastest_execution, seconds_per_step
+    from autoseg.runtime.devices import choose_device, usual_execution
+    from autoseg.training.probe import seconds_per_step
 
     device = choose_device(device)
     counted_steps = with_counted_steps(assignment.configuration, assignment.training, assignment.validation)
     assignment = replace(assignment, configuration=counted_steps)
-    execution = recorded_execution(assignment.folder, device) or fastest_execution(assignment, device)
+    execution = recorded_execution(assignment.folder, device)
+    execution = execution or usual_execution(device, assignment.configuration.training.precision)
     if budget_s is None or resuming:
         return assignment, execution, []
 

@@ -100,14 +100,7 @@ def train(
             cases = recorded_split(first) or cases
         try:
             with held(folder, "trained"):
-                if (folder / "final.safetensors").is_file() and not options.overwrite:
-                    if fold != "cv" and not options.resume:
-                        raise BadInput(
-                            f"{folder}: this fold is trained already; predict with it, or add --overwrite to train it "
-                            "anew."
-                        )
-                    say(f"{fold_name} is trained already")
-                else:
+                if not already_trained(folder, options, several=fold == "cv"):
                     train_fold(workspace, dataset, plan, configuration_name, fold_name, cases, options)
                 summaries[fold_name] = validate_fold(
                     workspace, dataset, configuration_name, fold_name, cases, options.device
@@ -120,6 +113,16 @@ def train(
     if failures:
         raise FloatingPointError(told_together(failures, "folds"))
     return summaries
+
+
+def already_trained(folder: Path, options: TrainingOptions, several: bool) -> bool:
+    """Whether a fold is finished and to be kept; BadInput where it alone was asked for."""
+    if options.overwrite or not (folder / "final.safetensors").is_file():
+        return False
+    if not several and not options.resume:
+        raise BadInput(f"{folder}: this fold is trained already; predict with it, or add --overwrite to train it anew.")
+    say(f"{folder.name} is trained already")
+    return True
 
 
 def told_together(failures: Sequence[str], what: str) -> str:

@@ -17,10 +17,9 @@ from autoseg.io.store import StoredCase, open_case
 from autoseg.io.workspace import Workspace
 from autoseg.networks import build_planned
 from autoseg.pipeline.preparation import dataset_folds
-from autoseg.runtime.devices import Execution
+from autoseg.runtime.devices import Execution, usual_execution
 from autoseg.runtime.memory import keep_freed_memory
 from autoseg.training import checkpoint
-from autoseg.training.probe import fastest_execution
 from autoseg.training.step import training_step
 from autoseg.training.trainer import Assignment, make_optimizer, patch_streams
 
@@ -36,7 +35,7 @@ def main() -> None:
     keep_freed_memory()
     with TemporaryDirectory() as folder:
         assignment = make_assignment(Workspace(asked.workspace), asked.dataset, asked.configuration, Path(folder))
-        execution = fastest_execution(assignment, "cpu")
+        execution = usual_execution("cpu", assignment.configuration.training.precision)
         step_s = time_steps(assignment, execution, asked.steps)
     print(json.dumps({"step_s": step_s, "execution": execution.describe()}))
 

@@ -2,39 +2,9 @@
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Callable
-from pathlib import Path
-
-from tests.cli.commands import LABELS
-from tests.faults.good_input import Place
 from tests.faults.kinds import TRAIN, request_kind
-from tests.faults.spoiling import change, shifted
 
 ON_CPU = ("--device", "cpu")
-
-
-def without(where: Callable[[Place, int], Path]) -> Callable[[Place], None]:
-    """Files of all subjects removed."""
-
-    def spoil(place: Place) -> None:
-        for number in range(3):
-            where(place, number).unlink()
-
-    return spoil
-
-
-def segmentations(place: Place, table: bool = True, moved: bool = False) -> None:
-    """A folder as of a prediction."""
-    folder = place.folder / "segmentations"
-    folder.mkdir()
-    shutil.copy(place.labels(), folder / place.image().name)
-    if table:
-        shutil.copy(place.site / LABELS / "desc-manual_dseg.tsv", folder / "dseg.tsv")
-    else:
-        (folder / "dseg.tsv").write_text("index\tlabel\n1\tshell\n")
-    if moved:
-        change(folder / place.image().name, affine=shifted())
 
 
 KINDS = (

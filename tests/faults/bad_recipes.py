@@ -4,20 +4,11 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
-from collections.abc import Callable
 
-from tests.cli.commands import LABELS
-from tests.faults.good_input import Place
 from tests.faults.kinds import Kind, request_kind
-from tests.faults.spoiling import change, shifted
+from tests.faults.spoiling import written
 
 CONVERT = ("convert-bids", "$site", "--dataset", "Again")
-
-
-def written(name: str, text: str) -> Callable[[Place], object]:
-    """A file of the folder with this text."""
-    return lambda place: (place.folder / name).write_text(text)
 
 
 def study_kind(kind: str, sentence: str, **changes: object) -> Kind:
@@ -42,19 +33,6 @@ def recipe_kind(name: str, sentence: str, **changes: object) -> Kind:
 def conversion_kind(name: str, text: str, sentence: str) -> Kind:
     """A recipe of a conversion."""
     return request_kind(name, (*CONVERT, "--recipe", "$folder/rules.json"), sentence, written("rules.json", text))
-
-
-def segmentations(place: Place, table: bool = True, moved: bool = False) -> None:
-    """A folder as of a prediction."""
-    folder = place.folder / "segmentations"
-    folder.mkdir()
-    shutil.copy(place.labels(), folder / place.image().name)
-    if table:
-        shutil.copy(place.site / LABELS / "desc-manual_dseg.tsv", folder / "dseg.tsv")
-    else:
-        (folder / "dseg.tsv").write_text("index\tlabel\n1\tshell\n")
-    if moved:
-        change(folder / place.image().name, affine=shifted())
 
 
 RECIPES = (

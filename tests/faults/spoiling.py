@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import shutil
 import struct
 import zlib
 from collections.abc import Callable
@@ -13,6 +14,9 @@ from typing import Any
 import nibabel
 import numpy as np
 import numpy.typing as npt
+
+from tests.cli.commands import LABELS
+from tests.faults.good_input import Place
 
 Voxels = npt.NDArray[Any]
 HEADER = nibabel.Nifti1Header.template_dtype
@@ -110,3 +114,31 @@ def edit_json(path: Path, *changes: tuple[str, Any]) -> None:
         else:
             inner[last] = value
     path.write_text(json.dumps(document), encoding="utf-8")
+
+
+def written(name: str, text: str) -> Callable[[Place], object]:
+    """A file of the folder with this text."""
+    return lambda place: (place.folder / name).write_text(text)
+
+
+def without(where: Callable[[Place, int], Path]) -> Callable[[Place], None]:
+    """Files of all subjects removed."""
+
+    def spoil(place: Place) -> None:
+        for number in range(3):
+            where(place, number).unlink()
+
+    return spoil
+
+
+def segmentations(place: Place, table: bool = True, moved: bool = False) -> None:
+    """A folder as of a prediction."""
+    folder = place.folder / "segmentations"
+    folder.mkdir()
+    shutil.copy(place.labels(), folder / place.image().name)
+    if table:
+        shutil.copy(place.site / LABELS / "desc-manual_dseg.tsv", folder / "dseg.tsv")
+    else:
+        (folder / "dseg.tsv").write_text("index\tlabel\n1\tshell\n")
+    if moved:
+        change(folder / place.image().name, affine=shifted())

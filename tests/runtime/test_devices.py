@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from autoseg.core.errors import BadInput
-from autoseg.runtime.devices import Execution, candidates, choose_device, core_pool, native_precisions
+from autoseg.runtime import devices
+from autoseg.runtime.devices import Execution, choose_device, core_pool, native_precisions, usual_execution
 
 
 def test_an_unknown_device_is_refused_with_what_there_is():
@@ -22,11 +23,13 @@ def test_a_missing_gpu_is_refused_with_the_remedy():
     assert choose_device(None) in ("cpu", "mps")
 
 
-def test_every_candidate_computes_natively():
-    ways = candidates("cpu")
-    assert {way.precision for way in ways} == set(native_precisions("cpu"))
-    assert {way.channels_last for way in ways} == {True, False}
+def test_the_usual_way_is_the_best_native_format_channels_last(monkeypatch):
     assert native_precisions("cpu")[-1] == "fp32"
+    assert usual_execution("cpu") == Execution("cpu", native_precisions("cpu")[0], channels_last=True)
+    monkeypatch.setattr(devices, "_cpu_has_bf16", lambda: True)
+    assert usual_execution("cpu") == Execution("cpu", "bf16", channels_last=True)
+    assert usual_execution("cpu", "fp32") == Execution("cpu", "fp32", channels_last=True)
+    assert usual_execution("mps") == Execution("mps", "fp32", channels_last=False)
 
 
 @pytest.mark.parametrize("dimensions", [2, 3])
@@ -64,10 +67,14 @@ def test_a_pool_computes_on_its_own_cores_and_leaves_the_others_as_they_were():
     assert core_pool(3, 1) is pool
 
 
-def test_a_precision_that_is_asked_for_is_the_only_candidate():
-    assert candidates("cpu", "half") == [Execution("cpu", "half", True), Execution("cpu", "half", False)]
-    with pytest.raises(BadInput, match="precision bf16: mps does not compute in it; use auto or fp32"):
-        candidates("mps", "bf16")
+@pytest.mark.parametrize(
+    ("asked", "precision"), [("fp32", "fp32"), ("amp_fp16", "fp16"), ("amp_bf16", "bf16"), ("fp16", "half")]
+)
+def test_a_precision_that_is_asked_for_is_taken_or_refused(asked, precision):
+    assert usual_execution("cpu", asked) == Execution("cpu", precision, channels_last=True)
+    if precision != "fp32":
+        with pytest.raises(BadInput, match=f"precision {precision}: mps does not compute in it; use auto or fp32"):
+            usual_execution("mps", asked)
 
 
 def test_in_half_precision_weights_and_inputs_are_float16():
