@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
@@ -9,7 +10,8 @@ from typing import Annotated, Any
 import typer
 
 from autoseg.cli import comparison, data, delivery, doctor, experiments, models, nnunet, profile, whole
-from autoseg.cli.terminal import choose_workspace, run_guarded
+from autoseg.cli.terminal import choose_workspace, run_guarded, workspace_root
+from autoseg.io.history import remember
 
 app = typer.Typer(
     name="autoseg",
@@ -52,10 +54,15 @@ VERBS: dict[str, tuple[Callable[..., Any], str]] = {  # with what the list of ve
     "import-nnunet": (nnunet.import_nnunet, "Take over a dataset or a model of nnU-Net."),
     "export-nnunet": (nnunet.export_nnunet, "Write a dataset or a model for nnU-Net."),
 }
+MAKING = VERBS.keys() - {"doctor", "info", "report"}  # what the others do is worth knowing later
 for verb, (function, summary) in VERBS.items():
     app.command(verb, short_help=summary)(function)
 
 
 def main() -> int:
     """Run the command line; the exit status: 0, 2 for bad input, 1 for our own failure, 130 interrupted by a user."""
-    return run_guarded(app)
+    arguments = sys.argv[1:]
+    status = run_guarded(app)
+    if status == 0 and MAKING.intersection(arguments) and not {"-h", "--help"}.intersection(arguments):
+        remember(workspace_root(), arguments)
+    return status

@@ -36,6 +36,9 @@ def convert_bids(
         str | None, typer.Option(help="Contrasts of which each image is a case, such as T2w,T2star.")
     ] = None,
     recipe: Annotated[Path | None, typer.Option(help="JSON file that overrides what is detected.")] = None,
+    exclude: Annotated[
+        Path | None, typer.Option(metavar="MARKS.csv", help="Marks of a report: what failed is left out.")
+    ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what matches; write nothing.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the dataset if it exists.")] = False,
     as_json: JsonOption = False,
@@ -49,7 +52,7 @@ def convert_bids(
     from autoseg.runtime.progress import counted, progress, say
 
     folder = Workspace(workspace_root()).dataset_folder(checked_name(dataset))
-    conversion = plan_conversion(bids_dirs, comma_separated(channels), comma_separated(contrasts), recipe)
+    conversion = plan_conversion(bids_dirs, comma_separated(channels), comma_separated(contrasts), recipe, exclude)
     problems, notes, cases = conversion.problems, conversion.notes, conversion.cases
     if not as_json:
         print_table("What matched", SUMMARY_HEADER, summary_rows(conversion))

@@ -20,6 +20,7 @@ from autoseg.interop.dataset_writing import write_dataset
 from autoseg.interop.label_set import choose_labels
 from autoseg.interop.participants import with_groups
 from autoseg.interop.raw_layout import Problem
+from autoseg.interop.review_marks import obey_marks
 from autoseg.io.bids import name_endings
 from autoseg.io.workspace import naming_full_disk
 
@@ -68,12 +69,13 @@ def plan_conversion(
     channels: Sequence[str] | None = None,
     contrasts: Sequence[str] | None = None,
     recipe: Path | None = None,
+    marks: Path | None = None,
 ) -> Conversion:
     """Find and match everything in the BIDS datasets; see ``label_set`` for the labels that remain.
 
     ``channels`` makes cases of several contrasts, or of the volumes of one; ``contrasts`` restricts those that become
     cases of their own (default: every contrast that has labels). BadInput: nothing matched, no common label, an
-    unknown contrast or a wrong recipe.
+    unknown contrast or a wrong recipe. Cases that ``marks`` says failed are left out (``review_marks``).
     """
     rules = read_recipe(recipe)
     wanted_channels, wanted_contrasts = tuple(channels or rules.channels), tuple(contrasts or ())
@@ -95,6 +97,7 @@ def plan_conversion(
     if not usable:
         raise BadInput(_nothing_matched(matched, problems, wanted_channels or wanted_contrasts))
     _require_distinct(usable)
+    usable, reviewed = obey_marks(usable, marks) if marks else (tuple(usable), [])
     chosen = choose_labels(usable, rules.labels)
     problems += chosen.problems
     if not chosen.cases:
@@ -110,7 +113,7 @@ def plan_conversion(
         labels=chosen.labels,
         counts={domain: (counts[domain, 0], counts[domain, 1]) for one in matched for domain in one.counts},
         problems=tuple(problems),
-        notes=(*chosen.notes, *(note for one in matched for note in one.notes), *groups),
+        notes=(*reviewed, *chosen.notes, *(note for one in matched for note in one.notes), *groups),
     )
 
 

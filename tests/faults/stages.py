@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
+from autoseg.io import history
 from tests.pipeline.study_files import RECIPE, write_sites, write_study
 
 CONTEXT = multiprocessing.get_context("forkserver")
@@ -162,11 +163,11 @@ def _run(work: Path, command: tuple[str, ...], workers: int | None) -> None:
 
 
 def contents(work: Path) -> dict[str, str]:
-    """File -> hash of what it holds, without durations."""
+    """File -> hash of what it holds, without durations and without the times of commands."""
     return {
         path.relative_to(work).as_posix(): hashlib.sha256(_comparable(path)).hexdigest()
         for path in sorted(work.rglob("*"))
-        if path.is_file() and not path.name.startswith("events.out")
+        if path.is_file() and not path.name.startswith("events.out") and path.name != history.FILE
     }
 
 

@@ -1,0 +1,123 @@
+"""The cases that a report shows, read one after the other and made small enough for a page."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from autoseg.core.case import CaseFiles
+from autoseg.core.errors import BadInput
+from autoseg.core.geometry import canonical_axes
+from autoseg.core.labels import Labels
+from autoseg.evaluation.error_maps import error_map
+from autoseg.io import images
+from autoseg.io.grids import grid_difference
+from autoseg.reporting.overlays import case_picture, png_bytes
+from autoseg.reporting.page import Gallery, ShownCase, base64_text
+from autoseg.reporting.palette import label_colours
+from autoseg.reporting.viewer_volumes import MOST_LABELS, viewer_volumes
+from autoseg.runtime.progress import counted, progress, say
+
+MOST_CHANNELS = 4
+
+
+@dataclass(frozen=True)
+class Item:
+    """A case to show: its images, what was found in them and, where there is one, the reference on the same grid."""
+
+    case: CaseFiles
+    segmentation: Path
+    reference: Path | None = None
+    session: str = ""
+    rank: str = ""
+    scores: Mapping[str, str] = field(default_factory=dict)
+
+
+def make_gallery(items: Sequence[Item], channels: Sequence[str], labels: Labels, text: str) -> tuple[Gallery, list[str]]:
+    """The gallery of ``items``, and a sentence about each that cannot be shown."""
+    shown, problems = [], []
+    with progress(f"prepare {counted(len(items), 'case')} for the viewer") as step:
+        for done, item in enumerate(items, start=1):
+            try:
+                shown.append(show(item, channels, labels))
+            except BadInput as error:
+                problems.append(str(error))
+                say(f"left out of the viewer: {error}", style="red")
+            step.update(done / len(items), item.case.name)
+    names = viewer_names(labels)
+    colours = label_colours(len(names))
+    return Gallery(shown, {index: (names[index], colours[index - 1]) for index in names}, text), problems
+
+
+def show(item: Item, channels: Sequence[str], labels: Labels) -> ShownCase:
+    """Read a case; its label maps as numbers of the viewer's labels, its errors by kind.
+
+    BadInput: a file cannot be read, or lies on another grid than the image.
+    """
+    image = images.read_channels(item.case.channels)
+    segmentation = _read_on(image.voxels.shape[1:], image.affine, item.segmentation, item.case.channels[0])
+    maps: dict[str, npt.NDArray[np.integer]] = {}
+    if item.reference is not None:
+        reference = _read_on(image.voxels.shape[1:], image.affine, item.reference, item.case.channels[0])
+        maps = {"reference": viewer_values(reference, labels)}
+    maps["segmentation"] = viewer_values(segmentation, labels)
+    if item.reference is not None:
+        maps["errors"] = error_map(segmentation, reference, labels)
+    names = _channel_names(channels, len(image.voxels))
+    grey = dict(zip(names, image.voxels, strict=False))
+    volumes = viewer_volumes(grey, maps, image.affine)
+    canonical = canonical_axes(image.affine)
+    picture = case_picture(
+        canonical.apply(image.voxels)[0],
+        canonical.apply(maps["reference"]) if "reference" in maps else None,
+        canonical.apply(maps["segmentation"]),
+        tuple(image.spacing_mm[axis] for axis in canonical.axes),
+        len(viewer_names(labels)),
+    )
+    note = volumes.note
+    if len(image.voxels) > MOST_CHANNELS:
+        note = "; ".join(filter(None, (note, f"the first {MOST_CHANNELS} of {len(image.voxels)} channels")))
+    case = item.case
+    facts = case.name, case.domain, case.subject, item.session, item.rank, item.scores
+    return ShownCase(*facts, names, volumes.encoded, base64_text(png_bytes(picture)), note)
+
+
+def viewer_names(labels: Labels) -> dict[int, str]:
+    """The number that each label has in a viewer, from 1, and its name; what is beyond a byte shares the last one."""
+    values = _values(labels)
+    known = labels.written_names
+    names = {index: known.get(value, f"value {value}") for index, value in enumerate(values[:MOST_LABELS], start=1)}
+    if len(values) > MOST_LABELS:
+        names[MOST_LABELS] = f"{len(values) - MOST_LABELS + 1} more labels"
+    return names
+
+
+def viewer_values(label_map: npt.NDArray[np.integer], labels: Labels) -> npt.NDArray[np.uint8]:
+    """Stored values as the numbers of ``viewer_names``; background, ignored voxels and unknown values are 0."""
+    values = np.array(_values(labels))
+    places = np.minimum(np.searchsorted(values, label_map), len(values) - 1)
+    numbers = np.where(values[places] == label_map, np.minimum(places + 1, MOST_LABELS), 0)
+    return numbers.astype(np.uint8)
+
+
+def _values(labels: Labels) -> list[int]:
+    """Every value of a reference or a prediction but background, ascending."""
+    return sorted({*labels.stored_values, *labels.written_names} - {0})
+
+
+def _channel_names(channels: Sequence[str], number: int) -> list[str]:
+    names = list(channels) if len(channels) == number and len(set(channels)) == number else []
+    return (names or [f"channel {index + 1}" for index in range(number)])[:MOST_CHANNELS]
+
+
+def _read_on(
+    shape: tuple[int, ...], affine: npt.NDArray[np.float64], path: Path, image: Path
+) -> npt.NDArray[np.int32]:
+    label_map, own = images.read_label_map(path)
+    if problem := grid_difference(shape, affine, label_map.shape, own):
+        raise BadInput(f"{path}: {problem} {image}; segment the image again.")
+    return label_map
