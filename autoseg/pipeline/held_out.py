@@ -8,25 +8,45 @@ from pathlib import Path
 from typing import Any
 
 from autoseg.core.errors import BadInput
-from autoseg.evaluation.evaluate import mean_of_defined
-from autoseg.io.workspace import read_json
+from autoseg.evaluation.case_choice import CaseRow
+from autoseg.io.workspace import RawDataset, Workspace, read_json
 
-Scores = Mapping[str, Mapping[str, float | None]]  # by label, by score
+DRAWN = ("dice", "hd95_mm", "lesion_f1")
 
 
 @dataclass(frozen=True)
-class ScoredCase:
-    """A case that trained no network of ``fold``, its scores, and its segmentation on the grid of its image."""
+class HeldOut:
+    """``rows`` are the cases of evaluations with their scores; by case, their fold and their segmentation."""
 
-    case: str
-    domain: str
-    fold: str
-    scores: Scores
-    segmentation: Path
+    rows: Sequence[CaseRow]
+    folds: Mapping[str, str]
+    segmentations: Mapping[str, Path]
+    trained_on_its_cases: bool  # for want of other subjects
 
-    def mean(self, score: str) -> float | None:
-        """The mean over the labels that have the score."""
-        return mean_of_defined(scores.get(score) for scores in self.scores.values())
+    @property
+    def drawn_scores(self) -> tuple[str, ...]:
+        """The scores that are drawn, of those that there are."""
+        known = {name for row in self.rows for scores in row["labels"].values() for name in scores}
+        return tuple(name for name in DRAWN if name in known)
+
+
+def held_out(workspace: Workspace, dataset: RawDataset, configuration: str, folds: Sequence[str]) -> HeldOut:
+    """What the validations of the folds found; nothing of a fold that held out no case."""
+    rows: list[CaseRow] = []
+    of_fold: dict[str, str] = {}
+    segmentations: dict[str, Path] = {}
+    proves_nothing = False
+    for fold in folds:
+        folder = workspace.model_folder(dataset.name, configuration, fold) / "validation"
+        if not (folder / "evaluation.json").is_file():
+            continue
+        document = read_evaluation(folder / "evaluation.json")
+        proves_nothing |= document.get("held_out") is False
+        for row in document["cases"]:
+            rows.append(row)
+            of_fold[row["case"]] = fold
+            segmentations[row["case"]] = folder / f"{row['case']}{dataset.file_ending}"
+    return HeldOut(rows, of_fold, segmentations, proves_nothing)
 
 
 def read_evaluation(path: Path) -> dict[str, Any]:
@@ -38,17 +58,3 @@ def read_evaluation(path: Path) -> dict[str, Any]:
     except (TypeError, KeyError, AttributeError):
         raise BadInput(f"{path}: is no evaluation; validate or evaluate again.") from None
     return dict(document)
-
-
-def scored_cases(folders: Mapping[str, Path], ending: str) -> list[ScoredCase]:
-    """The cases of every ``evaluation.json`` in ``folders`` (name -> folder with it and the segmentations)."""
-    return [
-        ScoredCase(one["case"], one["domain"], name, one["labels"], folder / f"{one['case']}{ending}")
-        for name, folder in folders.items()
-        for one in read_evaluation(folder / "evaluation.json")["cases"]
-    ]
-
-
-def trained_on_its_cases(folders: Sequence[Path]) -> bool:
-    """Whether the scores of a fold are of cases that it was trained on, for want of others."""
-    return any(read_json(folder / "evaluation.json").get("held_out") is False for folder in folders)
