@@ -30,6 +30,7 @@ LEAST_FACTOR = 1.1
 FEWEST_CASES = 10
 MAD_TO_SD = 1.4826
 MEAN_DEVIATION_TO_SD = 1.2533
+MEDIAN = INTENSITY_QUANTILES.index(0.5)
 AXES = ("left-right", "back-front", "down-up")
 RULE = (
     f"A case is marked where a quantity is more than {LARGEST_SCORE:g} robust standard deviations (1.4826 times the "
@@ -61,8 +62,8 @@ def find_outliers(fingerprint: Fingerprint, by_domain: bool = True) -> list[Outl
     """The outliers of all cases, the most unlike first; compared within each domain, or all cases with one another.
 
     What is compared: spacing and size (mm) along each axis, the median intensity of each channel (of nonzero voxels),
-    and the volume of each label where it is there. Groups of fewer than ``FEWEST_CASES`` are not judged: by chance, of
-    so few normal values some would be far out too often.
+    and the volume of each label where it is there. Groups of fewer than ``FEWEST_CASES`` are not judged: of 5 normal
+    values 5.4 % are outliers by chance, of 10 1.6 %, of 20 0.6 %, of 100 0.1 % (simulated).
     """
     groups: dict[str, list[CaseMeasurement]] = {}
     for case in fingerprint.cases:
@@ -105,14 +106,18 @@ def _quantities(
     cases: Sequence[CaseMeasurement], fingerprint: Fingerprint
 ) -> Iterable[tuple[str, str, Values, Values]]:
     """Kind, which, the values ``(cases,)`` and the same on the scale on which they are compared."""
-    values = np.array([numbers(profile_of_case(case)) for case in cases])
-    measures = to_measure(values, contrast_scales(values))
-    names = [("spacing", axis) for axis in AXES] + [("size", axis) for axis in AXES]
-    for place, (kind, axis) in enumerate(names):
-        yield kind, axis, values[:, place], measures[:, place]
-    if values.shape[1] > len(names):  # fingerprints of old versions have no intensities of cases
+    profiles = [profile_of_case(case) for case in cases]
+    for kind, lengths in (
+        ("spacing", np.array([profile.spacing_mm for profile in profiles])),
+        ("size", np.array([profile.field_of_view_mm for profile in profiles])),
+    ):
+        for place, axis in enumerate(AXES):
+            yield kind, axis, lengths[:, place], np.log(lengths[:, place])
+    if all(profile.intensities for profile in profiles):  # fingerprints of old versions have none
+        values = np.array([numbers(profile) for profile in profiles])
+        measures = to_measure(values, contrast_scales(values))
         for number, channel in enumerate(fingerprint.channels):
-            place = len(names) + number * len(INTENSITY_QUANTILES) + 1
+            place = 2 * len(AXES) + number * len(INTENSITY_QUANTILES) + MEDIAN
             yield "intensity", channel, values[:, place], measures[:, place]
     for label in fingerprint.labels.foreground:
         volumes = np.array([case.label_volumes_mm3.get(label, 0.0) for case in cases]) / 1000
