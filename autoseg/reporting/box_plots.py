@@ -11,18 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from autoseg.io.workspace import atomic
+from autoseg.reporting.figure_files import FONT_POINTS, save, style
+from autoseg.reporting.palette import HATCHES, OKABE_ITO
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-# Okabe and Ito (2008): told apart with any colour vision; black gives way to grey, on which points can be seen.
-PALETTE = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442", "#999999")
-HATCHES = ("", "////", "xxxx", "....")  # for more methods than colours
-ENDINGS = (".svg", ".png")
-PNG_DOTS_PER_INCH = 150
-FONT_POINTS = 10
 SMALL_POINTS = 9
 WIDTH_INCHES = 10.0
 PANEL_INCHES = 2.6
@@ -49,25 +44,14 @@ class BoxGroup:
 def write_box_plots(
     groups: Sequence[BoxGroup], methods: Sequence[str], path: Path, value_title: str, caption: str
 ) -> list[Path]:
-    """Draw the groups, a box for each of ``methods`` in each, as ``path`` with each of ``ENDINGS``; returns the files.
+    """Draw the groups, a box for each of ``methods`` in each, as SVG and PNG beside each other; returns the files.
 
     A box goes from the first to the third quartile with a line at the median and a diamond at the mean; whiskers
     reach to the furthest score within 1.5 times the height of the box; every score is a point. Many groups are spread
     over panels of one scale. A single group has its methods on the axis instead of a legend.
     """
-    import matplotlib as mpl
-
-    # Without salt and date the same scores give another SVG every time.
-    with mpl.rc_context({"font.size": FONT_POINTS, "svg.hashsalt": "autoseg", "hatch.linewidth": 0.6}):
-        figure = draw(groups, methods, value_title, caption)
-        written = []
-        for ending in ENDINGS:
-            target = path.with_name(path.name + ending)
-            with atomic(target) as temporary:
-                metadata = {"Date": None} if ending == ".svg" else None
-                figure.savefig(temporary, dpi=PNG_DOTS_PER_INCH, metadata=metadata)
-            written.append(target)
-    return written
+    with style():
+        return save(draw(groups, methods, value_title, caption), path)
 
 
 def draw(groups: Sequence[BoxGroup], methods: Sequence[str], value_title: str, caption: str) -> Figure:
@@ -184,7 +168,7 @@ def _box_style(number: int, box_points: float) -> dict[str, Any]:
 
 def _look(number: int) -> tuple[str, str]:
     """The colour and hatching of a method."""
-    return PALETTE[number % len(PALETTE)], HATCHES[number // len(PALETTE) % len(HATCHES)]
+    return OKABE_ITO[number % len(OKABE_ITO)], HATCHES[number // len(OKABE_ITO) % len(HATCHES)]
 
 
 def _add_legend(figure: Figure, methods: Sequence[str]) -> None:

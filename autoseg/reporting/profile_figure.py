@@ -9,13 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from autoseg.core.errors import BadInput
-from autoseg.io.workspace import atomic
+from autoseg.reporting.figure_files import save
 from autoseg.runtime.jobs import num_cores
 from autoseg.runtime.profiling import COLUMNS, PHASES, QUANTITIES
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
 TITLES = dict(
     zip(
@@ -27,7 +26,6 @@ TITLES = dict(
 SHADES = dict(zip(PHASES, ("#ffffff", "#e3e3e3", "#cfe3f5", "#fddcb5", "#cdebc5", "#e2dcf1"), strict=True))
 INK, FAINT = "#1f3b57", "#8a8a8a"
 LINES = ("#1f77b4", "#d95f02", "#1b9e77", "#7570b3", "#e7298a")
-DOTS_PER_INCH = 150
 Row = dict[str, Any]
 
 
@@ -69,7 +67,7 @@ def draw_samples(rows: Sequence[Row], stem: Path) -> None:
         handles=[Patch(facecolor=SHADES[phase], edgecolor="#c0c0c0", linewidth=0.5, label=phase) for phase in present],
         loc="outside upper left", ncols=len(PHASES), frameon=False, fontsize=9, handlelength=1.4,
     )  # fmt: skip
-    _save(figure, stem)
+    save(figure, stem)
 
 
 def draw_memory_by_classes(
@@ -99,7 +97,7 @@ def draw_memory_by_classes(
     axes.grid(color="#e6e6e6", linewidth=0.6)
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(frameon=False, fontsize=9)
-    _save(figure, stem)
+    save(figure, stem)
 
 
 def _draw_quantity(axes: Axes, rows: Sequence[Row], name: str) -> None:
@@ -138,9 +136,3 @@ def _name_subjects(panels: Sequence[Axes], rows: Sequence[Row]) -> None:
         if number:
             for axes in panels:
                 axes.axvline(begin, color=FAINT, linewidth=0.7)
-
-
-def _save(figure: Figure, stem: Path) -> None:
-    for ending, metadata in ((".png", {"Software": None}), (".svg", {"Date": None})):
-        with atomic(stem.with_name(stem.name + ending)) as temporary:
-            figure.savefig(temporary, dpi=DOTS_PER_INCH, metadata=metadata)

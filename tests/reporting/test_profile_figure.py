@@ -26,8 +26,8 @@ def write_samples(path, gpu=False):
 @pytest.fixture
 def drawn(monkeypatch, tmp_path):
     """``drawn(draw, *arguments)`` -> the figure that was saved as ``tmp_path / "figure"``."""
-    figures, save = [], profile_figure._save
-    monkeypatch.setattr(profile_figure, "_save", lambda figure, stem: (figures.append(figure), save(figure, stem)))
+    figures, save = [], profile_figure.save
+    monkeypatch.setattr(profile_figure, "save", lambda figure, stem: (figures.append(figure), save(figure, stem)))
 
     def run(draw, *arguments):
         draw(*arguments, tmp_path / "figure")
