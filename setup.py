@@ -8,6 +8,6 @@ setup(
     package_data={
         "autoseg": ["py.typed"],
         "autoseg.plans": ["*.json", "*.md"],
-        "autoseg.reporting": ["*.html", "*.css", "*.js"],
+        "autoseg.reporting": ["*.html", "*.css", "*.js", "*.LICENSE.txt"],
     },
 )

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from autoseg.cli import comparison, data, delivery, doctor, experiments, models, nnunet, profile, whole
+from autoseg.cli import comparison, data, delivery, doctor, experiments, models, nnunet, profile, report, whole
 from autoseg.cli.terminal import choose_workspace, run_guarded, workspace_root
 from autoseg.io.history import remember
 
@@ -45,6 +45,7 @@ VERBS: dict[str, tuple[Callable[..., Any], str]] = {  # with what the list of ve
     "compare": (comparison.compare, "Test methods against each other on the same cases."),
     "experiment": (experiments.experiment, "Train and compare the configurations of a recipe."),
     "study": (experiments.study, "General against specific models, on seen and unseen datasets."),
+    "report": (report.report, "One page to look at: scores, cases, data, plan."),
     "select": (delivery.select, "Choose the best configuration or pair of them."),
     "export": (delivery.export, "Write a trained model to one file."),
     "profile": (profile.profile, "Measure time, memory and GPU of a configuration."),

@@ -48,6 +48,7 @@ class CaseFiles:
     domain: str
     subject: str
     group: str = ""
+    session: str = ""
 
 
 @dataclass(frozen=True)

@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from autoseg.core.errors import BadInput
 from autoseg.io.workspace import Workspace, nearest_name, write_text
 from autoseg.pipeline.report_dataset import dataset_page
 from autoseg.pipeline.report_predictions import predictions_page
 from autoseg.pipeline.report_study import study_page
-from autoseg.reporting.figure_files import save, svg_text
-from autoseg.reporting.page import Figure, Page, render
-from autoseg.runtime.progress import say
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure as Drawing
+from autoseg.reporting.figure_files import save
+from autoseg.reporting.page import render
 
 
 @dataclass(frozen=True)
@@ -67,3 +62,14 @@ def report(
     gallery = made.page.gallery
     shown = len(gallery.cases) if gallery else 0
     return Written(path, shown, len(text.encode()), tuple(files), tuple(made.problems))
+
+
+def require_target(workspace: Workspace, target: str) -> None:
+    """BadInput with the nearest name where there is neither a dataset nor a study of this name."""
+    datasets = {path.parent.name for path in (workspace.root / "datasets").glob("*/dataset.json")}
+    studies = {path.parent.name for path in (workspace.root / "studies").glob("*/study.json")}
+    if target not in datasets:
+        raise BadInput(
+            f"{target}: is no dataset or study of the workspace {workspace.root} and no folder "
+            f"({nearest_name(target, datasets | studies)})."
+        )

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
-from typing import Any
 
-from autoseg.core.errors import BadInput
 from autoseg.core.fingerprint import Fingerprint
 from autoseg.core.plan import Plan, read_plan
 from autoseg.evaluation.case_choice import CaseRow
@@ -139,7 +136,6 @@ def items_of(dataset: RawDataset, found: HeldOut, ranks: Mapping[str, str]) -> l
             cases[name],
             found.segmentations[name],
             cases[name].labels,
-            dataset.sessions.get(name, ""),
             ranks[name],
             list_scores(rows[name]),
         )

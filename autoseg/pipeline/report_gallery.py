@@ -16,7 +16,8 @@ from autoseg.core.labels import Labels
 from autoseg.evaluation.error_maps import error_map
 from autoseg.io import images
 from autoseg.io.grids import grid_difference
-from autoseg.reporting.overlays import case_picture, png_bytes
+from autoseg.reporting.figure_files import png_bytes
+from autoseg.reporting.overlays import case_picture
 from autoseg.reporting.page import Gallery, ShownCase, base64_text
 from autoseg.reporting.palette import label_colours
 from autoseg.reporting.viewer_volumes import MOST_LABELS, viewer_volumes
@@ -32,7 +33,6 @@ class Item:
     case: CaseFiles
     segmentation: Path
     reference: Path | None = None
-    session: str = ""
     rank: str = ""
     scores: Mapping[str, str] = field(default_factory=dict)
 
@@ -82,7 +82,7 @@ def show(item: Item, channels: Sequence[str], labels: Labels) -> ShownCase:
     if len(image.voxels) > MOST_CHANNELS:
         note = "; ".join(filter(None, (note, f"the first {MOST_CHANNELS} of {len(image.voxels)} channels")))
     case = item.case
-    facts = case.name, case.domain, case.subject, item.session, item.rank, item.scores
+    facts = case.name, case.domain, case.subject, case.session, item.rank, item.scores
     return ShownCase(*facts, names, volumes.encoded, base64_text(png_bytes(picture)), note)
 
 
