@@ -21,15 +21,14 @@ def report(
         list[Path] | None, typer.Option(metavar="INPUT", help="What the segmentations in FOLDER are of; repeatable.")
     ] = None,
     configuration: Annotated[
-        str | None, typer.Option(help="Whose cases are shown.", show_default="what `select` chose, else the recommended")
+        str | None,
+        typer.Option(help="Whose cases are shown.", show_default="what `select` chose, else the recommended"),
     ] = None,
     cases: Annotated[str, typer.Option(metavar="NUMBER|all", help="How many cases are in the viewer.")] = "9",
     output: Annotated[
         Path | None, typer.Option("-o", "--output", help="Where the page goes.", show_default="reports/NAME.html")
     ] = None,
-    figures: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Also write every figure as SVG and PNG.")
-    ] = None,
+    figures: Annotated[Path | None, typer.Option(metavar="DIR", help="Also write every figure as SVG and PNG.")] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Write one HTML page that works offline: scores, cases to look at and to mark, data, plan, how to repeat it.

@@ -255,4 +255,6 @@ def _case_files(folder: Path, row: dict[str, str], num_channels: int, ending: st
     if num_channels > 1:
         channels = tuple(path for path in channels if os.path.lexists(path)) or channels
     labels = folder / "labelsTr" / f"{name}{ending}"
-    return CaseFiles(name, channels, labels, row["domain"], row["subject"], row.get("group", ""), row.get("session", ""))
+    return CaseFiles(
+        name, channels, labels, row["domain"], row["subject"], row.get("group", ""), row.get("session", "")
+    )

@@ -58,7 +58,9 @@ def report(
         raise BadInput(f"{path}: a report is a page; give a name that ends in .html.")
     text = render(made.page)
     write_text(path, text)
-    files = [file for name, drawing in made.drawings.items() for file in save(drawing, figures / name)] if figures else ()
+    files = (
+        [file for name, drawing in made.drawings.items() for file in save(drawing, figures / name)] if figures else ()
+    )
     gallery = made.page.gallery
     shown = len(gallery.cases) if gallery else 0
     return Written(path, shown, len(text.encode()), tuple(files), tuple(made.problems))

@@ -8,7 +8,7 @@ from dataclasses import replace
 from autoseg.core.fingerprint import Fingerprint
 from autoseg.core.plan import Plan, read_plan
 from autoseg.evaluation.case_choice import CaseRow
-from autoseg.evaluation.outliers import RULE, Outlier, find_outliers
+from autoseg.evaluation.outliers import Outlier, find_outliers
 from autoseg.io.history import remembered
 from autoseg.io.workspace import RawDataset, Workspace, read_json, read_text
 from autoseg.pipeline.held_out import HeldOut, held_out
@@ -43,7 +43,8 @@ GALLERY_TEXT = (
 def dataset_page(workspace: Workspace, name: str, configuration: str | None, num_cases: int | None) -> Made:
     """The page of a dataset: of ``configuration``, else of what is recommended or selected, if anything is trained."""
     dataset, plan = workspace.read_dataset(name), read_or_make_plan(workspace, name)
-    drawings, problems = Drawings(), []
+    drawings = Drawings()
+    problems: list[str] = []
     trained = workspace.trained_configurations(name)
     found, models, chosen = None, None, None
     if trained or configuration is not None:
@@ -87,7 +88,11 @@ def summary(dataset: RawDataset, plan: Plan, chosen: Choice | None, found: HeldO
     if not found.rows:
         return [f"{chosen.title} was trained on every case, so that none is left to say how good it is."]
     mean = dice(found.rows)
-    worst = min((row for row in found.rows if case_mean(row, "dice") is not None), key=lambda row: case_mean(row, "dice") or 0, default=None)
+    worst = min(
+        (row for row in found.rows if case_mean(row, "dice") is not None),
+        key=lambda row: case_mean(row, "dice") or 0,
+        default=None,
+    )
     sentences = [
         f"{chosen.configurations[0]} segments {counted(len(found.rows), 'case')} that trained no network of "
         f"{'its fold' if len(chosen.folds) == 1 else 'their folds'} with a mean Dice of {number(mean, 'dice')}."
@@ -112,7 +117,6 @@ def facts(dataset: RawDataset, plan: Plan, chosen: Choice | None, found: HeldOut
         "subjects": str(len({case.subject for case in dataset.cases})),
         "domains": str(len({case.domain for case in dataset.cases})),
         "labels": str(len(dataset.labels.foreground)),
-        "channels": str(len(dataset.channels)),
         "configuration": chosen.configurations[0] if chosen else f"{plan.recommended} (recommended)",
     }
     if found is not None and found.rows and chosen is not None:
@@ -184,7 +188,11 @@ def training_section(workspace: Workspace, name: str, chosen: Choice, drawings: 
     """Curves of the folds, and what each took."""
     configuration = chosen.configurations[0]
     folders = {fold: workspace.model_folder(name, configuration, fold) for fold in chosen.folds}
-    curves = {fold: read_progress(folder / "progress.jsonl") for fold, folder in folders.items() if (folder / "progress.jsonl").is_file()}
+    curves = {
+        fold: read_progress(folder / "progress.jsonl")
+        for fold, folder in folders.items()
+        if (folder / "progress.jsonl").is_file()
+    }
     curves = {fold: lines for fold, lines in curves.items() if lines}
     parts: list[Part] = []
     if curves:
@@ -224,7 +232,7 @@ def data_section(dataset: RawDataset, drawings: Drawings) -> Section:
         parts += [Text("Look at these first:"), Sentences([*told, *([f"and {more} more"] if more > 0 else [])])]
     else:
         parts.append(Text("No case is unlike the others of its domain."))
-    parts.append(drawings.part("images", draw_images(fingerprint), "Spacing, size and intensity of every case", RULE))
+    parts.append(drawings.part("images", draw_images(fingerprint), "Spacing, size and intensity of every case", ""))
     volumes = draw_label_volumes(fingerprint)
     parts.append(drawings.part("label_volumes", volumes, "The volume of each label in every case", ""))
     return Section("Data", parts)
@@ -245,7 +253,8 @@ def domains_table(fingerprint: Fingerprint) -> Table:
 def outlier_sentence(one: Outlier) -> str:
     """Such as ``sub-3: volume of cord 1.2 ml, median 5.1 ml``."""
     unit = {"spacing": " mm", "size": " mm", "volume": " ml"}.get(one.kind, "")
-    return f"{one.case}: {one.kind} of {one.which} {one.value:.4g}{unit}, the median of {one.domain} is {one.median:.4g}{unit}"
+    usual = f"the median of {one.domain} is {one.median:.4g}{unit}"
+    return f"{one.case}: {one.kind} of {one.which} {one.value:.4g}{unit}, {usual}"
 
 
 def plan_section(plan: Plan) -> Section:

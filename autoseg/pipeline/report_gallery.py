@@ -37,7 +37,9 @@ class Item:
     scores: Mapping[str, str] = field(default_factory=dict)
 
 
-def make_gallery(items: Sequence[Item], channels: Sequence[str], labels: Labels, text: str) -> tuple[Gallery, list[str]]:
+def make_gallery(
+    items: Sequence[Item], channels: Sequence[str], labels: Labels, text: str
+) -> tuple[Gallery, list[str]]:
     """The gallery of ``items``, and a sentence about each that cannot be shown."""
     shown, problems = [], []
     with progress(f"prepare {counted(len(items), 'case')} for the viewer") as step:
@@ -114,9 +116,7 @@ def _channel_names(channels: Sequence[str], number: int) -> list[str]:
     return (names or [f"channel {index + 1}" for index in range(number)])[:MOST_CHANNELS]
 
 
-def _read_on(
-    shape: tuple[int, ...], affine: npt.NDArray[np.float64], path: Path, image: Path
-) -> npt.NDArray[np.int32]:
+def _read_on(shape: tuple[int, ...], affine: npt.NDArray[np.float64], path: Path, image: Path) -> npt.NDArray[np.int32]:
     label_map, own = images.read_label_map(path)
     if problem := grid_difference(shape, affine, label_map.shape, own):
         raise BadInput(f"{path}: {problem} {image}; segment the image again.")

@@ -130,7 +130,12 @@ def all_cases(rows: Sequence[CaseRow], folds: Mapping[str, str]) -> Table:
     shown = [score for score in TABLE_SCORES if any(score in one for row in rows for one in row["labels"].values())]
     ordered = sorted(rows, key=lambda row: (case_mean(row, "dice") is None, case_mean(row, "dice") or 0.0))
     texts = [
-        (row["case"], row["domain"], folds.get(row["case"], ""), *(number(case_mean(row, score), score) for score in shown))
+        (
+            row["case"],
+            row["domain"],
+            folds.get(row["case"], ""),
+            *(number(case_mean(row, score), score) for score in shown),
+        )
         for row in ordered
     ]
     header = ("case", "domain", "fold", *(f"{SCORES[score].title}" for score in shown))
@@ -141,7 +146,9 @@ def reproduction(commands: Sequence[Command], notes: Sequence[str] = ()) -> Sect
     """The section that says with what, and how, this was made."""
     packages = ", ".join(f"{package} {version(package)}" for package in PACKAGES)
     parts: list[Part] = [
-        Text(f"autoseg {autoseg.__version__}, Python {platform.python_version()}, {packages}, on {platform.platform()}.")
+        Text(
+            f"autoseg {autoseg.__version__}, Python {platform.python_version()}, {packages}, on {platform.platform()}."
+        )
     ]
     if commands:
         parts.append(Commands([line for command in commands for line in command_lines(command)]))

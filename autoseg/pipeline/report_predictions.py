@@ -25,7 +25,10 @@ from autoseg.runtime.progress import counted
 
 EXPECTED = COLUMNS.index("expected_dice") - 1
 UNLIKE = COLUMNS.index("unlike_training") - 1
-GALLERY_TEXT = "Those of which least is expected come first. There is no reference: what is expected follows from cross-validation."
+GALLERY_TEXT = (
+    "Those of which least is expected come first. There is no reference: what is expected follows from how certain the "
+    "model is, as cross-validation has calibrated it."
+)
 
 
 def predictions_page(folder: Path, inputs: Sequence[Path], num_cases: int | None) -> Made:
@@ -51,8 +54,14 @@ def predictions_page(folder: Path, inputs: Sequence[Path], num_cases: int | None
     unlike = [f"{stems[file]}: {expected[file][1]}" for file in order if expected[file][1]]
     page = Page(
         title=f"Segmentations in {folder.resolve().name}",
-        summary=[f"{counted(len(stems), 'segmentation')}, of which {len(unlike)} are of images unlike those of the training."],
-        facts={"segmentations": str(len(stems)), "labels": str(len(labels.foreground)), "unlike the training": str(len(unlike))},
+        summary=[
+            f"{counted(len(stems), 'segmentation')}, of which {len(unlike)} are of images unlike those of the training."
+        ],
+        facts={
+            "segmentations": str(len(stems)),
+            "labels": str(len(labels.foreground)),
+            "unlike the training": str(len(unlike)),
+        },
         sections=[expectation_section(order, stems, expected, unlike), reproduction(())],
         identity=str(folder.resolve()),
         footer=footer(),
@@ -114,12 +123,25 @@ def expectations(folder: Path, stems: Mapping[Path, str]) -> dict[Path, tuple[fl
 
 
 def expectation_section(
-    order: Sequence[Path], stems: Mapping[Path, str], expected: Mapping[Path, tuple[float | None, str]], unlike: Sequence[str]
+    order: Sequence[Path],
+    stems: Mapping[Path, str],
+    expected: Mapping[Path, tuple[float | None, str]],
+    unlike: Sequence[str],
 ) -> Section:
     """The table of all segmentations."""
     parts: list[Part] = []
     if unlike:
-        parts += [Text("Images unlike those that the model was trained on; look at these first:", warning=True), Sentences(unlike)]
-    rows = [(stems[file], "-" if expected[file][0] is None else f"{expected[file][0]:.3f}", expected[file][1] or "-") for file in order]
-    parts.append(Table(("segmentation", "expected Dice", "unlike the training in"), rows, f"All {len(rows)}", folded=len(rows) > 20))
+        parts += [
+            Text("Images unlike those that the model was trained on; look at these first:", warning=True),
+            Sentences(unlike),
+        ]
+    rows = [
+        (stems[file], "-" if expected[file][0] is None else f"{expected[file][0]:.3f}", expected[file][1] or "-")
+        for file in order
+    ]
+    parts.append(
+        Table(
+            ("segmentation", "expected Dice", "unlike the training in"), rows, f"All {len(rows)}", folded=len(rows) > 20
+        )
+    )
     return Section("Expected quality", parts)

@@ -79,11 +79,20 @@ def read_finished(study: Workspace, name: str) -> Finished:
     models = models_of(seen, spec, any(row.startswith(WITHOUT) for row in rows))
     sets = sorted(folder.name for folder in (cells / GENERAL).iterdir()) if GENERAL in rows else []
     sets = [*(one for one in sets if one in seen), *(one for one in sets if one not in seen)]
-    missing = [f"{model.name} on {one}" for model in models for one in sets or ["any"] if not (cells / model.name / one / "evaluation.json").is_file()]
+    missing = [
+        f"{model.name} on {one}"
+        for model in models
+        for one in sets or ["any"]
+        if not (cells / model.name / one / "evaluation.json").is_file()
+    ]
     if missing or not seen:
-        raise BadInput(f"{study.root}: the study is not finished ({(missing or ['nothing yet'])[0]}); run `autoseg study` again.")
+        raise BadInput(
+            f"{study.root}: the study is not finished ({(missing or ['nothing yet'])[0]}); run `autoseg study` again."
+        )
     found = {
-        (model.name, one): read_evaluation(cells / model.name / one / "evaluation.json") for model in models for one in sets
+        (model.name, one): read_evaluation(cells / model.name / one / "evaluation.json")
+        for model in models
+        for one in sets
     }
     datasets = {one: dataset_of(study, one) for one in sets}
     tests = []

@@ -153,9 +153,7 @@ def _draw_panel(
             values = np.array([value for _, value in own])
             colour, marker = _look(number)
             size = 12 if len(own) <= 60 else 6
-            axes.scatter(
-                *_turned(places, values, across), s=size, color=colour, marker=marker, alpha=0.6, linewidths=0
-            )
+            axes.scatter(*_turned(places, values, across), s=size, color=colour, marker=marker, alpha=0.6, linewidths=0)
             line = [middle - 0.45 * width, middle + 0.45 * width]
             axes.plot(*_turned(line, [np.median(values)] * 2, across), color=INK, linewidth=1.4, zorder=3)
             for (case, value), where in zip(own, places, strict=True):

@@ -1,7 +1,7 @@
 // The gallery of a report: look at cases, switch layers and labels, mark cases, export the marks as CSV.
 "use strict";
 (() => {
-  const data = JSON.parse(document.getElementById("data").textContent);
+  const data = JSON.parse(document.getElementById("gallery-data").textContent);
   const $ = (id) => document.getElementById(id);
   const MARKS = ["pass", "fail", "needs-edit"];
   const LAYERS = [
@@ -105,11 +105,11 @@
     const canvas = $("canvas");
     try {
       nv = new niivue.Niivue({
-        logLevel: "warn",
+        logLevel: "error",
         backColor: [0, 0, 0, 1],
         show3Dcrosshair: true,
         crosshairColor: [1, 0.85, 0.2, 0.9],
-        crosshairWidth: 1,
+        crosshairWidth: 0.25,
         isColorbar: false,
         loadingText: "",
         dragAndDropEnabled: false,

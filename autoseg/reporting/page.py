@@ -85,7 +85,7 @@ class Section:
     @property
     def anchor(self) -> str:
         """Where a link leads to."""
-        return "-".join(self.title.lower().split())
+        return "-".join(("about", *self.title.lower().split()))
 
 
 @dataclass(frozen=True)
@@ -156,7 +156,9 @@ def gallery_document(page: Page) -> dict[str, Any]:
     return {
         "key": hashlib.sha256(page.identity.encode()).hexdigest()[:16],
         "file": f"{page.name}_marks.csv",
-        "labels": [{"value": value, "name": name, "colour": colour} for value, (name, colour) in gallery.labels.items()],
+        "labels": [
+            {"value": value, "name": name, "colour": colour} for value, (name, colour) in gallery.labels.items()
+        ],
         "errors": [
             {"value": value, "name": name, "colour": ERROR_COLOURS[value]} for value, name in ERRORS.items() if value
         ],

@@ -85,7 +85,9 @@ def shown_affine(affine: npt.NDArray[np.float64], box: Box, steps: tuple[int, ..
     return moved
 
 
-def canonical_affine(affine: npt.NDArray[np.float64], canonical: Reorientation, shape: Shape) -> npt.NDArray[np.float64]:
+def canonical_affine(
+    affine: npt.NDArray[np.float64], canonical: Reorientation, shape: Shape
+) -> npt.NDArray[np.float64]:
     """The affine of voxels of ``shape`` that ``canonical`` has reoriented."""
     change = np.zeros((4, 4))
     change[3, 3] = 1

@@ -31,7 +31,9 @@ def test_marks_are_read_whatever_a_spreadsheet_made_of_them(tmp_path):
 def test_failed_cases_are_left_out_and_edits_are_named(tmp_path):
     root = write_site(tmp_path / "site", subjects=4)
     names = [case.name for case in plan_conversion([root]).cases]
-    marks = write(tmp_path / "marks.csv", f"{names[0]},,,,pass,", f"{names[1]},site,,,fail,", f"{names[2]},,,,needs-edit,")
+    marks = write(
+        tmp_path / "marks.csv", f"{names[0]},,,,pass,", f"{names[1]},site,,,fail,", f"{names[2]},,,,needs-edit,"
+    )
     kept, notes = converted(root, marks)
     assert kept == [names[0], names[2], names[3]]
     label = plan_conversion([root]).cases[2].labels.parts[0].path
