@@ -6,7 +6,7 @@ import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import ceil
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -153,9 +153,7 @@ def _draw_panel(
             values = np.array([value for _, value in own])
             colour, marker = _look(number)
             size = 12 if len(own) <= 60 else 6
-            axes.scatter(
-                *_turned(places, values, across), s=size, color=colour, marker=marker, alpha=0.6, linewidths=0
-            )
+            axes.scatter(*_turned(places, values, across), s=size, color=colour, marker=marker, alpha=0.6, linewidths=0)
             line = [middle - 0.45 * width, middle + 0.45 * width]
             axes.plot(*_turned(line, [np.median(values)] * 2, across), color=INK, linewidth=1.4, zorder=3)
             for (case, value), where in zip(own, places, strict=True):
@@ -169,11 +167,11 @@ def _look(number: int) -> tuple[str, str]:
     return OKABE_ITO[number % len(OKABE_ITO)], MARKERS[number // len(OKABE_ITO) % len(MARKERS)]
 
 
-def _turned(along: object, value: object, across: bool) -> tuple[object, object]:
+def _turned(along: Any, value: Any, across: bool) -> tuple[Any, Any]:
     return (along, value) if across else (value, along)
 
 
-def _mark(axes: Axes, point: tuple[object, object], number: int | None) -> None:
+def _mark(axes: Axes, point: tuple[Any, Any], number: int | None) -> None:
     """A ring around an outlier, with the number of its case if it is named."""
     axes.plot(*point, "o", markersize=7.5, markerfacecolor="none", color=ERROR_COLOURS[1], markeredgewidth=1.2)
     if number is not None:
