@@ -95,7 +95,7 @@ def _of_group(cases: Sequence[CaseMeasurement], fingerprint: Fingerprint) -> Ite
     for kind, which, values, measures in _quantities(cases, fingerprint):
         scores = modified_z_scores(measures)
         median = float(np.median(values[np.isfinite(measures)])) if np.isfinite(measures).any() else np.nan
-        for place in np.flatnonzero(np.abs(scores) > LARGEST_SCORE):
+        for place in np.flatnonzero(np.abs(scores) > LARGEST_SCORE).tolist():
             case = cases[place]
             yield Outlier(
                 case.name, case.domain, kind, which, float(values[place]), median, float(scores[place])

@@ -115,7 +115,7 @@ def _draw_lines(
         axes.plot(*series[0], color=colour, linewidth=0.6, alpha=0.4)
     epochs, values = _smooth(mean_over_folds(series))
     marker = "o" if len(epochs) <= MARKED_EPOCHS else ""
-    look = {"color": colour, "linewidth": 1.8, "marker": marker, "markersize": 3.5, "zorder": 2.5}
+    look: dict[str, Any] = {"color": colour, "linewidth": 1.8, "marker": marker, "markersize": 3.5, "zorder": 2.5}
     axes.plot(epochs, values, label=wrapped(title, LEGEND_CHARACTERS), **look)
 
 
@@ -171,7 +171,7 @@ def _draw_range(axes: Axes, by_label: Mapping[str, Sequence[tuple[Numbers, Numbe
     epochs = next(iter(known.values()))[0]
     values = np.stack([values for _, values in known.values()])
     quartiles = np.nanpercentile(values, (0, 25, 75, 100), axis=0)
-    point = {"linewidth": 4.0} if len(epochs) == 1 else {"linewidth": 0.0}
+    point: dict[str, Any] = {"linewidth": 4.0} if len(epochs) == 1 else {"linewidth": 0.0}
     axes.fill_between(epochs, quartiles[0], quartiles[3], color=OKABE_ITO[4], alpha=0.25, label="all labels", **point)
     axes.fill_between(epochs, quartiles[1], quartiles[2], color=OKABE_ITO[0], alpha=0.35, label="half of them", **point)
     # Of those that have a Dice in every epoch, as far as there are any.

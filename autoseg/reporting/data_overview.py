@@ -6,7 +6,7 @@ import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import ceil
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -167,11 +167,11 @@ def _look(number: int) -> tuple[str, str]:
     return OKABE_ITO[number % len(OKABE_ITO)], MARKERS[number // len(OKABE_ITO) % len(MARKERS)]
 
 
-def _turned(along: object, value: object, across: bool) -> tuple[object, object]:
+def _turned(along: Any, value: Any, across: bool) -> tuple[Any, Any]:
     return (along, value) if across else (value, along)
 
 
-def _mark(axes: Axes, point: tuple[object, object], number: int | None) -> None:
+def _mark(axes: Axes, point: tuple[Any, Any], number: int | None) -> None:
     """A ring around an outlier, with the number of its case if it is named."""
     axes.plot(*point, "o", markersize=7.5, markerfacecolor="none", color=ERROR_COLOURS[1], markeredgewidth=1.2)
     if number is not None:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree
 
 import numpy as np
@@ -23,8 +23,9 @@ ENDINGS = (".svg", ".png")
 DOTS_PER_INCH = 150
 FONT_POINTS = 10
 LARGEST_SCALE = 1.4  # of a figure in a page: its text is then 14 pixels high
-_SETTINGS = {"font.size": FONT_POINTS, "hatch.linewidth": 0.6, "axes.axisbelow": True}
+_SETTINGS: dict[Any, Any] = {"font.size": FONT_POINTS, "hatch.linewidth": 0.6, "axes.axisbelow": True}
 _COLOURED = ("fill", "stroke")
+_NO_SOFTWARE: dict[str, Any] = {"Software": None}  # without the version, the same picture is the same file
 _LONG_NUMBER = re.compile(r"-?\d+\.\d{3,}")
 _FONT = re.compile(r"(?P<looks>.*?)(?P<size>[\d.]+px)")
 
@@ -43,7 +44,7 @@ def save(figure: Figure, path: Path) -> list[Path]:
     """Write ``path`` with each of ``ENDINGS``, atomically; returns the files. The same figure gives the same SVG."""
     written = []
     with style():
-        for ending, metadata in zip(ENDINGS, ({"Date": None}, {"Software": None}), strict=True):
+        for ending, metadata in zip(ENDINGS, ({"Date": None}, _NO_SOFTWARE), strict=True):
             target = path.with_name(path.name + ending)
             with atomic(target) as temporary:
                 figure.savefig(temporary, dpi=DOTS_PER_INCH, metadata=metadata)
@@ -56,7 +57,7 @@ def png_bytes(picture: npt.NDArray[np.uint8]) -> bytes:
     from matplotlib.image import imsave
 
     content = BytesIO()
-    imsave(content, picture, format="png", metadata={"Software": None}, pil_kwargs={"optimize": True})
+    imsave(content, picture, format="png", metadata=_NO_SOFTWARE, pil_kwargs={"optimize": True})
     return content.getvalue()
 
 
