@@ -40,19 +40,21 @@ def report(
     ``num_cases`` are in the viewer (None: all). The page goes to ``output``, else into the folder of reports; with
     ``figures`` each drawing also becomes a file there. BadInput: there is no such thing.
     """
-    known_study = (workspace.root / "studies" / target / "study.json").is_file()
-    if Path(target).is_dir() and not (workspace.dataset_folder(target).is_dir() or known_study):
-        made = predictions_page(Path(target), images, num_cases)
-        default = Path(target) / "report.html"
+    datasets, studies = known_names(workspace)
+    default = workspace.root / "reports" / f"{target}.html"
+    if Path(target).is_dir() and target not in datasets | studies:
+        made, default = predictions_page(Path(target), images, num_cases), Path(target) / "report.html"
     elif images:
         raise BadInput("--images: is for the report of a folder of segmentations; leave it out.")
-    elif known_study and not workspace.dataset_folder(target).is_dir():
-        made = study_page(Workspace(workspace.root / "studies" / target), target, num_cases)
-        default = workspace.root / "reports" / f"{target}.html"
-    else:
-        require_target(workspace, target)
+    elif target in datasets:
         made = dataset_page(workspace, target, configuration, num_cases)
-        default = workspace.root / "reports" / f"{target}.html"
+    elif target in studies:
+        made = study_page(Workspace(workspace.root / "studies" / target), target, num_cases)
+    else:
+        raise BadInput(
+            f"{target}: is no dataset or study of the workspace {workspace.root} and no folder "
+            f"({nearest_name(target, datasets | studies)})."
+        )
     path = output or default
     if path.suffix != ".html":
         raise BadInput(f"{path}: a report is a page; give a name that ends in .html.")
@@ -66,12 +68,10 @@ def report(
     return Written(path, shown, len(text.encode()), tuple(files), tuple(made.problems))
 
 
-def require_target(workspace: Workspace, target: str) -> None:
-    """BadInput with the nearest name where there is neither a dataset nor a study of this name."""
-    datasets = {path.parent.name for path in (workspace.root / "datasets").glob("*/dataset.json")}
-    studies = {path.parent.name for path in (workspace.root / "studies").glob("*/study.json")}
-    if target not in datasets:
-        raise BadInput(
-            f"{target}: is no dataset or study of the workspace {workspace.root} and no folder "
-            f"({nearest_name(target, datasets | studies)})."
-        )
+def known_names(workspace: Workspace) -> tuple[set[str], set[str]]:
+    """The datasets and the studies of a workspace."""
+    datasets, studies = workspace.root / "datasets", workspace.root / "studies"
+    return (
+        {path.parent.name for path in datasets.glob("*/dataset.json")},
+        {path.parent.name for path in studies.glob("*/study.json")},
+    )

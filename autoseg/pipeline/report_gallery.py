@@ -17,13 +17,13 @@ from autoseg.evaluation.error_maps import error_map
 from autoseg.io import images
 from autoseg.io.grids import grid_difference
 from autoseg.reporting.figure_files import png_bytes
-from autoseg.reporting.overlays import case_picture
-from autoseg.reporting.page import Gallery, ShownCase, base64_text
-from autoseg.reporting.palette import label_colours
-from autoseg.reporting.viewer_volumes import MOST_LABELS, viewer_volumes
+from autoseg.reporting.overlays import Scan, colours_of, draw_overlay
+from autoseg.reporting.page import Gallery, ShownCase
+from autoseg.reporting.viewer_volumes import MOST_LABELS, base64_text, viewer_volumes
 from autoseg.runtime.progress import counted, progress, say
 
 MOST_CHANNELS = 4
+OTHERS_COLOUR = "#999999"
 
 
 @dataclass(frozen=True)
@@ -51,8 +51,8 @@ def make_gallery(
                 say(f"left out of the viewer: {error}", style="red")
             step.update(done / len(items), item.case.name)
     names = viewer_names(labels)
-    colours = label_colours(len(names))
-    return Gallery(shown, {index: (names[index], colours[index - 1]) for index in names}, text), problems
+    colours = dict(zip(names, map(colours_of(labels).get, _values(labels)), strict=False))
+    return Gallery(shown, {index: (names[index], colours[index] or OTHERS_COLOUR) for index in names}, text), problems
 
 
 def show(item: Item, channels: Sequence[str], labels: Labels) -> ShownCase:
@@ -62,24 +62,20 @@ def show(item: Item, channels: Sequence[str], labels: Labels) -> ShownCase:
     """
     image = images.read_channels(item.case.channels)
     segmentation = _read_on(image.voxels.shape[1:], image.affine, item.segmentation, item.case.channels[0])
-    maps: dict[str, npt.NDArray[np.integer]] = {}
+    reference = None
+    maps: dict[str, npt.NDArray[np.integer]] = {"segmentation": viewer_values(segmentation, labels)}
     if item.reference is not None:
         reference = _read_on(image.voxels.shape[1:], image.affine, item.reference, item.case.channels[0])
-        maps = {"reference": viewer_values(reference, labels)}
-    maps["segmentation"] = viewer_values(segmentation, labels)
-    if item.reference is not None:
-        maps["errors"] = error_map(segmentation, reference, labels)
+        maps |= {"reference": viewer_values(reference, labels), "errors": error_map(segmentation, reference, labels)}
     names = _channel_names(channels, len(image.voxels))
     grey = dict(zip(names, image.voxels, strict=False))
     volumes = viewer_volumes(grey, maps, image.affine)
     canonical = canonical_axes(image.affine)
-    picture = case_picture(
-        canonical.apply(image.voxels)[0],
-        canonical.apply(maps["reference"]) if "reference" in maps else None,
-        canonical.apply(maps["segmentation"]),
-        tuple(image.spacing_mm[axis] for axis in canonical.axes),
-        len(viewer_names(labels)),
-    )
+    x, y, z = (image.spacing_mm[axis] for axis in canonical.axes)
+    found = canonical.apply(segmentation).astype(np.int32)
+    wanted = None if reference is None else canonical.apply(reference).astype(np.int32)
+    scan = Scan(canonical.apply(image.voxels)[0], found, (x, y, z), labels, wanted)
+    picture = draw_overlay(scan)
     note = volumes.note
     if len(image.voxels) > MOST_CHANNELS:
         note = "; ".join(filter(None, (note, f"the first {MOST_CHANNELS} of {len(image.voxels)} channels")))

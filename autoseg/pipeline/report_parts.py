@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
 TABLE_SCORES = ("dice", "hd95_mm", "assd_mm", "nsd", "lesion_f1")
 LIST_SCORES = ("dice", "hd95_mm")
-RANKS = ("worst", "median", "best")
 PACKAGES = ("torch", "numpy", "SimpleITK", "nibabel", "scipy")
 
 
@@ -79,10 +78,13 @@ def ranked(rows: Sequence[CaseRow], num_cases: int | None) -> dict[str, str]:
         scored = [row for row in rows if case_mean(row, "dice") is not None]
         unscored = [row for row in rows if case_mean(row, "dice") is None]
         return {row["case"]: "" for row in [*sorted(scored, key=lambda row: case_mean(row, "dice") or 0.0), *unscored]}
-    share = -(-num_cases // len(RANKS))
-    choice = choose_cases(rows, share)
-    order = [(case.case, rank) for rank in RANKS for case in getattr(choice, rank)]
-    return dict(order[:num_cases] if len(order) > num_cases else order)
+    num_worst = -(-num_cases // 3)
+    num_best = -(-(num_cases - num_worst) // 2)
+    numbers = {"worst": num_worst, "median": num_cases - num_worst - num_best, "best": num_best}
+    choice = choose_cases(rows, num_worst)
+    past = (len(choice.median) - numbers["median"] + 1) // 2  # both sides of the median lose as many
+    found = {"worst": choice.worst, "median": choice.median[max(0, past) :], "best": choice.best}
+    return {case.case: rank for rank, cases in found.items() for case in cases[: numbers[rank]]}
 
 
 def score_rows(rows: Sequence[CaseRow], subjects: Mapping[str, str]) -> Table:

@@ -5,7 +5,6 @@ A page is sections of parts, and a gallery of cases to look at and to mark. Styl
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
@@ -177,11 +176,6 @@ def gallery_document(page: Page) -> dict[str, Any]:
             for one in gallery.cases
         ],
     }
-
-
-def base64_text(content: bytes) -> str:
-    """Bytes as they stand in a page."""
-    return base64.b64encode(content).decode("ascii")
 
 
 def script_json(document: Any) -> str:

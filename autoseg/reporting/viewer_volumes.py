@@ -7,6 +7,7 @@ import gzip
 from collections.abc import Mapping
 from dataclasses import dataclass
 from math import prod
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -45,14 +46,14 @@ def viewer_volumes(
     The volumes are stored in canonical axes (RAS). The values of ``maps`` must lie in 0..255.
     """
     canonical = canonical_axes(affine)
-    channels = {name: canonical.apply(voxels) for name, voxels in channels.items()}
-    maps = {name: canonical.apply(voxels) for name, voxels in maps.items()}
-    affine = canonical_affine(affine, canonical, next(iter(channels.values())).shape)
-    shape = next(iter(channels.values())).shape
+    grey = {name: canonical.apply(voxels).astype(np.float32, copy=False) for name, voxels in channels.items()}
+    marked = {name: canonical.apply(voxels).astype(np.uint8) for name, voxels in maps.items()}
+    affine = canonical_affine(affine, canonical, next(iter(grey.values())).shape)
+    shape = next(iter(grey.values())).shape
     box: Box = tuple((0, size) for size in shape)
     notes = []
     if prod(shape) * len(channels) > most_voxels:
-        box = _around(maps, affine, shape)
+        box = _around(marked, affine, shape)
         if box_shape(box) != shape:
             notes.append(f"cropped from {_sizes(shape)} to {_sizes(box_shape(box))} voxels, around the labels")
     steps = thinning(box_shape(box), spacing_mm(affine), most_voxels // len(channels))
@@ -60,8 +61,8 @@ def viewer_volumes(
         notes.append(f"one voxel in {_sizes(steps)} is shown")
     index = tuple(slice(start, stop, step) for (start, stop), step in zip(box, steps, strict=True))
     moved = shown_affine(affine, box, steps)
-    encoded = {name: encode(_grey(voxels[index], voxels), moved) for name, voxels in channels.items()}
-    encoded |= {name: encode(voxels[index].astype(np.uint8), moved) for name, voxels in maps.items()}
+    encoded = {name: encode(_grey(voxels[index], voxels), moved) for name, voxels in grey.items()}
+    encoded |= {name: encode(voxels[index], moved) for name, voxels in marked.items()}
     return Volumes(encoded, "; ".join(notes))
 
 
@@ -102,9 +103,15 @@ def encode(voxels: npt.NDArray[np.uint8], affine: npt.NDArray[np.float64]) -> st
     """A NIfTI file, gzipped, in base64; the same voxels give the same text."""
     import nibabel
 
-    image = nibabel.Nifti1Image(np.asfortranarray(voxels), affine)
+    nifti: Any = nibabel.Nifti1Image
+    image = nifti(np.asfortranarray(voxels), affine)
     image.header.set_xyzt_units("mm")
-    return base64.b64encode(gzip.compress(image.to_bytes(), mtime=0)).decode("ascii")
+    return base64_text(gzip.compress(image.to_bytes(), mtime=0))
+
+
+def base64_text(content: bytes) -> str:
+    """Bytes as they stand in a page."""
+    return base64.b64encode(content).decode("ascii")
 
 
 def _grey(shown: npt.NDArray[np.floating], whole: npt.NDArray[np.floating]) -> npt.NDArray[np.uint8]:

@@ -12,6 +12,7 @@ from autoseg.networks import build_planned, model_file
 from autoseg.pipeline.runs import SPLIT_FILE
 from autoseg.pipeline.training import validate_fold
 from autoseg.planning.folds import Fold
+from tests.pipeline.report_files import DATASET, evaluated, planned
 
 
 @pytest.fixture(scope="session")
@@ -60,3 +61,13 @@ def cross_validated(converted, tmp_path_factory, tiny_pair_plan):
 def validated(cross_validated, tmp_path):
     """A copy that a test may change."""
     return Workspace(shutil.copytree(cross_validated.root, tmp_path / "validated", symlinks=True))
+
+
+@pytest.fixture(scope="session")
+def two_folds(tmp_path_factory, tiny_bids):
+    """A workspace with two folds that look trained, and the names of its cases."""
+    workspace = planned(tmp_path_factory.mktemp("workspace"), tiny_bids)
+    cases = [case.name for case in workspace.read_dataset(DATASET).cases]
+    evaluated(workspace, "fold0", cases[:3], [0.9, 0.4, 0.6])
+    evaluated(workspace, "fold1", cases[3:], [0.7, 0.8, 0.5])
+    return workspace, cases

@@ -24,7 +24,9 @@ CASE = ShownCase(
 )
 SECTIONS = [
     Section("Scores", [Table(("label", "Dice"), [("cord <&>", "0.912")], "Scores"), Text("careful", warning=True)]),
-    Section("How", [Sentences(["one", "two"]), Commands(["autoseg plan 'a b'"]), Figure("<svg id='x'></svg>", "Boxes")]),
+    Section(
+        "How", [Sentences(["one", "two"]), Commands(["autoseg plan 'a b'"]), Figure("<svg id='x'></svg>", "Boxes")]
+    ),
 ]
 
 
@@ -40,7 +42,9 @@ class Collected(HTMLParser):
         if tag not in ("meta", "link", "img", "input", "br"):
             self.open.append(tag)
         self.ids += [given["id"]] if "id" in given else []
-        self.loads += [value for key, value in attributes if key in ("src", "href") and not value.startswith(("#", "data:"))]
+        self.loads += [
+            value for key, value in attributes if key in ("src", "href") and not value.startswith(("#", "data:"))
+        ]
 
     def handle_endtag(self, tag):
         assert self.open.pop() == tag
