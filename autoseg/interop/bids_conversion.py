@@ -16,7 +16,7 @@ from autoseg.core.errors import BadInput
 from autoseg.interop.bids_matching import Matched, PlannedCase, Request, match_dataset
 from autoseg.interop.case_headers import check_headers
 from autoseg.interop.conversion_recipe import DatasetRecipe, Recipe, read_recipe
-from autoseg.interop.dataset_writing import write_dataset
+from autoseg.interop.dataset_writing import already_written, write_dataset
 from autoseg.interop.label_set import choose_labels
 from autoseg.interop.participants import with_groups
 from autoseg.interop.raw_layout import Problem
@@ -153,15 +153,18 @@ def convert(
     """Write the raw dataset ``dataset`` to the folder ``destination`` (layout: ``raw_layout``).
 
     ``progress(done, total, case)`` is called after each case, from the calling thread. With
-    ``overwrite`` an existing folder is replaced once the new one is whole.
-    BadInput: the folder exists, lies inside a source, or no case can be used.
+    ``overwrite`` an existing folder is replaced once the new one is whole; one that the same files made is kept.
+    BadInput: another dataset is there, or it lies inside a source, or no case can be used.
     """
     destination = Path(destination).absolute()
     for source in {case.source for case in conversion.cases}:
         if destination.resolve().is_relative_to(source):
             raise BadInput(f"{destination}: this is inside the source {source}; choose another workspace.")
     if destination.exists() and not overwrite:
-        raise BadInput(f"{destination}: the dataset exists already; choose another name or add --overwrite.")
+        if not already_written(conversion.cases, conversion.channels, conversion.labels, destination):
+            raise BadInput(f"{destination}: the dataset exists already; choose another name or add --overwrite.")
+        notes = (*conversion.notes, f"{destination} is what these files make of it already; nothing is written.")
+        return ConversionReport(destination, conversion.cases, conversion.labels, conversion.problems, notes)
     with naming_full_disk(destination):
         written = write_dataset(
             conversion.cases, conversion.channels, conversion.labels, destination, dataset, progress

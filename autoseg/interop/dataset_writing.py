@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -28,6 +29,8 @@ from autoseg.interop.raw_layout import (
 )
 from autoseg.io import nifti
 from autoseg.io.images import file_ending, read_channels, read_geometry, stored_as_integers, write_labels
+from autoseg.io.workspace import read_json
+from autoseg.runtime.jobs import map_threads
 
 
 @dataclass(frozen=True)
@@ -63,6 +66,27 @@ def write_dataset(
         write_documents(folder, document, [result.row for result in results if result.problem is None])
     problems = tuple(result.problem for result in results if result.problem is not None)
     return Written(kept, problems, tuple(absent_labels(meaning, results)))
+
+
+def already_written(
+    cases: Sequence[PlannedCase], channels: Sequence[str], labels: dict[str, int], destination: Path
+) -> bool:
+    """Whether ``destination`` holds these cases, of files with the same content, and these channels and labels.
+
+    So a conversion that was killed when it had just ended may be run again.
+    """
+    try:
+        document = read_json(destination / "dataset.json")
+        with (destination / "cases.tsv").open(encoding="utf-8", newline="") as table:
+            rows = [tuple(row) for row in csv.reader(table, delimiter="\t")]
+    except (BadInput, OSError, ValueError, csv.Error):
+        return False
+    meaning = Labels(values=dict(labels)).document() | {"channel_names": {str(i): c for i, c in enumerate(channels)}}
+    if any(document.get(key) != value for key, value in meaning.items()) or [row[0] for row in rows[1:]] != [
+        case.name for case in cases
+    ]:
+        return False  # what takes a moment is compared first
+    return rows[1:] == list(map_threads(_row, cases))
 
 
 def _write_case(case: PlannedCase, folder: Path, labels: dict[str, int], ending: str) -> CaseResult:

@@ -109,7 +109,7 @@ KINDS = (
     ),
     request_kind(
         "dataset that exists",
-        ("convert-bids", "$site", "--dataset", "Tiny"),
+        ("convert-bids", "$folder/pair", "--contrasts", "T1w", "--dataset", "Tiny"),
         "$dataset: the dataset exists already; choose another name or add --overwrite.",
     ),
     request_kind(

@@ -119,12 +119,31 @@ def test_empty_labels_are_said(write: Writer, tmp_path: Path) -> None:
     assert "1 of 1 cases have no labelled voxel." in report.notes
 
 
+def test_the_same_files_are_converted_once(write: Writer, tmp_path: Path) -> None:
+    add(write, 1)
+    conversion = plan_conversion([tmp_path / "site"])
+    folder = tmp_path / "datasets/out"
+    convert(conversion, folder, "Cord")
+    (folder / "plan.json").touch()
+    report = convert(conversion, folder, "Cord")
+    assert report.notes[-1] == f"{folder} is what these files make of it already; nothing is written."
+    assert (folder / "plan.json").exists()
+    assert len(report.cases) == 1
+    for change in (
+        lambda: write(f"{LABELS}/sub-1/anat/sub-1_T2w_seg-manual.nii.gz", ball(1, 1, 2)),  # corrected
+        lambda: add(write, 2),  # one more
+        lambda: (folder / "dataset.json").write_text("{}"),
+    ):
+        change()
+        with pytest.raises(BadInput, match="the dataset exists already; choose another name or add --overwrite"):
+            convert(plan_conversion([tmp_path / "site"]), folder, "Cord")
+        convert(plan_conversion([tmp_path / "site"]), folder, "Cord", overwrite=True)
+
+
 def test_overwrite(write: Writer, tmp_path: Path) -> None:
     add(write, 1)
     conversion = plan_conversion([tmp_path / "site"])
     convert(conversion, tmp_path / "datasets/out", "Cord")
-    with pytest.raises(BadInput, match="exists already"):
-        convert(conversion, tmp_path / "datasets/out", "Cord")
     (tmp_path / "datasets/out/plan.json").touch()
     convert(conversion, tmp_path / "datasets/out", "Cord", overwrite=True)
     assert not (tmp_path / "datasets/out/plan.json").exists()
