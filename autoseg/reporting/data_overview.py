@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from autoseg.core.fingerprint import CaseMeasurement, Fingerprint
-from autoseg.evaluation.outliers import AXES, MEDIAN, RULE, Outlier, find_outliers
+from autoseg.evaluation.outliers import AXES, MEDIAN, RULE, Outlier, Values, find_outliers
 from autoseg.planning.case_profile import profile_of_case
 from autoseg.reporting.box_plots import wrapped
 from autoseg.reporting.figure_files import style
@@ -30,6 +30,7 @@ LABELS_PER_COLUMN = 40
 LABEL_INCHES = 0.17
 SPREAD = 0.7  # of the place of a category, for its points
 NAMED = 12
+MOST_POINTS = 1500  # in a panel; of more, lines for range and quartiles keep a page small
 FAR = 8  # largest over smallest intensity, from which their scale is logarithmic
 WIDEST = 0.3  # of the place of a category, for the points of one domain
 MARKERS = ("o", "s", "^", "v")  # for more domains than colours
@@ -78,7 +79,10 @@ def draw_images(fingerprint: Fingerprint) -> Figure:
 
 
 def draw_label_volumes(fingerprint: Fingerprint) -> Figure:
-    """The volume of each label in ml (logarithmic) in each case where it is there, by domain; as ``draw_images``."""
+    """The volume of each label in ml (logarithmic) in each case where it is there, by domain; as ``draw_images``.
+
+    Of more than ``MOST_POINTS`` points in a panel, range and quartiles are drawn instead.
+    """
     from matplotlib.figure import Figure
 
     labels = list(fingerprint.labels.foreground)
@@ -142,6 +146,7 @@ def _draw_panel(
     random = np.random.default_rng(0)
     domains = sorted(fingerprint.domain_intensities)
     width = min(WIDEST, SPREAD / len(domains))
+    few = sum(map(len, points.values.values())) <= MOST_POINTS
     unlike = {(outlier.case, outlier.which) for outlier in outliers if outlier.kind == points.kind}
     for place, category in enumerate(points.categories):
         for number, domain in enumerate(domains):
@@ -151,15 +156,30 @@ def _draw_panel(
             middle = place + (number + 0.5 - len(domains) / 2) * width
             places = middle + random.uniform(-0.38, 0.38, len(own)) * width
             values = np.array([value for _, value in own])
-            colour, marker = _look(number)
-            size = 12 if len(own) <= 60 else 6
-            axes.scatter(*_turned(places, values, across), s=size, color=colour, marker=marker, alpha=0.6, linewidths=0)
+            if few:
+                _draw_points(axes, _turned(places, values, across), number)
+            else:
+                _draw_spread(axes, middle, values, number, across)
             line = [middle - 0.45 * width, middle + 0.45 * width]
             axes.plot(*_turned(line, [np.median(values)] * 2, across), color=INK, linewidth=1.4, zorder=3)
             for (case, value), where in zip(own, places, strict=True):
                 if (case, category) in unlike:
                     _mark(axes, _turned(where, value, across), numbers.get(case))
     _label(axes, points, across)
+
+
+def _draw_points(axes: Axes, places: tuple[Any, Any], number: int) -> None:
+    """A point for each case of a domain."""
+    colour, marker = _look(number)
+    size = 12 if len(places[0]) <= 60 else 6
+    axes.scatter(*places, s=size, color=colour, marker=marker, alpha=0.6, linewidths=0)
+
+
+def _draw_spread(axes: Axes, middle: float, values: Values, number: int, across: bool) -> None:
+    """A thin line over the range and a thick one over the quartiles of a domain."""
+    for limits, thickness in (((0, 100), 0.8), ((25, 75), 2.4)):
+        ends = np.percentile(values, limits)
+        axes.plot(*_turned([middle] * 2, ends, across), color=_look(number)[0], linewidth=thickness)
 
 
 def _look(number: int) -> tuple[str, str]:
@@ -222,7 +242,7 @@ def _named(outliers: Sequence[Outlier]) -> tuple[dict[str, int], list[str]]:
     """Numbers of the most unlike cases, and the lines of a caption that names them."""
     cases = list(dict.fromkeys(outlier.case for outlier in outliers))
     numbers = {case: place for place, case in enumerate(cases[:NAMED], start=1)}
-    sentences = "Points: cases; lines: medians of domains. "
+    sentences = "Points: cases, or, of many, range and quartiles as lines; dashes: medians of domains. "
     if cases:
         listed = ", ".join(f"{number}\N{NO-BREAK SPACE}{case}" for case, number in numbers.items())
         more = f" and {len(cases) - NAMED} more" if len(cases) > NAMED else ""

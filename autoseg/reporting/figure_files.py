@@ -79,6 +79,8 @@ def svg_text(figure: Figure, prefix: str, description: str) -> str:
         element.tag = _local(element.tag)
         for name in list(element.attrib):
             _set(element, _local(name), element.attrib.pop(name), prefix)
+    for element in root.iter("g"):
+        _share_style(element)
     width = float(root.attrib["viewBox"].split()[2])
     for name in ("width", "height", "version"):
         root.attrib.pop(name, None)
@@ -136,6 +138,17 @@ def _set_style(element: ElementTree.Element, value: str, prefix: str) -> None:
             if 0 < opacity < 1:
                 given[f"{name}-opacity"] = f"{opacity * float(given.get(f'{name}-opacity', 1)):.3g}"
     element.set("style", "; ".join(f"{key}: {part}" for key, part in given.items()))
+
+
+def _share_style(group: ElementTree.Element) -> None:
+    """Say once what all points of a group look like, which is half of a file; opacity as a whole cannot be shared."""
+    styles = {child.get("style", "") for child in group if child.tag == "use"}
+    if len(group) > 1 and len(styles) == 1 and all(child.tag == "use" for child in group):
+        style = styles.pop()
+        if style and "style" not in group.attrib and not re.search(r"(^|; )opacity", style):
+            group.set("style", style)
+            for child in group:
+                child.attrib.pop("style")
 
 
 def _grey_opacity(colour: str) -> float | None:
