@@ -41,9 +41,10 @@ def style() -> Iterator[None]:
 
 
 def save(figure: Figure, path: Path) -> list[Path]:
-    """Write ``path`` with each of ``ENDINGS``, atomically; returns the files. The same figure gives the same SVG."""
+    """Write ``path`` with each of ``ENDINGS``, atomically; returns the files. The same figure gives the same files."""
     written = []
     with style():
+        _settle(figure)
         for ending, metadata in zip(ENDINGS, ({"Date": None}, _NO_SOFTWARE), strict=True):
             target = path.with_name(path.name + ending)
             with atomic(target) as temporary:
@@ -72,6 +73,7 @@ def svg_text(figure: Figure, prefix: str, description: str) -> str:
 
     text = BytesIO()
     with style(), mpl.rc_context({"svg.fonttype": "none"}):
+        _settle(figure)
         figure.savefig(text, format="svg", transparent=True, metadata={"Date": None})
     root = ElementTree.fromstring(text.getvalue())
     _drop(root, ("metadata", "style"))
@@ -96,6 +98,12 @@ def svg_text(figure: Figure, prefix: str, description: str) -> str:
         }
     )
     return ElementTree.tostring(root, encoding="unicode")
+
+
+def _settle(figure: Figure) -> None:
+    """Lay the figure out once and for all: constrained layout moves a little with every drawing."""
+    figure.draw_without_rendering()
+    figure.set_layout_engine("none")
 
 
 def _drop(parent: ElementTree.Element, names: tuple[str, ...]) -> None:
@@ -124,6 +132,7 @@ def _set(element: ElementTree.Element, name: str, value: str, prefix: str) -> No
 def _set_style(element: ElementTree.Element, value: str, prefix: str) -> None:
     """Set the style of an element with greys as opacities and the font of the page."""
     given = dict(part.strip().split(": ", 1) for part in value.split(";") if ": " in part)
+    given.pop("font-family", None)
     if font := _FONT.match(given.pop("font", "")):
         given["font-size"] = font["size"]
         for word in font["looks"].split():
