@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from autoseg.core.fingerprint import CaseMeasurement, Fingerprint
-from autoseg.evaluation.outliers import AXES, MEDIAN, RULE, Outlier, find_outliers
+from autoseg.evaluation.outliers import AXES, MEDIAN, RULE, Outlier, Values, find_outliers
 from autoseg.planning.case_profile import profile_of_case
 from autoseg.reporting.box_plots import wrapped
 from autoseg.reporting.figure_files import style
@@ -28,8 +28,10 @@ CHANNELS_PER_ROW = 4
 FIRST_ROW = 3  # panels that fit beside one another with three axes each
 LABELS_PER_COLUMN = 40
 LABEL_INCHES = 0.17
+LONGEST_NAME, SHORT_NAME = 60, 28  # characters of a label, in one column and in several
 SPREAD = 0.7  # of the place of a category, for its points
 NAMED = 12
+MOST_POINTS = 1500  # in a panel; of more, lines for range and quartiles keep a page small
 FAR = 8  # largest over smallest intensity, from which their scale is logarithmic
 WIDEST = 0.3  # of the place of a category, for the points of one domain
 MARKERS = ("o", "s", "^", "v")  # for more domains than colours
@@ -78,7 +80,10 @@ def draw_images(fingerprint: Fingerprint) -> Figure:
 
 
 def draw_label_volumes(fingerprint: Fingerprint) -> Figure:
-    """The volume of each label in ml (logarithmic) in each case where it is there, by domain; as ``draw_images``."""
+    """The volume of each label in ml (logarithmic) in each case where it is there, by domain; as ``draw_images``.
+
+    Of more than ``MOST_POINTS`` points in a panel, range and quartiles are drawn instead.
+    """
     from matplotlib.figure import Figure
 
     labels = list(fingerprint.labels.foreground)
@@ -93,7 +98,10 @@ def draw_label_volumes(fingerprint: Fingerprint) -> Figure:
         panels = list(figure.subplots(1, columns, sharex=True, squeeze=False)[0])
         for number, axes in enumerate(panels):
             own = labels[number * size : (number + 1) * size]
-            _draw_panel(axes, _volumes(fingerprint.cases, own), fingerprint, outliers, numbers, across=False)
+            volumes = _volumes(fingerprint.cases, own)
+            _draw_panel(
+                axes, volumes, fingerprint, outliers, numbers, False, SHORT_NAME if columns > 1 else LONGEST_NAME
+            )
             _make_logarithmic(axes, "x", _ratio(fingerprint.cases))
             axes.set_ylim(size - 0.4, -0.6)
             if columns > 1:
@@ -136,30 +144,51 @@ def _volumes(cases: Iterable[CaseMeasurement], labels: Sequence[str]) -> _Points
 
 def _draw_panel(
     axes: Axes, points: _Points, fingerprint: Fingerprint, outliers: Sequence[Outlier], numbers: Mapping[str, int],
-    across: bool = True,
+    across: bool = True, longest_name: int = LONGEST_NAME,
 ) -> None:  # fmt: skip
     """Categories side by side (or, not ``across``, below one another), in each the domains, in each the cases."""
     random = np.random.default_rng(0)
     domains = sorted(fingerprint.domain_intensities)
     width = min(WIDEST, SPREAD / len(domains))
+    few = sum(map(len, points.values.values())) <= MOST_POINTS
     unlike = {(outlier.case, outlier.which) for outlier in outliers if outlier.kind == points.kind}
-    for place, category in enumerate(points.categories):
-        for number, domain in enumerate(domains):
-            own = points.values.get((category, domain), ())
-            if not own:
+    for number, domain in enumerate(domains):
+        offset = (number + 0.5 - len(domains) / 2) * width
+        samples: list[tuple[float, Values, Values]] = []  # the middle of the place, the places and the values
+        for place, category in enumerate(points.categories):
+            if not (own := points.values.get((category, domain), ())):
                 continue
-            middle = place + (number + 0.5 - len(domains) / 2) * width
-            places = middle + random.uniform(-0.38, 0.38, len(own)) * width
-            values = np.array([value for _, value in own])
-            colour, marker = _look(number)
-            size = 12 if len(own) <= 60 else 6
-            axes.scatter(*_turned(places, values, across), s=size, color=colour, marker=marker, alpha=0.6, linewidths=0)
-            line = [middle - 0.45 * width, middle + 0.45 * width]
-            axes.plot(*_turned(line, [np.median(values)] * 2, across), color=INK, linewidth=1.4, zorder=3)
+            places = place + offset + random.uniform(-0.38, 0.38, len(own)) * width
+            samples.append((place + offset, places, np.array([value for _, value in own])))
             for (case, value), where in zip(own, places, strict=True):
                 if (case, category) in unlike:
                     _mark(axes, _turned(where, value, across), numbers.get(case))
-    _label(axes, points, across)
+        if samples:
+            _draw_domain(axes, samples, number, width, few, across)
+    _label(axes, points, across, longest_name)
+
+
+def _draw_domain(
+    axes: Axes, samples: Sequence[tuple[float, Values, Values]], number: int, width: float, few: bool, across: bool
+) -> None:
+    """The points of one domain (thin and thick lines over range and quartiles where they are not few), and medians.
+
+    One artist for all categories: with hundreds of them a figure would take a minute.
+    """
+    (colour, marker), middles = _look(number), [middle for middle, _, _ in samples]
+    medians = [float(np.median(values)) for _, _, values in samples]
+    if few:
+        places, values = (np.concatenate([sample[which] for sample in samples]) for which in (1, 2))
+        size = 12 if max(len(own) for _, own, _ in samples) <= 60 else 6
+        axes.scatter(
+            *_turned(places, values, across), s=size, color=colour, marker=marker, alpha=0.6, linewidths=0
+        )  # fmt: skip
+    else:
+        for limits, thickness in (((0, 100), 0.8), ((25, 75), 2.4)):
+            low, high = np.array([np.percentile(values, limits) for _, _, values in samples]).T
+            (axes.vlines if across else axes.hlines)(middles, low, high, color=colour, linewidth=thickness)
+    low, high = np.array(middles) - 0.45 * width, np.array(middles) + 0.45 * width
+    (axes.hlines if across else axes.vlines)(medians, low, high, color=INK, linewidth=1.4, zorder=3)
 
 
 def _look(number: int) -> tuple[str, str]:
@@ -180,9 +209,9 @@ def _mark(axes: Axes, point: tuple[Any, Any], number: int | None) -> None:
         )
 
 
-def _label(axes: Axes, points: _Points, across: bool) -> None:
+def _label(axes: Axes, points: _Points, across: bool, most: int) -> None:
     """Titles of the axes and categories; a wide range of intensities becomes logarithmic."""
-    names = [wrapped(category, 18 if across else 28) for category in points.categories]
+    names = [wrapped(name, 18) if across else _cut(name, most) for name in points.categories]
     if across:
         axes.set_ylabel(points.title)
         axes.set_xticks(range(len(names)), names)
@@ -198,6 +227,11 @@ def _label(axes: Axes, points: _Points, across: bool) -> None:
     axes.grid(axis="y" if across else "x", color="0.88", linewidth=0.6)
     axes.tick_params(axis="x" if across else "y", length=0)
     axes.spines[["top", "right"]].set_visible(False)
+
+
+def _cut(name: str, most: int) -> str:
+    """A name in one line of at most so many characters."""
+    return name if len(name) <= most else name[: most - 1] + "…"
 
 
 def _make_logarithmic(axes: Axes, which: Literal["x", "y"], ratio: float) -> None:
@@ -222,7 +256,7 @@ def _named(outliers: Sequence[Outlier]) -> tuple[dict[str, int], list[str]]:
     """Numbers of the most unlike cases, and the lines of a caption that names them."""
     cases = list(dict.fromkeys(outlier.case for outlier in outliers))
     numbers = {case: place for place, case in enumerate(cases[:NAMED], start=1)}
-    sentences = "Points: cases; lines: medians of domains. "
+    sentences = "Points: cases, or, of many, range and quartiles as lines; dashes: medians of domains. "
     if cases:
         listed = ", ".join(f"{number}\N{NO-BREAK SPACE}{case}" for case, number in numbers.items())
         more = f" and {len(cases) - NAMED} more" if len(cases) > NAMED else ""

@@ -41,9 +41,10 @@ def style() -> Iterator[None]:
 
 
 def save(figure: Figure, path: Path) -> list[Path]:
-    """Write ``path`` with each of ``ENDINGS``, atomically; returns the files. The same figure gives the same SVG."""
+    """Write ``path`` with each of ``ENDINGS``, atomically; returns the files. The same figure gives the same files."""
     written = []
     with style():
+        _settle(figure)
         for ending, metadata in zip(ENDINGS, ({"Date": None}, _NO_SOFTWARE), strict=True):
             target = path.with_name(path.name + ending)
             with atomic(target) as temporary:
@@ -72,6 +73,7 @@ def svg_text(figure: Figure, prefix: str, description: str) -> str:
 
     text = BytesIO()
     with style(), mpl.rc_context({"svg.fonttype": "none"}):
+        _settle(figure)
         figure.savefig(text, format="svg", transparent=True, metadata={"Date": None})
     root = ElementTree.fromstring(text.getvalue())
     _drop(root, ("metadata", "style"))
@@ -79,6 +81,8 @@ def svg_text(figure: Figure, prefix: str, description: str) -> str:
         element.tag = _local(element.tag)
         for name in list(element.attrib):
             _set(element, _local(name), element.attrib.pop(name), prefix)
+    for element in root.iter("g"):
+        _share_style(element)
     width = float(root.attrib["viewBox"].split()[2])
     for name in ("width", "height", "version"):
         root.attrib.pop(name, None)
@@ -94,6 +98,12 @@ def svg_text(figure: Figure, prefix: str, description: str) -> str:
         }
     )
     return ElementTree.tostring(root, encoding="unicode")
+
+
+def _settle(figure: Figure) -> None:
+    """Lay the figure out once and for all: constrained layout moves a little with every drawing."""
+    figure.draw_without_rendering()
+    figure.set_layout_engine("none")
 
 
 def _drop(parent: ElementTree.Element, names: tuple[str, ...]) -> None:
@@ -122,6 +132,7 @@ def _set(element: ElementTree.Element, name: str, value: str, prefix: str) -> No
 def _set_style(element: ElementTree.Element, value: str, prefix: str) -> None:
     """Set the style of an element with greys as opacities and the font of the page."""
     given = dict(part.strip().split(": ", 1) for part in value.split(";") if ": " in part)
+    given.pop("font-family", None)
     if font := _FONT.match(given.pop("font", "")):
         given["font-size"] = font["size"]
         for word in font["looks"].split():
@@ -136,6 +147,17 @@ def _set_style(element: ElementTree.Element, value: str, prefix: str) -> None:
             if 0 < opacity < 1:
                 given[f"{name}-opacity"] = f"{opacity * float(given.get(f'{name}-opacity', 1)):.3g}"
     element.set("style", "; ".join(f"{key}: {part}" for key, part in given.items()))
+
+
+def _share_style(group: ElementTree.Element) -> None:
+    """Say once what all points of a group look like, which is half of a file; opacity as a whole cannot be shared."""
+    styles = {child.get("style", "") for child in group if child.tag == "use"}
+    if len(group) > 1 and len(styles) == 1 and all(child.tag == "use" for child in group):
+        style = styles.pop()
+        if style and "style" not in group.attrib and not re.search(r"(^|; )opacity", style):
+            group.set("style", style)
+            for child in group:
+                child.attrib.pop("style")
 
 
 def _grey_opacity(colour: str) -> float | None:
