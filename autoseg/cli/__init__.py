@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from autoseg.cli import comparison, data, delivery, doctor, experiments, models, nnunet, profile, whole
+from autoseg.cli import comparison, data, delivery, doctor, experiments, info, models, nnunet, profile, whole
 from autoseg.cli.terminal import choose_workspace, run_guarded
 
 app = typer.Typer(
@@ -46,6 +46,7 @@ VERBS: dict[str, tuple[Callable[..., Any], str]] = {  # with what the list of ve
     "select": (delivery.select, "Choose the best configuration or pair of them."),
     "export": (delivery.export, "Write a trained model to one file."),
     "profile": (profile.profile, "Measure time, memory and GPU of a configuration."),
+    "info": (info.info, "What is in a file: image, model, plan, dataset."),
     "doctor": (doctor.doctor, "What this machine offers, and whether the whole path is right here."),
     "run": (whole.run, "From BIDS datasets to a validated model."),
     "demo": (whole.demo, "Do it all with a small synthetic dataset."),

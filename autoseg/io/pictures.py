@@ -48,6 +48,13 @@ def read(path: Path, labels: bool) -> Stored:
     return Stored(pixels.reshape((*shape[1::-1], -1)).T[..., None], affine)
 
 
+def stored_mode(path: Path) -> tuple[str, int]:
+    """Pillow's mode (``L`` grey, ``P`` palette, ``RGB``, ...) and the colours of a palette, without the pixels."""
+    with _open(path) as picture:
+        palette = picture.getpalette() if picture.mode == "P" else None
+        return picture.mode, len(palette or ()) // 3
+
+
 def write(path: Path, voxels: npt.NDArray[np.generic], affine: npt.NDArray[np.float64], like: Path) -> None:
     """Write a label map ``(X, Y, 1)`` as grey values, 8 bits or (PNG only) 16; without geometry. Atomic."""
     from PIL import Image

@@ -57,6 +57,12 @@ def read(path: Path, labels: bool) -> Stored:
     return Stored(stored.reshape((*shape[::-1], channels)).T, affine)
 
 
+def stored_type(path: Path) -> tuple[str, bool]:
+    """The type of the stored numbers, and whether the image is 2D, without the voxels."""
+    with _opened(path) as series:
+        return str(series.dtype), _is_flat(series)
+
+
 def spacing_file(path: Path) -> Path | None:
     """The sidecar with the voxel size of the stack ``path``; None if there is none."""
     stem = path.name.rpartition(".")[0]
