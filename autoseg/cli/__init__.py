@@ -47,7 +47,7 @@ VERBS: dict[str, tuple[Callable[..., Any], str]] = {  # with what the list of ve
     "export": (delivery.export, "Write a trained model to one file."),
     "profile": (profile.profile, "Measure time, memory and GPU of a configuration."),
     "info": (info.info, "What is in a file: image, model, plan, dataset."),
-    "doctor": (doctor.doctor, "What this machine offers, and whether the whole path is right here."),
+    "doctor": (doctor.doctor, "What this machine offers, or what is wrong with data."),
     "run": (whole.run, "From BIDS datasets to a validated model."),
     "demo": (whole.demo, "Do it all with a small synthetic dataset."),
     "import-nnunet": (nnunet.import_nnunet, "Take over a dataset or a model of nnU-Net."),

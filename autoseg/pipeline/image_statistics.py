@@ -103,4 +103,4 @@ def _percentile(values: npt.NDArray[np.float64], counts: npt.NDArray[np.int64], 
     low, high = (
         float(values[np.searchsorted(ends, index, side="right")]) for index in (np.floor(place), np.ceil(place))
     )
-    return low + (high - low) * (place - np.floor(place))
+    return low + (high - low) * float(place - np.floor(place))

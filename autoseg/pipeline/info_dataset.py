@@ -33,7 +33,7 @@ def describe_dataset(path: Path) -> Description:
     table = folder / "cases.tsv"
     rows = _case_rows(table) if table.is_file() else None
     there = [name for name in ("fingerprint.json", "plan.json", "splits.json") if (folder / name).is_file()]
-    document = {
+    document: dict[str, Any] = {
         "file": str(path),
         "kind": "dataset",
         "name": str(content.get("name", folder.name)),
@@ -60,7 +60,7 @@ def describe_cases(path: Path) -> Description:
     """``cases.tsv`` of a dataset: how many cases of how many subjects, by domain."""
     rows = _case_rows(path)
     domains, subjects = _domains(rows), len({row.get("subject", "") for row in rows})
-    document = {
+    document: dict[str, Any] = {
         "file": str(path),
         "kind": "cases",
         "num_cases": len(rows),
@@ -87,7 +87,7 @@ def describe_fingerprint(path: Path) -> Description:
     cases = fingerprint.cases
     spacings = np.array([case.spacing_mm for case in cases]).reshape(-1, 3)
     shapes = np.array([case.shape for case in cases]).reshape(-1, 3)
-    document = {
+    document: dict[str, Any] = {
         "file": str(path),
         "kind": "fingerprint",
         "dataset": fingerprint.dataset,
@@ -123,7 +123,7 @@ def describe_bids(path: Path) -> Description:
     """A BIDS folder by its file names; ``doctor`` says what would become of it."""
     index = index_dataset(path)
     subjects = {image.subject for image in (*index.images, *index.labels)}
-    document = {
+    document: dict[str, Any] = {
         "file": str(path),
         "kind": "bids",
         "num_subjects": len(subjects),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from autoseg.core.selection import read_selection
 from autoseg.core.study import read_study
@@ -15,7 +16,7 @@ from autoseg.planning.recipe import read_recipe
 def describe_recipe(path: Path) -> Description:
     """A recipe of ``plan --recipe``."""
     recipe = read_recipe(read_text(path), str(path))
-    configurations = [
+    configurations: list[dict[str, Any]] = [
         {"name": name, "inherits_from": one.get("inherits_from"), "changes": sorted(set(one) - {"inherits_from"})}
         for name, one in recipe.configurations.items()
     ]
