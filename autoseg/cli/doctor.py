@@ -31,7 +31,7 @@ def doctor(
         list[Path] | None,
         typer.Argument(
             metavar="[PATH]...",
-            help="Data to examine: BIDS datasets, folders of images, images, datasets of the workspace (name or folder).",
+            help="Data to examine: BIDS datasets, folders of images, images, datasets of the workspace.",
         ),
     ] = None,
     self_test: Annotated[
@@ -81,7 +81,9 @@ def show_diagnosis(one: Diagnosis) -> None:
         rows = [(repair.what, repair.how, str(len(repair.files)), repair.files[0].name) for repair in one.repairs]
         print_table("Made good silently", ("what is special", "what is done", "files", "such as"), rows)
     if one.doubts:
-        print_table("To look at", ("",), [(doubt,) for doubt in one.doubts[:MAX_LISTED]])
+        print("To look at")
+        for doubt in one.doubts[:MAX_LISTED]:
+            print(f"- {doubt}")
     if one.left_out:
         left_out = [(str(problem.file), problem.sentence) for problem in one.left_out[:MAX_LISTED]]
         print_table(f"Left out ({len(one.left_out)})", ("file", "why, and what helps"), left_out)

@@ -209,8 +209,8 @@ def _diagnosis(
         doubts += check_fingerprint(fingerprint)
     left_out = [one.problem for one in seen if one.problem]
     if conversion is not None:
-        counts = conversion.counts.items()
-        facts += [(f"domain {name}", f"{images} images, {files} label files") for name, (images, files) in counts]
+        for name, (images, files) in conversion.counts.items():
+            facts.append((f"domain {name}", f"{counted(images, 'image')}, {counted(files, 'label file')}"))
         doubts += conversion.notes
         left_out = [*conversion.problems, *left_out]
     return Diagnosis(path, kind, len(measured), tuple(facts), _grouped(seen), tuple(doubts), tuple(left_out))

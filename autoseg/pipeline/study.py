@@ -173,5 +173,6 @@ def matrix_of(
 
 def facts_of(study: Workspace, one: PlannedModel) -> Facts:
     """What a training used and took."""
-    name, weights, steps, minutes = what_it_took(one.cross_validated(study), one.configuration.name)
-    return Facts(one.model.name, one.model.trained_on, len(one.dataset.cases), name, weights, steps, minutes)
+    took = what_it_took(one.cross_validated(study), one.configuration.name)
+    numbers = took.num_weights, took.num_steps, took.training_minutes
+    return Facts(one.model.name, one.model.trained_on, len(one.dataset.cases), took.configuration, *numbers)
