@@ -28,7 +28,7 @@ _DICOM_TAGS = {
     "scanner": "0008|1090",
     "field strength (T)": "0018|0087",
 }
-_SLOPE, _INTERCEPT = "0028|1053", "0028|1052"
+_BITS, _SIGNED = "0028|0100", "0028|0103"
 OBLIQUE_DEGREES = 0.1
 SHEAR_DEGREES = 0.1
 
@@ -129,12 +129,13 @@ def _dicom_facts(folder: Path) -> StoredFacts:
     def tag(key: str) -> str:
         return str(first.GetMetaData(key)).strip() if first.HasMetaDataKey(key) else ""
 
-    details = {name: tag(key) for name, key in _DICOM_TAGS.items() if tag(key)}
-    slope, intercept = float(tag(_SLOPE) or 1), float(tag(_INTERCEPT) or 0)
+    bits, signed, read_as = tag(_BITS), tag(_SIGNED) == "1", _itk_type(first)
+    stored_as = f"{'' if signed else 'u'}int{bits}" if bits else read_as
+    rescaled = Handled("the stored numbers are rescaled", "by the slope and the intercept in the headers of the slices")
     return StoredFacts(
         format=f"DICOM series of {len(files)} {'file' if len(files) == 1 else 'files'}",
-        data_type=_itk_type(first),
-        scaling=None if (slope, intercept) == (1.0, 0.0) else (slope, intercept),
+        data_type=stored_as,
         length_unit="mm",
-        details=details,
+        details={name: tag(key) for name, key in _DICOM_TAGS.items() if tag(key)},
+        handled=() if read_as.startswith(stored_as) else (rescaled,),  # GDCM takes another type for what it rescales
     )

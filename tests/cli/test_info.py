@@ -25,6 +25,7 @@ def test_every_kind_in_one_document(autoseg, capsys, workspace, site, image, tmp
     selection.write_text(json.dumps({**parts, "reason": "alone", "candidates": [], "steps": []}))
     exported, dataset = tmp_path / "Tiny.autoseg.zip", workspace / "datasets/Tiny"
     assert autoseg("export", "Tiny", "-o", exported) == 0
+    assert autoseg("plan", "Tiny") == 0
     label_map = site / LABELS / "sub-00/anat/sub-00_desc-manual_dseg.nii.gz"
     files = {
         "image": image,
@@ -86,6 +87,6 @@ def test_an_image_is_told_without_heavy_packages(image, arguments):
         "print(json.dumps([status, loaded]), file=sys.stderr)\n"
     )
     command = [sys.executable, "-c", code, "info", str(image), *arguments]
-    found = subprocess.run(command, capture_output=True, text=True, check=True)
+    found = subprocess.run(command, capture_output=True, encoding="utf-8", check=True)
     assert json.loads(found.stderr) == [0, []]
     assert "LAS" in found.stdout

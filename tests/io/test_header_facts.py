@@ -57,7 +57,10 @@ def test_a_dicom_series_tells_the_scanner_and_no_person(tmp_path):
     facts = header_facts(tmp_path / "series")
     assert facts.format == "DICOM series of 6 files"
     assert dict(facts.details) == {"modality": "MR", "series": "t2 tse", "manufacturer": "Maker"}
-    assert facts.scaling == (2.0, -1024.0)
+    assert facts.data_type == "int16"
+    assert [one.what for one in facts.handled] == ["the stored numbers are rescaled"]
+    as_dicom(volume(), tmp_path / "plain")
+    assert header_facts(tmp_path / "plain").handled == ()
 
 
 def test_a_missing_file_is_one_sentence(tmp_path):

@@ -19,7 +19,7 @@ def save(path, shape=(4, 5, 6), kind=np.int16, change=None, maker=nibabel.Nifti1
     return path
 
 
-@pytest.mark.parametrize("kind", [np.uint8, np.int16, np.float32, np.float64, np.uint16, np.int64])
+@pytest.mark.parametrize("kind", [np.uint8, np.int16, np.float32, np.float64, np.uint16])
 @pytest.mark.parametrize("maker", [nibabel.Nifti1Image, nibabel.Nifti2Image])
 @pytest.mark.parametrize("ending", [".nii", ".nii.gz"])
 def test_type_and_format(tmp_path, kind, maker, ending):
@@ -32,7 +32,9 @@ def test_type_and_format(tmp_path, kind, maker, ending):
 
 
 def test_a_file_in_the_other_byte_order(tmp_path):
-    image = nibabel.Nifti1Image(np.zeros((4, 5, 6), ">i2"), AFFINE, nibabel.Nifti1Header(endianness=">"))
+    header = nibabel.Nifti1Header(endianness=">")
+    header.set_data_dtype(np.int16)
+    image = nibabel.Nifti1Image(np.zeros((4, 5, 6), ">i2"), AFFINE, header)
     nibabel.save(image, tmp_path / "big.nii")
     assert (tmp_path / "big.nii").read_bytes()[:4] == (348).to_bytes(4, "big")
     assert nifti_facts(tmp_path / "big.nii").data_type == "int16"
@@ -81,13 +83,12 @@ def test_the_quaternion_is_the_rotation_of_nibabel(angles, flip):
 
 
 def test_no_orientation_and_other_units_are_doubtful(tmp_path):
-    def change(header):
-        header.set_xyzt_units("micron")
-        header.set_sform(None, code=0)
-        header.set_qform(None, code=0)
-
-    facts = nifti_facts(save(tmp_path / "image.nii", change=change))
-    unit, orientation = facts.doubts
+    content = bytearray(
+        save(tmp_path / "image.nii", change=lambda header: header.set_xyzt_units("micron")).read_bytes()
+    )
+    content[252:256] = bytes(4)  # both codes
+    (tmp_path / "image.nii").write_bytes(content)
+    unit, orientation = nifti_facts(tmp_path / "image.nii").doubts
     assert "lengths in um, and they are read as mm" in unit
     assert "left and right may be exchanged" in orientation
     assert nibabel.aff2axcodes(nibabel.load(tmp_path / "image.nii").affine) == ("L", "A", "S")  # as it says

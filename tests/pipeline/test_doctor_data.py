@@ -119,6 +119,6 @@ def test_images_without_labels(site, nowhere, tmp_path):
 def test_what_is_nothing_is_one_sentence(workspace, tmp_path):
     with pytest.raises(BadInput, match=r"is neither a file.*did you mean Tiny\?"):
         diagnose(Path("Tyni"), workspace)
+    (tmp_path / "empty").mkdir()
     with pytest.raises(BadInput, match="holds no image, no DICOM series and no sub-"):
-        (tmp_path / "empty").mkdir()
         diagnose(tmp_path / "empty", workspace)

@@ -27,9 +27,8 @@ def test_every_recipe_of_ours(path):
 
 def test_a_conversion_recipe(tmp_path):
     path = tmp_path / "conversion.json"
-    path.write_text(
-        json.dumps({"datasets": {"site": {"labels": {"cord": "*_seg"}, "exclude": ["sub-03"]}}, "group": "f"})
-    )
+    site = {"labels": {"cord": "*_seg"}, "exclude": ["sub-03"]}
+    path.write_text(json.dumps({"datasets": {"site": site}, "group": "f"}))
     found = describe_conversion_recipe(path)
     assert found.document["datasets"]["site"]["exclude"] == ["sub-03"]
     assert list(found.tables[0].rows) == [("site", "-", "cord: *_seg", "sub-03")]
@@ -65,5 +64,5 @@ def test_a_selection(tmp_path):
 @pytest.mark.parametrize("describe", [describe_recipe, describe_conversion_recipe, describe_study, describe_selection])
 def test_a_wrong_document_is_one_sentence(tmp_path, describe):
     (tmp_path / "a.json").write_text('{"nothing": 1}')
-    with pytest.raises(BadInput, match="no valid|not a valid"):
+    with pytest.raises(BadInput, match=r"no valid|not a valid"):
         describe(tmp_path / "a.json")
