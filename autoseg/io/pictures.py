@@ -16,8 +16,8 @@ import numpy.typing as npt
 from autoseg.core.errors import BadInput
 from autoseg.io import itk
 from autoseg.io.bounds import require_memory
+from autoseg.io.files import atomic
 from autoseg.io.grids import Grid, Stored, flat_grid
-from autoseg.io.workspace import atomic
 
 ENDINGS: tuple[str, ...] = (".png", ".bmp")
 

@@ -25,8 +25,8 @@ import numpy.typing as npt
 from autoseg.core.errors import BadInput
 from autoseg.io import itk
 from autoseg.io.bounds import require_memory
+from autoseg.io.files import atomic, write_json
 from autoseg.io.grids import LPS_TO_RAS, Grid, Stored, checked_grid, flat_grid
-from autoseg.io.workspace import atomic, write_json
 
 ENDINGS: tuple[str, ...] = (".tif", ".tiff")
 

@@ -15,8 +15,9 @@ from autoseg.core.errors import BadInput
 from autoseg.core.plan import ComparisonSpec, Configuration, Plan, own_models, read_plan
 from autoseg.evaluation.comparison import Comparison, compare
 from autoseg.evaluation.scores import SCORES
+from autoseg.io.files import write_text
 from autoseg.io.weights_header import read_weights_header
-from autoseg.io.workspace import Workspace, nearest_name, write_text
+from autoseg.io.workspace import Workspace, nearest_name
 from autoseg.pipeline.comparison import read_scores, write_comparison
 from autoseg.pipeline.preparation import read_or_make_plan
 from autoseg.pipeline.runs import recorded_split, within_domains

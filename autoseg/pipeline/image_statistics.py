@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from autoseg.core.labels import LARGEST_VALUE
 from autoseg.io.images import INTEGER_TOLERANCE
 
 MOST_LABELS = 1024
+LARGEST_LABEL = np.iinfo(np.uint16).max  # that a label map can hold
 SAME_NEIGHBOURS = 0.5
 _SAMPLE = 10_000
 _WIDEST_RANGE = 2**16
@@ -80,7 +80,7 @@ def looks_like_labels(voxels: npt.NDArray[Any], counts: Counts | None) -> bool:
     That is: whole numbers from 0 on, no more than 1024 different ones, and of neighbours that are both not 0 at least
     half are equal. An image of few grey values has noise, so that its neighbours mostly differ.
     """
-    if counts is None or counts[0][0] < 0 or counts[0][-1] > LARGEST_VALUE or len(counts[0]) > MOST_LABELS:
+    if counts is None or counts[0][0] < 0 or counts[0][-1] > LARGEST_LABEL or len(counts[0]) > MOST_LABELS:
         return False
     pairs = equal = 0
     for axis in range(voxels.ndim):

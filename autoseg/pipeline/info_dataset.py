@@ -15,7 +15,8 @@ from pydantic import ValidationError
 from autoseg.core.errors import BadInput
 from autoseg.core.fingerprint import Fingerprint
 from autoseg.io.bids import BidsFile, index_dataset
-from autoseg.io.workspace import parse_labels, read_json, read_text
+from autoseg.io.files import read_json, read_text
+from autoseg.io.workspace import parse_labels
 from autoseg.pipeline.description import Description, Table, enumerated, number
 from autoseg.pipeline.info_plan import labels_document, labels_in_words
 from autoseg.planning.checks import check_fingerprint

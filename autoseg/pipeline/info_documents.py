@@ -8,7 +8,7 @@ from typing import Any
 from autoseg.core.selection import read_selection
 from autoseg.core.study import read_study
 from autoseg.interop import conversion_recipe
-from autoseg.io.workspace import read_text
+from autoseg.io.files import read_text
 from autoseg.pipeline.description import Description, Table, enumerated
 from autoseg.planning.recipe import read_recipe
 

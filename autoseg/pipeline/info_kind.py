@@ -8,9 +8,8 @@ from typing import Literal
 
 from autoseg.core.errors import BadInput
 from autoseg.io import dicom
+from autoseg.io.files import read_json
 from autoseg.io.images import IMAGE_ENDINGS
-from autoseg.io.model_archive import ENDING
-from autoseg.io.workspace import read_json
 
 Kind = Literal[
     "image",
@@ -52,7 +51,7 @@ def kind_of(path: Path) -> Kind:
     name = path.name.lower()
     if name.endswith(IMAGE_ENDINGS):
         return "image"
-    if name.endswith((ENDING, ".safetensors")):
+    if name.endswith((".zip", ".safetensors")):
         return "model"
     if name.endswith(".json"):
         return _kind_of_document(path)
@@ -104,5 +103,5 @@ def _columns(path: Path) -> list[str]:
 def _unknown(path: Path) -> BadInput:
     return BadInput(
         f"{path}: is nothing that autoseg knows; give an image ({', '.join(IMAGE_ENDINGS)}, a DICOM folder), a model "
-        f"({ENDING}, the folder of a fold), a plan, recipe, study, fingerprint, dataset or cases.tsv."
+        f"(.autoseg.zip, the folder of a fold), a plan, recipe, study, fingerprint, dataset or cases.tsv."
     )

@@ -14,9 +14,9 @@ from autoseg.core.calibration import CALIBRATION, read_calibration
 from autoseg.core.errors import BadInput
 from autoseg.core.plan import Plan, read_plan
 from autoseg.core.selection import Selection, read_selection
-from autoseg.io.model_archive import ENDING, PLAN, SELECTION, open_archive
+from autoseg.io.files import read_json, read_text
+from autoseg.io.model_archive import PLAN, SELECTION, open_archive
 from autoseg.io.weights_header import WeightsHeader, read_weights_header
-from autoseg.io.workspace import read_json, read_text
 from autoseg.pipeline.description import Description, Table, enumerated, file_size, times
 from autoseg.pipeline.info_kind import WEIGHTS, trained_folders
 from autoseg.pipeline.info_plan import (
@@ -48,7 +48,7 @@ def describe_model(path: Path) -> Description:
 
     BadInput: damaged or altered, or without the plan that says what the weights are.
     """
-    model = _archive(path) if path.name.lower().endswith(ENDING) else _folders(path)
+    model = _archive(path) if path.name.lower().endswith(".zip") else _folders(path)
     own = {name: _own_plan(next(iter(folds.values()))) for name, folds in model.folds.items()}
     trained = [_fold(name, fold, folder) for name, folds in model.folds.items() for fold, folder in folds.items()]
     size_bytes = path.stat().st_size if path.is_file() else sum(one["bytes"] for one in trained)

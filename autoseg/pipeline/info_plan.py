@@ -9,7 +9,7 @@ from typing import Any
 from autoseg.core.labels import Labels
 from autoseg.core.plan import Configuration, Plan, read_plan
 from autoseg.core.trained_ranges import DomainRanges
-from autoseg.io.workspace import read_text
+from autoseg.io.files import read_text
 from autoseg.pipeline.description import Description, Table, enumerated, times
 from autoseg.runtime.progress import counted, duration
 

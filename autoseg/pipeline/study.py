@@ -12,9 +12,10 @@ from autoseg.core.plan import Configuration, Plan, read_plan
 from autoseg.core.study import StudySpec, read_study
 from autoseg.evaluation.scores import FAMILIES, SCORES
 from autoseg.evaluation.study import GENERAL, Matrix, StudyModel, TestSet, make_matrix
+from autoseg.io.files import read_text, write_json, write_text
 from autoseg.io.locks import held
 from autoseg.io.recipes import recipe_text
-from autoseg.io.workspace import RawDataset, Workspace, nearest_name, read_text, write_json, write_text
+from autoseg.io.workspace import RawDataset, Workspace, nearest_name
 from autoseg.pipeline.experiment import CrossValidated, require_alike, what_it_took
 from autoseg.pipeline.preparation import plan_dataset, read_or_make_plan, require_configuration
 from autoseg.pipeline.study_cells import fill_row, scores_of

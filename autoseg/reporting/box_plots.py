@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from autoseg.io.workspace import atomic
+from autoseg.io.files import atomic
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

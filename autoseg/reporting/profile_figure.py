@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from autoseg.core.errors import BadInput
-from autoseg.io.workspace import atomic
+from autoseg.io.files import atomic
 from autoseg.runtime.jobs import num_cores
 from autoseg.runtime.profiling import COLUMNS, PHASES, QUANTITIES
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from autoseg.evaluation.scores import EMPTY_LABEL_RULE, SCORES
 from autoseg.evaluation.statistics import significance_mark
 from autoseg.evaluation.study import GENERAL, MEAN, RULES, Cell, Matrix, worst_cases
-from autoseg.io.workspace import write_text
+from autoseg.io.files import write_text
 from autoseg.reporting.box_plots import BoxGroup, write_box_plots
 from autoseg.reporting.comparison_tables import (
     AGAINST_COLUMNS,

@@ -6,7 +6,7 @@ import pytest
 
 from autoseg.core.errors import BadInput
 from autoseg.core.plan import ComparisonSpec
-from autoseg.io.workspace import write_json, write_text
+from autoseg.io.files import write_json, write_text
 from autoseg.pipeline.experiment import CrossValidated, by_domain, members, run_experiment, scores_of
 from autoseg.pipeline.training import TrainingOptions
 from autoseg.planning.folds import Fold
