@@ -82,7 +82,7 @@ def test_an_image_is_told_without_heavy_packages(image, arguments):
         "from autoseg.cli import main\n"
         "status = main()\n"
         "heavy = ['torch', 'SimpleITK', 'nibabel', 'scipy', 'pandas', 'sklearn', 'tifffile', 'PIL', 'matplotlib']\n"
-        "own = ['core.labels', 'core.plan', 'io.workspace', 'planning', 'interop', 'pipeline.preparation', 'evaluation']\n"
+        "own = ['core.labels', 'core.plan', 'io.workspace', 'planning', 'interop', 'evaluation', 'training']\n"
         "loaded = [name for name in heavy + [f'autoseg.{one}' for one in own] if name in sys.modules]\n"
         "print(json.dumps([status, loaded]), file=sys.stderr)\n"
     )
