@@ -25,7 +25,8 @@ from autoseg.interop.nnunet_plans import plan_of
 from autoseg.interop.prediction_inputs import find_inputs
 from autoseg.interop.prediction_outputs import image_layout
 from autoseg.io import images
-from autoseg.io.workspace import Workspace, write_text
+from autoseg.io.files import write_text
+from autoseg.io.workspace import Workspace
 from autoseg.pipeline.nnunet import export_model, import_model
 from autoseg.pipeline.segmenting import predict_cases
 from autoseg.planning.configurations import augmentation

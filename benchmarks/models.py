@@ -24,7 +24,7 @@ def train_both(setting: Setting, configuration: str, minutes: float) -> dict[str
     def ours() -> dict[str, Any]:
         options = ("--time-budget", f"{seconds}s", "--overwrite", "--device", "cpu", "--json")
         ran = run(setting.autoseg(root, "train", DATASET, configuration, "fold0", *options))
-        dice = ran.document["fold0"]["validation"]["mean"]["dice"]
+        dice = ran.document["folds"]["fold0"]["validation"]["mean"]["dice"]
         return {"command_s": ran.seconds, "validation_dice": dice}  # the command validates after the training
 
     facts: dict[str, Any] = {"minutes": minutes}

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from autoseg.cli import comparison, data, delivery, doctor, experiments, models, nnunet, profile, report, whole
+from autoseg.cli import comparison, data, delivery, doctor, experiments, info, models, nnunet, profile, report, whole
 from autoseg.cli.terminal import choose_workspace, run_guarded, workspace_root
 from autoseg.io.history import remember
 
@@ -49,7 +49,8 @@ VERBS: dict[str, tuple[Callable[..., Any], str]] = {  # with what the list of ve
     "select": (delivery.select, "Choose the best configuration or pair of them."),
     "export": (delivery.export, "Write a trained model to one file."),
     "profile": (profile.profile, "Measure time, memory and GPU of a configuration."),
-    "doctor": (doctor.doctor, "What this machine offers, and whether the whole path is right here."),
+    "info": (info.info, "What is in a file: image, model, plan, dataset."),
+    "doctor": (doctor.doctor, "What this machine offers, or what is wrong with data."),
     "run": (whole.run, "From BIDS datasets to a validated model."),
     "demo": (whole.demo, "Do it all with a small synthetic dataset."),
     "import-nnunet": (nnunet.import_nnunet, "Take over a dataset or a model of nnU-Net."),

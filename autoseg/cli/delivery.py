@@ -98,7 +98,7 @@ def export(
     members = export_model(Workspace(workspace_root()), dataset, output, configuration)
     size_mb = output.stat().st_size / 1e6
     if as_json:
-        print_json({"file": output, "members": members})
+        print_json({"file": output, "bytes": output.stat().st_size, "members": members})
         return
     print(f"{output}: {size_mb:.1f} MB with {', '.join(sorted({name.rpartition('/')[0] for name in members} - {''}))}")
     print(f"segment images with it: autoseg predict IMAGE... -o OUT --model {output}")

@@ -72,17 +72,20 @@ def print_experiment(result: Experiment) -> None:
     from autoseg.pipeline.experiment import FACTS
     from autoseg.reporting.comparison_tables import score_rows
 
-    print_table(result.title, FACTS, result.facts)
+    print_table(result.title, FACTS, [one.row() for one in result.took])
     for score, one in result.comparisons.items():
         print_table(SCORES[score].title, ("label", *one.methods), list(score_rows(one)))
     print(f"details: {result.folder}")
 
 
 def _document(result: Experiment) -> dict[str, object]:
+    from dataclasses import asdict
+
     from autoseg.evaluation.comparison import document
 
     scores = {score: document(one) for score, one in result.comparisons.items()}
-    return {"folder": result.folder, "title": result.title, "facts": result.facts, "scores": scores}
+    took = [asdict(one) for one in result.took]
+    return {"folder": result.folder, "title": result.title, "took": took, "scores": scores}
 
 
 def study(

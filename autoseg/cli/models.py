@@ -78,7 +78,8 @@ def train(
         summaries = train_folds(workspace, dataset, configuration, fold, options)
     folders = {name: workspace.model_folder(dataset, configuration, name) for name in summaries}
     if as_json:
-        print_json({name: {"folder": folders[name], "validation": summary} for name, summary in summaries.items()})
+        trained = {name: {"folder": folders[name], "validation": summary} for name, summary in summaries.items()}
+        print_json({"dataset": dataset, "configuration": configuration, "folds": trained})
     else:
         show_trained(dataset, configuration, summaries, folders)
 

@@ -57,6 +57,7 @@ def _import_dataset(source: Path, dataset: str, as_json: bool) -> None:
     if as_json:
         print_json(
             {
+                "what": "dataset",
                 "dataset": dataset,
                 "folder": folder,
                 "num_cases": len(imported.cases),
@@ -76,7 +77,7 @@ def _import_models(source: Path, dataset: str, as_json: bool) -> None:
 
     imported = import_model(Workspace(workspace_root()), source, dataset)
     if as_json:
-        print_json({"dataset": dataset, "configurations": imported})
+        print_json({"what": "models", "dataset": dataset, "configurations": imported})
         return
     for configuration, folds in imported.items():
         print(f"{configuration}: {', '.join(folds)}")
@@ -116,7 +117,7 @@ def _export_dataset(dataset: str, destination: Path, configuration: str | None, 
         raise BadInput("--configuration: is for models, and a dataset has none; leave it out.")
     exported = export_dataset(Workspace(workspace_root()), dataset, destination)
     if as_json:
-        print_json({"dataset": dataset, "folder": exported.folder, "notes": exported.notes})
+        print_json({"what": "dataset", "dataset": dataset, "folders": [exported.folder], "notes": exported.notes})
         return
     for note in exported.notes:
         say(f"note: {note}", style="yellow")
@@ -131,7 +132,7 @@ def _export_models(dataset: str, destination: Path, configuration: str | None, a
 
     folders = export_model(Workspace(workspace_root()), dataset, destination, configuration)
     if as_json:
-        print_json({"dataset": dataset, "folders": folders})
+        print_json({"what": "models", "dataset": dataset, "folders": folders, "notes": []})
         return
     for folder in folders:
         print(f"next: nnUNetv2_predict_from_modelfolder -i INPUT -o OUTPUT -m {folder}")

@@ -92,7 +92,7 @@ def profiled(path: Path | None, subject: str, device: str | None) -> Iterator[No
     if path is None:
         yield
         return
-    from autoseg.io.workspace import write_json
+    from autoseg.io.files import write_json
     from autoseg.runtime.devices import choose_device
     from autoseg.runtime.profiling import sampling
     from autoseg.runtime.progress import say

@@ -51,7 +51,7 @@ def report(
                 "name": name,
                 "report": made.report,
                 "num_cases": made.num_cases,
-                "num_bytes": made.num_bytes,
+                "bytes": made.num_bytes,
                 "figures": made.figures,
                 "problems": made.problems,
             }

@@ -73,6 +73,22 @@ def print_table(title: str, header: Sequence[str], rows: Sequence[Sequence[str]]
     console.print(table)
 
 
+def print_facts(title: str, rows: Sequence[tuple[str, str]]) -> None:
+    """What is said of one thing on stdout, for people: a line for each (what, found)."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else 160)
+    facts = Table.grid(padding=(0, 2))
+    facts.add_column(style="bold", no_wrap=True)
+    facts.add_column(overflow="fold")
+    for what, found in rows:
+        facts.add_row(Text(f"  {what}"), Text(found))
+    console.print(Text(title, style="bold"))
+    console.print(facts)
+
+
 def comma_separated(text: str | None) -> list[str] | None:
     """``"a, b"`` -> ``["a", "b"]``; None stays None."""
     return [part.strip() for part in text.split(",") if part.strip()] if text is not None else None

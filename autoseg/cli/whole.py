@@ -87,10 +87,12 @@ def demo(
 
 def show_run(result: dict[str, Any], as_json: bool) -> None:
     """The Dice table of every fold, and where everything is."""
-    if as_json:
-        print_json(result)
-        return
     dataset, configuration, root = result["dataset"], result["configuration"], Path(result["workspace"])
+    if as_json:
+        models = root / "models" / dataset / configuration
+        trained = {fold: {"folder": models / fold, "validation": found} for fold, found in result["folds"].items()}
+        print_json({**result, "folds": trained})
+        return
     for fold, summary in result["folds"].items():
         if summary:
             show_summary(validation_title(dataset, configuration, fold, summary), summary)

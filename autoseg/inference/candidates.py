@@ -21,7 +21,7 @@ from autoseg.inference.ensemble import PROBABILITY_ONE
 from autoseg.inference.postprocess import lesions
 from autoseg.inference.predictor import Labels, load_network
 from autoseg.inference.voxel_classifier import foreground_probability
-from autoseg.io.workspace import read_text
+from autoseg.io.files import read_text
 from autoseg.preprocessing import prepare
 from autoseg.preprocessing.resample import separate_axis
 from autoseg.preprocessing.resample_slabs import resample_logits_slab

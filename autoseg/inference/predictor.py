@@ -23,7 +23,7 @@ from autoseg.inference.engines import Engine, EngineName, choose_engine, openvin
 from autoseg.inference.full_volume import full_volume_logits
 from autoseg.inference.lanes import Lanes, choose_lanes
 from autoseg.inference.sliding_window import mirror_combinations, sliding_window_logits, sliding_window_slabs
-from autoseg.io.workspace import read_text
+from autoseg.io.files import read_text
 from autoseg.networks import build_planned, model_file
 from autoseg.preprocessing import prepare
 from autoseg.preprocessing.previous_stage import num_input_channels, one_hot_channels

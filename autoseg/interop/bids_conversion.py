@@ -22,7 +22,7 @@ from autoseg.interop.participants import with_groups
 from autoseg.interop.raw_layout import Problem
 from autoseg.interop.review_marks import obey_marks
 from autoseg.io.bids import name_endings
-from autoseg.io.workspace import naming_full_disk
+from autoseg.io.files import naming_full_disk
 
 CASE_HEADER = ("case", "domain", "image files", "label files", "convention")
 _LABEL_NAMES = "*_dseg, *_seg-manual, *_label-NAME_mask, ..."

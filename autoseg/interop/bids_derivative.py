@@ -23,8 +23,9 @@ from autoseg.core.errors import BadInput
 from autoseg.core.labels import Labels
 from autoseg.interop.prediction_outputs import Layout, Outputs, label_table, label_words, labels_text
 from autoseg.io.bids import BidsIndex
+from autoseg.io.files import read_json
 from autoseg.io.images import file_stem
-from autoseg.io.workspace import LABELS_FILE, read_json
+from autoseg.io.workspace import LABELS_FILE
 
 BIDS_VERSION = "1.11.1"
 DESCRIPTION_FILE = "dataset_description.json"

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from autoseg.io.workspace import atomic, write_json, write_text
+from autoseg.io.files import atomic, write_json, write_text
 
 CENTRE_MM = (12.0, -20.0, 35.0)  # not 0: what forgets the offset of an affine is seen
 EXTENT_MM = (26.0, 36.0, 33.0)  # to the right, to the front, up

@@ -32,7 +32,7 @@ from autoseg.core.document import Frozen
 from autoseg.core.errors import BadInput
 from autoseg.interop.label_conventions import SOFT_THRESHOLD, LabelPart, is_soft, rater_of, structure_key
 from autoseg.io.bids import BidsFile
-from autoseg.io.workspace import read_text
+from autoseg.io.files import read_text
 
 
 class DatasetRecipe(Frozen):

@@ -11,8 +11,9 @@ from pathlib import Path
 from autoseg.core.case import CaseFiles
 from autoseg.core.errors import BadInput
 from autoseg.interop.raw_layout import CASES_COLUMNS, dataset_document, new_folder, place, write_documents
+from autoseg.io.files import naming_full_disk
 from autoseg.io.images import read_geometry
-from autoseg.io.workspace import RawDataset, naming_full_disk
+from autoseg.io.workspace import RawDataset
 
 _COMPRESSED = {".nii", ".nii.gz"}
 

@@ -28,8 +28,8 @@ from autoseg.interop.raw_layout import (
     write_documents,
 )
 from autoseg.io import nifti
+from autoseg.io.files import read_json
 from autoseg.io.images import file_ending, read_channels, read_geometry, stored_as_integers, write_labels
-from autoseg.io.workspace import read_json
 from autoseg.runtime.jobs import map_threads
 
 

@@ -11,8 +11,9 @@ from autoseg.core.case import CaseFiles
 from autoseg.core.errors import BadInput
 from autoseg.core.labels import Labels
 from autoseg.interop.raw_layout import STORED_READERS, dataset_document, place
+from autoseg.io.files import write_json
 from autoseg.io.images import read_geometry, read_labels, write_labels
-from autoseg.io.workspace import RawDataset, write_json
+from autoseg.io.workspace import RawDataset
 from autoseg.runtime.jobs import map_threads
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from time import monotonic
 
-from autoseg.io.workspace import read_text, write_text
+from autoseg.io.files import read_text, write_text
 from autoseg.runtime.progress import printable
 
 TABLE = "predictions.tsv"

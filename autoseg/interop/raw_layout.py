@@ -28,11 +28,11 @@ from typing import Any, Protocol, TypeVar
 
 from autoseg.core.errors import BadInput
 from autoseg.core.labels import Labels
+from autoseg.io.files import atomic, require_short_name, write_json, write_text
 from autoseg.io.grids import FLAT, Grid
 from autoseg.io.images import count_channels, file_ending, files_of
 from autoseg.io.locks import held
 from autoseg.io.nifti import is_nifti, write_volumes
-from autoseg.io.workspace import atomic, require_short_name, write_json, write_text
 from autoseg.runtime.jobs import map_threads
 
 CASES_COLUMNS = (

@@ -14,8 +14,9 @@ from pathlib import Path
 
 from autoseg.core.errors import BadInput
 from autoseg.interop.bids_matching import PlannedCase
+from autoseg.io.files import read_text
 from autoseg.io.images import file_stem
-from autoseg.io.workspace import nearest_name, read_text
+from autoseg.io.workspace import nearest_name
 
 COLUMNS = ("case", "domain", "subject", "session", "mark", "comment")
 PASS, FAIL, NEEDS_EDIT = "pass", "fail", "needs-edit"

@@ -21,7 +21,7 @@ from autoseg.interop.spinal_cord_phantom import (
     draw_anatomy,
     render,
 )
-from autoseg.io.workspace import atomic, write_json, write_text
+from autoseg.io.files import atomic, write_json, write_text
 from autoseg.runtime.jobs import map_threads
 
 BIDS_VERSION = "1.9.0"

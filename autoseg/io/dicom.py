@@ -67,7 +67,7 @@ def _is_dicom(path: Path) -> bool:
 
 def _sorted_slices(folder: Path) -> tuple[list[Path], Grid]:
     """The files of the one series in order along the normal of the slices, and its grid."""
-    files = _files_of_series(folder)
+    files = files_of_series(folder)
     headers = [header_reader(file) for file in files]
     if len(files) == 1:
         return files, grid_of(folder, headers[0])
@@ -106,7 +106,8 @@ def _step_mm(folder: Path, positions_mm: npt.NDArray[np.float64]) -> npt.NDArray
     return step_mm
 
 
-def _files_of_series(folder: Path) -> list[Path]:
+def files_of_series(folder: Path) -> list[Path]:
+    """The files of the one series in ``folder``, in any order; BadInput where there are several, or damaged files."""
     reader: Any = simple_itk().ImageSeriesReader
     found = {name: reader.GetGDCMSeriesFileNames(str(folder), name) for name in reader.GetGDCMSeriesIDs(str(folder))}
     readable = {Path(file).name for files in found.values() for file in files}

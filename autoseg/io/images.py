@@ -120,7 +120,7 @@ def read_image(path: Path) -> Image:
 
     BadInput: missing, damaged, truncated, of another dimension, not finite, or with an unusable geometry.
     """
-    voxels, affine, stated_spacing_mm = _read(path, labels=False)
+    voxels, affine, stated_spacing_mm = read_stored(path, labels=False)
     # The values of a voxel lie side by side in files; channels are used one by one.
     voxels = np.ascontiguousarray(voxels, np.float32) if len(voxels) > 1 else voxels.astype(np.float32, copy=False)
     if not np.isfinite(voxels).all():
@@ -156,7 +156,7 @@ def read_label_map(path: Path) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.fl
     BadInput: whatever read_image refuses, several values a voxel (colours), negative values, values more than
     1e-3 from an integer, and values scaled so small that all of them would round to background.
     """
-    voxels, affine, _ = _read(path, labels=True)
+    voxels, affine, _ = read_stored(path, labels=True)
     if len(voxels) != 1:
         raise BadInput(
             f"{path}: each voxel has {len(voxels)} values, as a colour has; "
@@ -172,7 +172,7 @@ def read_label_map(path: Path) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.fl
 
 def read_header(path: Path) -> tuple[int, Grid]:
     """The number of channels, the shape ``(X, Y, Z)`` and the RAS affine; the geometry checks of read_image."""
-    with _reading(path) as reader:
+    with reading(path) as reader:
         return reader.header(path)
 
 
@@ -185,7 +185,7 @@ def stored_as_integers(path: Path) -> bool:
     """Whether a NIfTI file holds a 3D array of integers without intensity scaling (header only)."""
     if not nifti.is_nifti(Path(path)):
         return False
-    with _reading(path):
+    with reading(path):
         return nifti.stored_as_integers(path)
 
 
@@ -210,7 +210,7 @@ def write_labels(path: Path, labels: npt.NDArray[np.integer], like: Path) -> Non
 
 
 @contextmanager
-def _reading(path: Path) -> Iterator[_Reader]:
+def reading(path: Path) -> Iterator[_Reader]:
     """The reader of ``path``; inside the block its errors become sentences."""
     if Path(path).is_symlink() and not Path(path).exists():
         target = os.path.realpath(path)
@@ -254,8 +254,9 @@ def _first_bytes(path: Path) -> bytes:
     return content[:512] if len(content) < 2**15 else b""
 
 
-def _read(path: Path, labels: bool) -> Stored:
-    with _reading(path) as reader:
+def read_stored(path: Path, labels: bool) -> Stored:
+    """The voxels ``(C, X, Y, Z)`` and the grid as a reader gives them, finite or not; BadInput as of read_image."""
+    with reading(path) as reader:
         stored = reader.read(path, labels)
     if stored.voxels.dtype.kind not in "iuf":
         raise BadInput(f"{path}: voxels of type {stored.voxels.dtype} are not numbers; store one grey value a voxel.")

@@ -13,8 +13,8 @@ import numpy.typing as npt
 
 from autoseg.core.errors import BadInput
 from autoseg.io.bounds import require_memory
+from autoseg.io.files import atomic
 from autoseg.io.grids import LPS_TO_RAS, Grid, Stored, checked_grid
-from autoseg.io.workspace import atomic
 
 ENDINGS: tuple[str, ...] = (".nrrd", ".mha", ".mhd", ".gipl")
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from autoseg.core.errors import BadInput
-from autoseg.io.workspace import write_json
+from autoseg.io.files import write_json
 
 POLL_S = 0.2
 

@@ -22,7 +22,7 @@ from pydantic import ValidationError
 
 from autoseg.core.document import Frozen
 from autoseg.core.errors import BadInput
-from autoseg.io.workspace import atomic
+from autoseg.io.files import atomic
 
 ENDING = ".autoseg.zip"
 MANIFEST, PLAN, SELECTION, WEIGHTS = "manifest.json", "plan.json", "selection.json", "final.safetensors"

@@ -19,9 +19,9 @@ import numpy.typing as npt
 
 from autoseg.core.errors import BadInput
 from autoseg.io.bounds import SURPLUS_BYTES, require_memory, require_stated_bytes, surplus
+from autoseg.io.files import atomic
 from autoseg.io.grids import Grid, Stored, checked_grid, stated_spacing
 from autoseg.io.nifti1 import read_plain
-from autoseg.io.workspace import atomic
 
 ENDINGS: tuple[str, ...] = (".nii.gz", ".nii")
 

@@ -16,8 +16,8 @@ import numpy.typing as npt
 from autoseg.core.errors import BadInput
 from autoseg.io import itk
 from autoseg.io.bounds import require_memory
+from autoseg.io.files import atomic
 from autoseg.io.grids import Grid, Stored, flat_grid
-from autoseg.io.workspace import atomic
 
 ENDINGS: tuple[str, ...] = (".png", ".bmp")
 
@@ -46,6 +46,13 @@ def read(path: Path, labels: bool) -> Stored:
     if pixels.dtype == np.bool_:
         pixels = pixels.astype(np.uint8)
     return Stored(pixels.reshape((*shape[1::-1], -1)).T[..., None], affine)
+
+
+def stored_mode(path: Path) -> tuple[str, int]:
+    """Pillow's mode (``L`` grey, ``P`` palette, ``RGB``, ...) and the colours of a palette, without the pixels."""
+    with _open(path) as picture:
+        palette = picture.getpalette() if picture.mode == "P" else None
+        return picture.mode, len(palette or ()) // 3
 
 
 def write(path: Path, voxels: npt.NDArray[np.generic], affine: npt.NDArray[np.float64], like: Path) -> None:

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from autoseg.io.files import atomic
 from autoseg.io.images import read_geometry
-from autoseg.io.workspace import atomic
 
 ENDING = ".nii.gz"
 

@@ -7,7 +7,7 @@ from importlib.resources.abc import Traversable
 from pathlib import Path
 
 from autoseg.core.errors import BadInput
-from autoseg.io.workspace import read_text
+from autoseg.io.files import read_text
 
 
 def recipe_text(name: str) -> tuple[str, str]:

@@ -25,7 +25,7 @@ from pydantic import TypeAdapter
 from autoseg.core.case import Case, SpatialTrace
 from autoseg.core.errors import BadInput
 from autoseg.core.geometry import Box, Shape, box_shape
-from autoseg.io.workspace import atomic
+from autoseg.io.files import atomic
 
 # A block is what is decompressed: small against a patch, so that little is in vain; larger ones compress no better.
 CHUNK_3D, BLOCK_3D = (64, 64, 64), (32, 32, 32)

@@ -25,8 +25,8 @@ import numpy.typing as npt
 from autoseg.core.errors import BadInput
 from autoseg.io import itk
 from autoseg.io.bounds import require_memory
+from autoseg.io.files import atomic, write_json
 from autoseg.io.grids import LPS_TO_RAS, Grid, Stored, checked_grid, flat_grid
-from autoseg.io.workspace import atomic, write_json
 
 ENDINGS: tuple[str, ...] = (".tif", ".tiff")
 
@@ -55,6 +55,12 @@ def read(path: Path, labels: bool) -> Stored:
     if stored.dtype == np.bool_:
         stored = stored.astype(np.uint8)
     return Stored(stored.reshape((*shape[::-1], channels)).T, affine)
+
+
+def stored_type(path: Path) -> tuple[str, bool]:
+    """The type of the stored numbers, and whether the image is 2D, without the voxels."""
+    with _opened(path) as series:
+        return str(series.dtype), _is_flat(series)
 
 
 def spacing_file(path: Path) -> Path | None:

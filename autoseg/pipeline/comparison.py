@@ -10,7 +10,7 @@ from autoseg.core.errors import BadInput
 from autoseg.evaluation.comparison import Comparison, Row, compare, document
 from autoseg.evaluation.scores import SCORES
 from autoseg.evaluation.statistics import significance_mark
-from autoseg.io.workspace import write_json, write_text
+from autoseg.io.files import write_json, write_text
 from autoseg.reporting.box_plots import BoxGroup, write_box_plots
 from autoseg.reporting.comparison_tables import csv_text, markdown_text, marks_rule
 from autoseg.runtime.progress import counted, say

@@ -23,8 +23,9 @@ from autoseg.interop.bids_derivative import LABEL_TABLE, find_segmentations
 from autoseg.interop.label_conventions import LabelSource, read_label_table
 from autoseg.interop.references import find_references, read_reference
 from autoseg.io import images
+from autoseg.io.files import read_json, write_json, write_text
 from autoseg.io.grids import grid_difference
-from autoseg.io.workspace import LABELS_FILE, parse_labels, read_json, write_json, write_text
+from autoseg.io.workspace import LABELS_FILE, parse_labels
 from autoseg.runtime.jobs import map_threads
 from autoseg.runtime.progress import counted, progress, say
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,9 @@ from autoseg.core.errors import BadInput
 from autoseg.core.plan import ComparisonSpec, Configuration, Plan, own_models, read_plan
 from autoseg.evaluation.comparison import Comparison, compare
 from autoseg.evaluation.scores import SCORES
-from autoseg.io.workspace import Workspace, nearest_name, write_text
+from autoseg.io.files import write_text
+from autoseg.io.weights_header import read_weights_header
+from autoseg.io.workspace import Workspace, nearest_name
 from autoseg.pipeline.comparison import read_scores, write_comparison
 from autoseg.pipeline.preparation import read_or_make_plan
 from autoseg.pipeline.runs import recorded_split, within_domains
@@ -26,7 +27,6 @@ from autoseg.reporting.comparison_tables import markdown_table, marks_rule, scor
 from autoseg.runtime.progress import say
 
 SCORES_COMPARED = ("dice", "hd_mm")
-RUNNING = ("running_mean", "running_var", "num_batches_tracked")  # of batch norms: kept, not trained
 FACTS = ("Configuration", "Weights", "Steps", "Training (min)")
 # What a time budget fits to the machine; all else of a configuration is the same in every fold.
 _FITTED: dict[str, Any] = {
@@ -46,13 +46,27 @@ ScoresOfCases = dict[str, dict[str, float | None]]  # case -> label -> score
 
 
 @dataclass(frozen=True)
+class Took:
+    """What the training of a configuration used and took; steps and minutes are the mean over folds."""
+
+    configuration: str
+    num_weights: int
+    num_steps: float
+    training_minutes: float
+
+    def row(self) -> tuple[str, ...]:
+        """Under ``FACTS``."""
+        return self.configuration, f"{self.num_weights:,}", f"{self.num_steps:.0f}", f"{self.training_minutes:.1f}"
+
+
+@dataclass(frozen=True)
 class Experiment:
-    """A finished experiment: a comparison for each score, and what each configuration took, under ``FACTS``."""
+    """A finished experiment: a comparison for each score, and what each configuration took."""
 
     folder: Path
     title: str
     comparisons: Mapping[str, Comparison]
-    facts: Sequence[tuple[str, ...]]
+    took: Sequence[Took]
 
 
 @dataclass(frozen=True)
@@ -117,8 +131,8 @@ def run_experiment(workspace: Workspace, name: str, comparison: str, options: Tr
         found = {one: scores_of(trained, one, score) for one in spec.configurations}
         comparisons[score] = compare(found, score, spec.baseline)
         write_comparison(comparisons[score], folder / score)
-    facts = [what_it_took(trained, configuration) for configuration in chosen]
-    experiment = Experiment(folder, spec.title, comparisons, facts)
+    took = [what_it_took(trained, configuration) for configuration in chosen]
+    experiment = Experiment(folder, spec.title, comparisons, took)
     page = markdown(experiment, sorted(set(domains.values())), by_domain(trained, chosen))
     write_text(folder / "experiment.md", page)
     return experiment
@@ -163,19 +177,15 @@ def scores_of(trained: CrossValidated, entry: str, score: str) -> ScoresOfCases:
     }
 
 
-def what_it_took(trained: CrossValidated, configuration: str) -> tuple[str, ...]:
-    """Under ``FACTS``: weights of the network; steps and minutes of training, the mean over folds."""
-    from safetensors import safe_open
-
+def what_it_took(trained: CrossValidated, configuration: str) -> Took:
+    """Weights of the network; steps and minutes of training, the mean over folds."""
     steps, minutes, num_weights = [], [], 0
     for folder in trained.folders(configuration):
         last = json.loads((folder / "progress.jsonl").read_text(encoding="utf-8").splitlines()[-1])
         steps.append(last["step"])
         minutes.append(last["elapsed_s"] / 60)
-        with safe_open(str(folder / "final.safetensors"), framework="numpy") as stored:
-            names = [name for name in stored.keys() if not name.endswith(RUNNING)]  # noqa: SIM118
-            num_weights = sum(prod(stored.get_slice(name).get_shape()) for name in names)
-    return configuration, f"{num_weights:,}", f"{sum(steps) / len(steps):.0f}", f"{sum(minutes) / len(minutes):.1f}"
+        num_weights = read_weights_header(folder / "final.safetensors").num_weights
+    return Took(configuration, num_weights, sum(steps) / len(steps), sum(minutes) / len(minutes))
 
 
 def by_domain(trained: CrossValidated, configurations: Sequence[str]) -> list[tuple[str, ...]]:
@@ -194,7 +204,7 @@ def by_domain(trained: CrossValidated, configurations: Sequence[str]) -> list[tu
 
 def markdown(experiment: Experiment, domains: Sequence[str], matrix: Sequence[tuple[str, ...]]) -> str:
     """The whole experiment on a page: what it took, each score, and with several domains where it holds."""
-    parts = [f"# {experiment.title}", markdown_table(FACTS, experiment.facts)]
+    parts = [f"# {experiment.title}", markdown_table(FACTS, [one.row() for one in experiment.took])]
     for score, comparison in experiment.comparisons.items():
         parts.append(f"## {SCORES[score].title}\n\n{marks_rule(comparison.baseline)} Tests: {score}/comparison.md.")
         parts.append(markdown_table(("Label", *comparison.methods), score_rows(comparison)))

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 from autoseg.core.errors import BadInput
 from autoseg.core.network_spec import NetworkSpec
 from autoseg.core.plan import Configuration, Decision, Plan, read_plan
+from autoseg.io.files import read_text
 from autoseg.io.model_archive import ENDING, PLAN, WEIGHTS
-from autoseg.io.workspace import nearest_name, read_text
+from autoseg.io.workspace import nearest_name
 from autoseg.networks import build_planned
 from autoseg.pipeline.models import archived_models
 from autoseg.pipeline.runs import recorded_split

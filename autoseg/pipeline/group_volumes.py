@@ -12,7 +12,7 @@ from autoseg.interop.bids_derivative import GROUP_TABLE, find_segmentations
 from autoseg.interop.prediction_inputs import EVERYONE, Subset
 from autoseg.io import images
 from autoseg.io.bids import BidsFile, parse_name
-from autoseg.io.workspace import write_json, write_text
+from autoseg.io.files import write_json, write_text
 from autoseg.pipeline.evaluation import labels_of_predictions
 from autoseg.runtime.jobs import map_threads
 from autoseg.runtime.progress import counted, progress

@@ -9,7 +9,8 @@ from typing import Any
 
 from autoseg.core.errors import BadInput
 from autoseg.evaluation.case_choice import CaseRow
-from autoseg.io.workspace import RawDataset, Workspace, read_json
+from autoseg.io.files import read_json
+from autoseg.io.workspace import RawDataset, Workspace
 
 DRAWN = ("dice", "hd95_mm", "lesion_f1")
 

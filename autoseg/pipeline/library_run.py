@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING
 from autoseg.core.case import Case, CaseFiles
 from autoseg.core.plan import Configuration, Plan
 from autoseg.io import images, store
-from autoseg.io.workspace import Workspace, write_bytes, write_text
+from autoseg.io.files import write_bytes, write_text
+from autoseg.io.workspace import Workspace
 from autoseg.networks import build_planned
 from autoseg.pipeline.cascade import held_out_label_maps, reading
 from autoseg.pipeline.preparation import read_or_make_plan

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from autoseg.core.plan import Configuration, Plan
-from autoseg.io.workspace import write_json, write_text
+from autoseg.io.files import write_json, write_text
 from autoseg.preprocessing.previous_stage import num_input_channels
 from autoseg.reporting.comparison_tables import markdown_table
 from autoseg.reporting.profile_figure import draw_memory_by_classes

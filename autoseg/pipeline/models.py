@@ -11,8 +11,9 @@ from autoseg.core.calibration import CALIBRATION
 from autoseg.core.errors import BadInput
 from autoseg.core.plan import Plan, read_plan
 from autoseg.core.selection import Postprocessing, Selection, read_selection
+from autoseg.io.files import read_text
 from autoseg.io.model_archive import ENDING, PLAN, SELECTION, open_archive, write_archive
-from autoseg.io.workspace import Workspace, nearest_name, read_text
+from autoseg.io.workspace import Workspace, nearest_name
 from autoseg.pipeline.preparation import read_or_make_plan
 
 BEST_FIRST = ("3d_fullres", "3d_cascade_fullres", "3d_lowres", "2d")

@@ -26,7 +26,8 @@ from autoseg.interop.nnunet_export import (
 )
 from autoseg.interop.nnunet_files import open_model
 from autoseg.interop.nnunet_model import PeerModel, read_fold, read_models
-from autoseg.io.workspace import Workspace, nearest_name, read_text, write_bytes, write_json, write_text
+from autoseg.io.files import read_text, write_bytes, write_json, write_text
+from autoseg.io.workspace import Workspace, nearest_name
 from autoseg.planning.configurations import augmentation
 from autoseg.runtime.progress import progress, say
 

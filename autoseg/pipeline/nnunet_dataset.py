@@ -11,7 +11,8 @@ from autoseg.interop.nnunet_dataset import Imported, import_cases
 from autoseg.interop.nnunet_dataset_export import export_cases
 from autoseg.interop.nnunet_raw import read_raw_dataset
 from autoseg.interop.raw_layout import new_folder
-from autoseg.io.workspace import Workspace, naming_full_disk, write_text
+from autoseg.io.files import naming_full_disk, write_text
+from autoseg.io.workspace import Workspace
 from autoseg.pipeline.nnunet import their_dataset_name
 from autoseg.planning import folds
 from autoseg.runtime.progress import counted, progress

@@ -13,8 +13,8 @@ from autoseg.core.plan import read_plan
 from autoseg.interop.bids_derivative import bids_layout, spine_layout
 from autoseg.interop.prediction_inputs import EVERYONE, Subset, find_inputs, single_bids_dataset
 from autoseg.interop.prediction_outputs import Layout, image_layout, refuse_to_write_over
+from autoseg.io.files import read_text
 from autoseg.io.locks import held
-from autoseg.io.workspace import read_text
 from autoseg.pipeline.models import Choice, TrainedModels, choose
 from autoseg.pipeline.safety import safety_of
 from autoseg.pipeline.segmenting import Predicted, predict_cases

@@ -14,9 +14,10 @@ from autoseg.core.errors import BadInput
 from autoseg.core.fingerprint import Fingerprint
 from autoseg.core.plan import Configuration, Plan, SplitSpec, read_plan
 from autoseg.io import images, store
+from autoseg.io.files import read_text, remove_partial, write_text
 from autoseg.io.locks import held
 from autoseg.io.recipes import recipe_text
-from autoseg.io.workspace import RawDataset, Workspace, nearest_name, read_text, remove_partial, write_text
+from autoseg.io.workspace import RawDataset, Workspace, nearest_name
 from autoseg.planning import checks, folds, measure, planner
 from autoseg.planning.recipe import Fidelity, Recipe, apply_recipe, read_recipe
 from autoseg.preprocessing import prepare

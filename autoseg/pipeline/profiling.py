@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from autoseg.core.plan import Configuration, Plan
-from autoseg.io.workspace import Workspace, write_json, write_text
+from autoseg.io.files import write_json, write_text
+from autoseg.io.workspace import Workspace
 from autoseg.pipeline import memory_sweeps
 from autoseg.pipeline.cascade import held_out_label_maps
 from autoseg.pipeline.library_run import Request, run_library

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from autoseg.core.errors import BadInput
-from autoseg.io.workspace import Workspace, nearest_name, write_text
+from autoseg.io.files import write_text
+from autoseg.io.workspace import Workspace, nearest_name
 from autoseg.pipeline.report_dataset import dataset_page
 from autoseg.pipeline.report_predictions import predictions_page
 from autoseg.pipeline.report_study import study_page

@@ -9,8 +9,9 @@ from autoseg.core.fingerprint import Fingerprint
 from autoseg.core.plan import Plan, read_plan
 from autoseg.evaluation.case_choice import CaseRow
 from autoseg.evaluation.outliers import Outlier, find_outliers
+from autoseg.io.files import read_json, read_text
 from autoseg.io.history import remembered
-from autoseg.io.workspace import RawDataset, Workspace, read_json, read_text
+from autoseg.io.workspace import RawDataset, Workspace
 from autoseg.pipeline.held_out import HeldOut, held_out
 from autoseg.pipeline.models import Choice, TrainedModels, choose, workspace_models
 from autoseg.pipeline.preparation import read_or_make_plan

@@ -16,7 +16,7 @@ from autoseg.interop.prediction_table import COLUMNS, MISSING, TABLE, read_table
 from autoseg.io import images
 from autoseg.io.bids import index_dataset
 from autoseg.io.dicom import series_folders
-from autoseg.io.workspace import read_json
+from autoseg.io.files import read_json
 from autoseg.pipeline.evaluation import labels_of_predictions
 from autoseg.pipeline.report_gallery import Item, make_gallery
 from autoseg.pipeline.report_parts import Made, footer, reproduction

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from autoseg.core.case import CaseFiles
 from autoseg.core.errors import BadInput
 from autoseg.core.plan import Configuration, Decision, Plan
-from autoseg.io.workspace import write_json, write_text
+from autoseg.io.files import write_json, write_text
 from autoseg.pipeline.memory_checks import fits
 from autoseg.planning.folds import Fold, split_document
 from autoseg.runtime.memory import left_bytes

@@ -16,7 +16,7 @@ from autoseg.core.trained_ranges import DomainRanges, Finding, outside
 from autoseg.evaluation.expected_dice import Curve, Expected, fit_curve
 from autoseg.inference.certainty import Sums, no_sums, soft_dice
 from autoseg.interop.prediction_table import MISSING, Row
-from autoseg.io.workspace import read_text, write_text
+from autoseg.io.files import read_text, write_text
 from autoseg.pipeline.models import Choice, TrainedModels
 from autoseg.planning.case_profile import profile_of
 from autoseg.runtime.progress import counted, say

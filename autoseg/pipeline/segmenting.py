@@ -19,8 +19,8 @@ from autoseg.inference.postprocess import postprocess
 from autoseg.interop.prediction_outputs import Layout, Outputs
 from autoseg.interop.prediction_table import PredictionTable, recording
 from autoseg.io import images
+from autoseg.io.files import remove_partial, write_json, write_text
 from autoseg.io.probabilities import write_confidence, write_probabilities
-from autoseg.io.workspace import remove_partial, write_json, write_text
 from autoseg.pipeline.memory_checks import MemoryGuard, memory_guard
 from autoseg.pipeline.safety import Announcer, Judgement, Safety
 from autoseg.runtime.jobs import map_threads

@@ -20,8 +20,9 @@ from autoseg.evaluation.selection import ComponentTable, best, case_dice, compon
 from autoseg.inference.certainty import no_sums
 from autoseg.interop.prediction_table import TABLE, certainties, recording
 from autoseg.io import images
+from autoseg.io.files import write_json, write_text
 from autoseg.io.locks import held
-from autoseg.io.workspace import RawDataset, Workspace, write_json, write_text
+from autoseg.io.workspace import RawDataset, Workspace
 from autoseg.pipeline.cascade import held_out_label_maps, reading
 from autoseg.pipeline.evaluation import Pair, read_both
 from autoseg.pipeline.preparation import (

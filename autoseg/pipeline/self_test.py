@@ -21,7 +21,8 @@ from autoseg.core.plan import Configuration, Plan
 from autoseg.interop.bids_conversion import convert, plan_conversion
 from autoseg.interop.blob_phantom import BLOBS, PhantomGrid, make_grid, orientations, write_phantoms
 from autoseg.io import store
-from autoseg.io.workspace import Workspace, write_bytes, write_text
+from autoseg.io.files import write_bytes, write_text
+from autoseg.io.workspace import Workspace
 from autoseg.networks import build_planned
 from autoseg.pipeline.models import workspace_models
 from autoseg.pipeline.prediction import PredictionOptions, predict

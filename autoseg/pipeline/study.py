@@ -12,9 +12,10 @@ from autoseg.core.plan import Configuration, Plan, read_plan
 from autoseg.core.study import StudySpec, read_study
 from autoseg.evaluation.scores import FAMILIES, SCORES
 from autoseg.evaluation.study import GENERAL, Matrix, StudyModel, TestSet, make_matrix
+from autoseg.io.files import read_text, write_json, write_text
 from autoseg.io.locks import held
 from autoseg.io.recipes import recipe_text
-from autoseg.io.workspace import RawDataset, Workspace, nearest_name, read_text, write_json, write_text
+from autoseg.io.workspace import RawDataset, Workspace, nearest_name
 from autoseg.pipeline.experiment import CrossValidated, require_alike, what_it_took
 from autoseg.pipeline.preparation import plan_dataset, read_or_make_plan, require_configuration
 from autoseg.pipeline.study_cells import fill_row, scores_of
@@ -173,5 +174,6 @@ def matrix_of(
 
 def facts_of(study: Workspace, one: PlannedModel) -> Facts:
     """What a training used and took."""
-    name, weights, steps, minutes = what_it_took(one.cross_validated(study), one.configuration.name)
-    return Facts(one.model.name, one.model.trained_on, len(one.dataset.cases), name, weights, steps, minutes)
+    took = what_it_took(one.cross_validated(study), one.configuration.name)
+    numbers = took.num_weights, took.num_steps, took.training_minutes
+    return Facts(one.model.name, one.model.trained_on, len(one.dataset.cases), took.configuration, *numbers)

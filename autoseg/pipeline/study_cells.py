@@ -15,7 +15,8 @@ from autoseg.core.plan import read_plan
 from autoseg.evaluation.study import ScoresOfCases
 from autoseg.interop.prediction_outputs import image_layout
 from autoseg.io import images
-from autoseg.io.workspace import Workspace, write_json
+from autoseg.io.files import write_json
+from autoseg.io.workspace import Workspace
 from autoseg.pipeline.evaluation import Pair, evaluate_pairs
 from autoseg.pipeline.models import Choice, workspace_models
 from autoseg.pipeline.prediction import PredictionOptions, load

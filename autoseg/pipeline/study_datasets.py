@@ -15,7 +15,8 @@ from autoseg.core.study import StudySpec
 from autoseg.interop.bids_conversion import Conversion, convert, dataset_names, plan_conversion
 from autoseg.interop.dataset_joining import Part, join, require_alike
 from autoseg.io import images
-from autoseg.io.workspace import RawDataset, Workspace, write_json
+from autoseg.io.files import write_json
+from autoseg.io.workspace import RawDataset, Workspace
 from autoseg.pipeline.preparation import source_state
 from autoseg.planning.folds import split_cases
 from autoseg.runtime.progress import progress, say

@@ -14,8 +14,9 @@ from autoseg.core.plan import Balance, Configuration, Decision, Plan, read_plan
 from autoseg.interop.prediction_outputs import image_layout
 from autoseg.interop.prediction_table import TABLE, certainties
 from autoseg.io import store
+from autoseg.io.files import remove_partial
 from autoseg.io.locks import held
-from autoseg.io.workspace import RawDataset, Workspace, nearest_name, remove_partial
+from autoseg.io.workspace import RawDataset, Workspace, nearest_name
 from autoseg.pipeline.cascade import held_out_label_maps, reading
 from autoseg.pipeline.evaluation import Pair, evaluate_pairs
 from autoseg.pipeline.fine_tuning import begin

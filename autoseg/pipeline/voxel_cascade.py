@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 
 from autoseg.core.errors import BadInput
 from autoseg.core.plan import Configuration, Plan, read_plan
+from autoseg.io.files import read_text, write_bytes
 from autoseg.io.store import StoredCase
-from autoseg.io.workspace import Workspace, read_text, write_bytes
+from autoseg.io.workspace import Workspace
 from autoseg.pipeline.models import TrainedModels
 from autoseg.preprocessing.prepare import settings_key
 from autoseg.runtime.progress import counted, progress, say

@@ -13,7 +13,7 @@ from xml.etree import ElementTree
 import numpy as np
 import numpy.typing as npt
 
-from autoseg.io.workspace import atomic
+from autoseg.io.files import atomic
 from autoseg.reporting.palette import rgb
 
 if TYPE_CHECKING:

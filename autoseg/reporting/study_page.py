@@ -11,7 +11,7 @@ from pathlib import Path
 from autoseg.evaluation.scores import EMPTY_LABEL_RULE, SCORES
 from autoseg.evaluation.statistics import significance_mark
 from autoseg.evaluation.study import GENERAL, MEAN, RULES, Cell, Matrix, worst_cases
-from autoseg.io.workspace import write_text
+from autoseg.io.files import write_text
 from autoseg.reporting.box_plots import BoxGroup, write_box_plots
 from autoseg.reporting.comparison_tables import (
     AGAINST_COLUMNS,
@@ -47,15 +47,15 @@ FACTS_HEADER = ("Model", "Trained on", "Cases", "Configuration", "Weights", "Ste
 
 @dataclass(frozen=True)
 class Facts:
-    """What a training used and took, under ``FACTS_HEADER``."""
+    """What a training used and took."""
 
     model: str
     trained_on: tuple[str, ...]
     num_cases: int
     configuration: str
-    num_weights: str
-    num_steps: str
-    minutes: str
+    num_weights: int
+    num_steps: float
+    training_minutes: float
 
 
 @dataclass(frozen=True)
@@ -172,7 +172,8 @@ def _legend(matrix: Matrix) -> str:
 
 
 def _facts_row(facts: Facts) -> tuple[str, ...]:
-    on, took = ", ".join(facts.trained_on), (facts.num_weights, facts.num_steps, facts.minutes)
+    took = f"{facts.num_weights:,}", f"{facts.num_steps:.0f}", f"{facts.training_minutes:.1f}"
+    on = ", ".join(facts.trained_on)
     return facts.model, on, str(facts.num_cases), facts.configuration, *took
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from autoseg.io.workspace import atomic, write_json
+from autoseg.io.files import atomic, write_json
 from autoseg.training.patches import Batch, SampleSource
 
 FOLDER = "nan_batch"

@@ -15,7 +15,7 @@ import torch
 from torch import nn
 
 from autoseg.core.errors import BadInput
-from autoseg.io.workspace import write_bytes
+from autoseg.io.files import write_bytes
 from autoseg.networks import model_file
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from autoseg.io.workspace import naming_full_disk, write_text
+from autoseg.io.files import naming_full_disk, write_text
 
 Record = Callable[[dict[str, Any]], None]
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 
 from autoseg.core.plan import read_plan
-from autoseg.io.workspace import write_bytes, write_text
+from autoseg.io.files import write_bytes, write_text
 from autoseg.networks import build_planned, model_file
 
 

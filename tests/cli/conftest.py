@@ -7,16 +7,19 @@ import pytest
 
 from autoseg.cli import main
 from tests.cli.commands import TRAIN, write_site
+from tests.cli.documents import checked_output
 
 
 @pytest.fixture
 def autoseg(monkeypatch, tmp_path):
-    """``autoseg(*arguments)`` -> exit status, in a workspace of the test."""
+    """``autoseg(*arguments)`` -> exit status, in a workspace of the test; ``--json`` is held against its schema."""
 
     def run(*arguments) -> int:
-        line = ["autoseg", "--workspace", str(tmp_path / "workspace"), *map(str, arguments)]
-        monkeypatch.setattr(sys, "argv", line)
-        return main()
+        given = tuple(map(str, arguments))
+        monkeypatch.setattr(sys, "argv", ["autoseg", "--workspace", str(tmp_path / "workspace"), *given])
+        with checked_output(given) as status:
+            status.append(main())
+        return status[0]
 
     return run
 

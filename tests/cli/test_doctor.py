@@ -39,3 +39,38 @@ def test_a_flip_is_told_with_numbers_and_status_1(autoseg, capsys, monkeypatch):
     assert "3d_fullres, mirrored: PSR: the blob right lies at (19.35, -21.07, 38.22) mm" in shown
     assert "mm away" in shown
     assert "do not use results of this installation" in shown
+
+
+def test_data_that_need_nothing_are_status_0(autoseg, capsys, site):
+    image = site / "sub-00/anat/sub-00_T1w.nii.gz"
+    assert autoseg("doctor", site, image, "--json") == 0
+    dataset, alone = json.loads(capsys.readouterr().out)["data"]
+    assert (dataset["kind"], dataset["num_cases"], dataset["left_out"]) == ("bids", 3, [])
+    assert dataset["repairs"][0]["what"] == "stored as LAS"
+    assert (alone["kind"], alone["num_cases"]) == ("image", 1)
+    assert autoseg("doctor", site) == 0
+    shown = capsys.readouterr().out
+    assert "Made good silently" in shown
+    assert "The dataset has few subjects (3)" in shown
+    assert shown.rstrip().endswith("nothing has to be done")
+    assert "This machine" not in shown
+
+
+def test_data_of_which_something_is_left_out_are_status_2(autoseg, capsys, site):
+    (site / "sub-01/anat/sub-01_T1w.nii.gz").write_bytes(b"no image")
+    assert autoseg("doctor", site, "--json") == 2
+    (found,) = json.loads(capsys.readouterr().out)["data"]
+    (left_out,) = found["left_out"]
+    assert left_out["file"].endswith("sub-01_T1w.nii.gz")
+    assert "restore the file" in left_out["problem"]
+    assert autoseg("doctor", site) == 2
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "Left out (1)" in shown
+    assert "1 file would be left out" in shown
+
+
+def test_a_path_is_examined_alone(autoseg, capsys, site):
+    assert autoseg("doctor", site, "--self-test") == 2
+    assert "leave out --self-test and --device" in capsys.readouterr().err
+    assert autoseg("doctor", "Tuny") == 2
+    assert "nor a dataset of the workspace" in capsys.readouterr().err

@@ -47,7 +47,7 @@ def test_an_experiment_is_one_command_and_continues(autoseg, tmp_path, capsys):
     (document,) = json.loads(capsys.readouterr().out)["experiments"]
     assert weights.stat().st_mtime_ns == written
     assert document["scores"]["dice"]["num_cases"] == 6
-    assert [fact[0] for fact in document["facts"]] == ["cross_entropy", "dice"]
+    assert [one["configuration"] for one in document["took"]] == ["cross_entropy", "dice"]
     assert autoseg("experiment", "Tiny", *command[3:]) == 0  # without a name: all of them, nothing trained twice
     assert weights.stat().st_mtime_ns == written
     assert "| dice |" in (folder.parent / "overlap/experiment.md").read_text(encoding="utf-8")

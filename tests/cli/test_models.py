@@ -11,8 +11,8 @@ def test_train_predict_evaluate(autoseg, capsys, tiny_bids, tiny_plan, tmp_path)
     train = ("train", "Tiny", "3d_fullres", "fold0")
     assert autoseg(*train, "--time-budget", "3s", "--device", "cpu", "--json") == 0
     result = json.loads(capsys.readouterr().out)
-    assert result["fold0"]["folder"] == str(tmp_path / "workspace/models/Tiny/3d_fullres/fold0")
-    assert set(result["fold0"]["validation"]) >= {"mean", "labels", "domains", "cases"}
+    assert result["folds"]["fold0"]["folder"] == str(tmp_path / "workspace/models/Tiny/3d_fullres/fold0")
+    assert set(result["folds"]["fold0"]["validation"]) >= {"mean", "labels", "domains", "cases"}
     assert autoseg(*train) == 2
     assert "is trained already" in capsys.readouterr().err
 

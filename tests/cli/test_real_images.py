@@ -29,7 +29,7 @@ def test_hippocampus_from_two_sites_to_a_third(autoseg, capsys, real_data, tmp_p
     (tmp_path / "workspace/datasets/Hippocampus/plan.json").write_text(json.dumps(plan))
     train = ("train", "Hippocampus", "2d", "fold0", "--epochs", "3", "--device", "cpu", "--json")
     assert autoseg(*train) == 0
-    validation = json.loads(capsys.readouterr().out)["fold0"]["validation"]
+    validation = json.loads(capsys.readouterr().out)["folds"]["fold0"]["validation"]
     assert len(validation["cases"]) == 28
     assert set(validation["domains"]) == {"hippocampus-a", "hippocampus-b"}
     fold = tmp_path / "workspace/models/Hippocampus/2d/fold0"

@@ -57,7 +57,7 @@ def test_a_cascade_segments_a_site_that_it_has_not_seen(autoseg, capsys, real_da
     assert len(list(models.glob("3d_lowres/fold*/validation/*.nii.gz"))) == 35
     capsys.readouterr()
     assert autoseg(*second_stage, "--json") == 0
-    validation = json.loads(capsys.readouterr().out)["fold0"]["validation"]
+    validation = json.loads(capsys.readouterr().out)["folds"]["fold0"]["validation"]
     assert len(validation["cases"]) == 17
     assert validation["mean"]["dice"] > 0.3
 

@@ -12,7 +12,7 @@ def test_a_planned_dataset_has_a_report(autoseg, site, tmp_path, capsys):
     assert autoseg("report", "Tiny", "--figures", tmp_path / "figures", "--json") == 0
     told = json.loads(capsys.readouterr().out)
     page = tmp_path / "workspace/reports/Tiny.html"
-    assert (told["report"], told["num_cases"], told["num_bytes"]) == (str(page), 0, page.stat().st_size)
+    assert (told["report"], told["num_cases"], told["bytes"]) == (str(page), 0, page.stat().st_size)
     assert sorted(told["figures"]) == sorted(str(path) for path in (tmp_path / "figures").iterdir())
     text = page.read_text(encoding="utf-8")
     assert f"autoseg --workspace {tmp_path / 'workspace'} convert-bids" in text

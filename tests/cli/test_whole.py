@@ -11,7 +11,7 @@ def test_run_goes_from_bids_to_scores_and_again_without_work(autoseg, capsys, ti
     first = capsys.readouterr()
     result = json.loads(first.out)
     assert result["dataset"] == "Tiny"
-    assert result["folds"]["fold0"]["mean"]["num_cases"] >= 1
+    assert result["folds"]["fold0"]["validation"]["mean"]["num_cases"] >= 1
     assert autoseg(*command) == 0
     again = capsys.readouterr()
     assert json.loads(again.out) == result
@@ -29,4 +29,4 @@ def test_run_does_not_take_a_dataset_for_another(autoseg, capsys, tiny_bids, tmp
 def test_demo_learns_the_spinal_cord(autoseg, capsys):
     assert autoseg("demo", "--time-budget", "90s", "--json") == 0
     (fold,) = json.loads(capsys.readouterr().out)["folds"].values()
-    assert fold["mean"]["dice"] > 0.5
+    assert fold["validation"]["mean"]["dice"] > 0.5

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import torch
 
-from autoseg.io.workspace import write_bytes
+from autoseg.io.files import write_bytes
 from autoseg.networks import model_file
 from tests.faults.small_model import small_plan, small_weights
 

@@ -24,7 +24,8 @@ from autoseg.interop.conversion_recipe import read_recipe as read_rules
 from autoseg.interop.nnunet_files import open_model
 from autoseg.interop.nnunet_model import read_fold, read_models
 from autoseg.io import images
-from autoseg.io.workspace import Workspace, read_text
+from autoseg.io.files import read_text
+from autoseg.io.workspace import Workspace
 from autoseg.networks import model_file
 from autoseg.pipeline.models import archived_models
 from autoseg.pipeline.runs import recorded_split

@@ -11,7 +11,8 @@ from autoseg.core.labels import Labels
 from autoseg.core.network_spec import NetworkSpec
 from autoseg.core.plan import Configuration, Plan
 from autoseg.interop.bids_conversion import convert, plan_conversion
-from autoseg.io.workspace import Workspace, write_bytes, write_text
+from autoseg.io.files import write_bytes, write_text
+from autoseg.io.workspace import Workspace
 from autoseg.networks import build_planned, model_file
 from tests.cli.commands import write_site
 

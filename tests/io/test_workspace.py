@@ -1,14 +1,13 @@
 """Paths, atomic files and datasets by name."""
 
-import errno
 import json
-import os
 
 import pytest
 
 from autoseg.core.errors import BadInput
 from autoseg.core.labels import Labels
-from autoseg.io.workspace import Workspace, atomic, naming_full_disk, nearest_name, read_json, write_json, write_text
+from autoseg.io.files import write_json, write_text
+from autoseg.io.workspace import Workspace, nearest_name
 
 
 def dataset(root, name="Cord", **changes):
@@ -19,60 +18,6 @@ def dataset(root, name="Cord", **changes):
     write_json(folder / "dataset.json", {**document, **changes})
     write_text(folder / "cases.tsv", "case\tdomain\tsource\tsubject\na\tsite-1\t/data/site-1\tsite-1/sub-1\n")
     return Workspace(root)
-
-
-def test_a_failed_write_leaves_the_old_file_and_no_trace(tmp_path):
-    path = tmp_path / "plan.json"
-    write_text(path, "old")
-
-    def write_half():
-        with atomic(path) as temporary:
-            temporary.write_text("half")
-            raise RuntimeError("interrupted")
-
-    with pytest.raises(RuntimeError, match="interrupted"):
-        write_half()
-    assert path.read_text() == "old"
-    assert list(tmp_path.iterdir()) == [path]
-
-
-@pytest.mark.parametrize(("number", "named"), [(errno.ENOSPC, "new"), (errno.EDQUOT, "new"), (errno.EACCES, "old")])
-def test_the_error_of_a_full_disk_names_the_file(tmp_path, number, named):
-    with pytest.raises(OSError, match="reason") as raised, naming_full_disk(tmp_path / "new"):
-        raise OSError(number, "reason", "old")
-    assert (raised.value.errno, raised.value.filename) == (number, str(tmp_path / "new") if named == "new" else "old")
-
-
-def test_what_is_no_document_is_refused(tmp_path):
-    (tmp_path / "latin.json").write_bytes(b'"\xe9"')
-    (tmp_path / "deep.json").write_text("[" * 10**5)
-    os.mkfifo(tmp_path / "pipe.json")
-    for name, problem in (
-        ("gone.json", "there is no such file"),
-        ("", "is a folder or a pipe"),
-        ("pipe.json", "is a folder or a pipe"),
-        ("latin.json", r"is no text in UTF-8 \(invalid continuation byte at byte 1\)"),
-        ("deep.json", "is no JSON document"),
-    ):
-        with pytest.raises(BadInput, match=problem):
-            read_json(tmp_path / name)
-
-
-@pytest.mark.parametrize("length", [200, 247, 248])
-def test_the_longest_names_can_be_written(tmp_path, length):
-    path = tmp_path / ("é" * (length // 2) + "x" * (length % 2) + ".nii.gz")
-    with atomic(path) as temporary:
-        assert temporary.name.endswith(".nii.gz")
-        temporary.write_text("whole")
-    assert [one.name for one in tmp_path.iterdir()] == [path.name]
-    with pytest.raises(BadInput, match="the name is longer than 255 bytes"):
-        write_text(tmp_path / f"{'é' * 125}.nii.gz", "")
-
-
-def test_a_json_document_with_nan_is_not_written(tmp_path):
-    with pytest.raises(ValueError, match="JSON compliant"):
-        write_json(tmp_path / "scores.json", {"dice": float("nan")})
-    assert not (tmp_path / "scores.json").exists()
 
 
 def test_a_dataset_is_read_with_the_files_of_each_case(tmp_path):

@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from autoseg.interop.bids_conversion import convert, plan_conversion
-from autoseg.io.workspace import Workspace, write_json, write_text
+from autoseg.io.files import write_json, write_text
+from autoseg.io.workspace import Workspace
 from autoseg.networks import build_planned, model_file
 from autoseg.pipeline.runs import SPLIT_FILE
 from autoseg.pipeline.training import validate_fold

@@ -8,7 +8,7 @@ import pytest
 
 from autoseg.core.errors import BadInput
 from autoseg.io import images, store
-from autoseg.io.workspace import write_text
+from autoseg.io.files import write_text
 from autoseg.pipeline import cascade
 from autoseg.pipeline.models import archived_models, export, workspace_models
 from autoseg.pipeline.prediction import PredictionOptions, predict

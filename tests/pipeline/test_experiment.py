@@ -6,7 +6,7 @@ import pytest
 
 from autoseg.core.errors import BadInput
 from autoseg.core.plan import ComparisonSpec
-from autoseg.io.workspace import write_json, write_text
+from autoseg.io.files import write_json, write_text
 from autoseg.pipeline.experiment import CrossValidated, by_domain, members, run_experiment, scores_of
 from autoseg.pipeline.training import TrainingOptions
 from autoseg.planning.folds import Fold
@@ -60,8 +60,8 @@ def test_what_is_held_out_is_compared(compared):
                 values += [case["labels"][row.label]["dice"] for case in json.loads(path.read_text())["cases"]]
             values = [value for value in values if value is not None]
             assert row.mean == pytest.approx(sum(values) / len(values))
-    assert [fact[0::2] for fact in experiment.facts] == [("2d", "100"), ("3d_fullres", "100")]
-    assert {fact[3] for fact in experiment.facts} == {"1.0"}  # minutes: the mean of 0.5 and 1.5
+    assert [(one.configuration, one.num_steps) for one in experiment.took] == [("2d", 100), ("3d_fullres", 100)]
+    assert {one.training_minutes for one in experiment.took} == {1.0}  # minutes: the mean of 0.5 and 1.5
     page = (experiment.folder / "experiment.md").read_text(encoding="utf-8")
     assert page.startswith("# Slices or volumes")
     assert "Dice by domain" not in page  # there is one

@@ -12,7 +12,7 @@ from autoseg.core.errors import BadInput
 from autoseg.core.labels import Labels
 from autoseg.interop.bids_derivative import bids_layout
 from autoseg.interop.prediction_inputs import Subset
-from autoseg.io.workspace import write_json, write_text
+from autoseg.io.files import write_json, write_text
 from autoseg.pipeline.group_volumes import write_group_volumes
 
 LABELS = Labels(values={"background": 0, "shell": 1, "core": 2})

@@ -10,7 +10,8 @@ import pytest
 from safetensors.torch import load_file
 
 from autoseg.interop.bids_conversion import convert, plan_conversion
-from autoseg.io.workspace import Workspace, write_text
+from autoseg.io.files import write_text
+from autoseg.io.workspace import Workspace
 from autoseg.pipeline.evaluation import evaluate_folders
 from autoseg.pipeline.models import workspace_models
 from autoseg.pipeline.prediction import PredictionOptions, predict

@@ -8,8 +8,9 @@ import SimpleITK
 import tifffile
 
 from autoseg.core.errors import BadInput
+from autoseg.io.files import write_json, write_text
 from autoseg.io.images import read_geometry
-from autoseg.io.workspace import Workspace, write_json, write_text
+from autoseg.io.workspace import Workspace
 from autoseg.pipeline.models import workspace_models
 from autoseg.pipeline.prediction import PredictionOptions, predict
 from autoseg.pipeline.preparation import plan_dataset, prepare_cases

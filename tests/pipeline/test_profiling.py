@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from autoseg.core.errors import BadInput
-from autoseg.io.workspace import write_text
+from autoseg.io.files import write_text
 from autoseg.pipeline import profiling
 from autoseg.pipeline.profiling import ProfileOptions, profile
 from autoseg.reporting.profile_table import LibraryRun

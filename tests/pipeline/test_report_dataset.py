@@ -2,8 +2,8 @@
 
 from autoseg.core.fingerprint import Fingerprint
 from autoseg.evaluation.outliers import Outlier
+from autoseg.io.files import read_text
 from autoseg.io.history import remember
-from autoseg.io.workspace import read_text
 from autoseg.pipeline.report import report
 from autoseg.pipeline.report_dataset import domains_table, outlier_sentence
 from tests.pipeline.report_files import DATASET, page_data, planned

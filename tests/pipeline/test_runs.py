@@ -4,7 +4,7 @@ import pytest
 
 from autoseg.core.case import CaseFiles
 from autoseg.core.errors import BadInput
-from autoseg.io.workspace import write_json
+from autoseg.io.files import write_json
 from autoseg.pipeline.runs import SPLIT_FILE, recorded_split, within_domains
 from autoseg.planning.folds import Fold
 

@@ -14,7 +14,7 @@ from autoseg.core.trained_ranges import Finding
 from autoseg.evaluation.expected_dice import Expected, fit_curve
 from autoseg.inference.predictor import load_predictor
 from autoseg.io import images
-from autoseg.io.workspace import write_text
+from autoseg.io.files import write_text
 from autoseg.pipeline.models import archived_models, choose, export, workspace_models
 from autoseg.pipeline.prediction import PredictionOptions, predict
 from autoseg.pipeline.preparation import measure_dataset

@@ -6,7 +6,8 @@ import pytest
 
 from autoseg.core.errors import BadInput
 from autoseg.interop.bids_conversion import convert, plan_conversion
-from autoseg.io.workspace import Workspace, write_text
+from autoseg.io.files import write_text
+from autoseg.io.workspace import Workspace
 from autoseg.pipeline.study_datasets import ORIGIN, StudyDataset, hold_out, joined_dataset, study_datasets
 from tests.pipeline.study_files import tiny_study, write_sites
 

@@ -13,7 +13,8 @@ from autoseg.core.plan import CandidateSpec
 from autoseg.core.training_spec import TrainingSpec
 from autoseg.interop.bids_conversion import convert, plan_conversion
 from autoseg.io import images
-from autoseg.io.workspace import Workspace, write_text
+from autoseg.io.files import write_text
+from autoseg.io.workspace import Workspace
 from autoseg.networks import model_file
 from autoseg.pipeline.models import archived_models, export, workspace_models
 from autoseg.pipeline.prediction import PredictionOptions, predict

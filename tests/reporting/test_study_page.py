@@ -39,7 +39,7 @@ MATRIX = make_matrix(MODELS, TESTS, FOUND, ("dice", "hd95_mm"))
 
 @pytest.fixture
 def results(tmp_path):
-    facts = [Facts(model.name, model.trained_on, 9, "3d_fullres", "1,000", "300", "6.0") for model in MODELS]
+    facts = [Facts(model.name, model.trained_on, 9, "3d_fullres", 1000, 300.0, 6.0) for model in MODELS]
     return StudyResults("Sites", tmp_path, MATRIX, facts, ["c9: is damaged; restore it."])
 
 
