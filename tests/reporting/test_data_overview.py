@@ -109,7 +109,7 @@ def test_of_very_many_points_range_and_quartiles_are_drawn():
 
 @pytest.mark.parametrize(
     ("number", "channels", "labels", "domains", "far"),
-    [(1, 1, 1, 1, None), (30, 2, 3, 2, 7), (24, 6, 118, 9, None)],
+    [(1, 1, 1, 1, None), (30, 2, 3, 2, 7), pytest.param(24, 6, 118, 9, None, marks=pytest.mark.slow)],
 )
 def test_texts_have_room(number, channels, labels, domains, far):
     names = [f"left superior frontal gyrus {place}" for place in range(labels)]
