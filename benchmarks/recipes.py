@@ -13,7 +13,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -73,17 +73,17 @@ def main() -> int:
     parser.add_argument("folder", type=Path)
     parser.add_argument("rows", nargs="*", default=list(ROWS))
     parser.add_argument("--minutes", type=float, default=10, help="of each training (10)")
-    parser.add_argument("--folds", type=int, default=2, help="of a row that goes both ways (2)")
+    parser.add_argument("--folds", default="0,1", help="of a row that goes both ways: which case trains (0,1)")
     asked = parser.parse_args()
     asked.folder.mkdir(parents=True, exist_ok=True)
     for name in asked.rows:
-        found = run(name, ROWS[name], asked.folder.resolve(), asked.minutes, asked.folds)
+        found = run(name, ROWS[name], asked.folder.resolve(), asked.minutes, [int(fold) for fold in asked.folds.split(",")])
         (asked.folder / f"{name}.json").write_text(json.dumps(found, indent=1), encoding="utf-8")
         print(json.dumps(found), flush=True)
     return 0
 
 
-def run(name: str, row: Row, folder: Path, minutes: float, folds: int) -> dict[str, Any]:
+def run(name: str, row: Row, folder: Path, minutes: float, folds: Sequence[int]) -> dict[str, Any]:
     """Convert, plan, train and evaluate in a workspace of the row's own."""
     workspace = folder / name
     dataset = workspace / "datasets" / "D"
@@ -99,7 +99,7 @@ def run(name: str, row: Row, folder: Path, minutes: float, folds: int) -> dict[s
         (folder / f"{name}.splits.json").write_text(json.dumps(ways))
         options = ["--splits", folder / f"{name}.splits.json"]
     results = []
-    for fold in range(folds if row.one_by_one else 1):
+    for fold in folds if row.one_by_one else (0,):
         for configuration in row.configurations:
             budget = f"{minutes * 60:.0f}s"
             trained = ("train", "D", configuration, f"fold{fold}", "--time-budget", budget, *options)
