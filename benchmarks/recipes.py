@@ -77,7 +77,9 @@ def main() -> int:
     asked = parser.parse_args()
     asked.folder.mkdir(parents=True, exist_ok=True)
     for name in asked.rows:
-        found = run(name, ROWS[name], asked.folder.resolve(), asked.minutes, [int(fold) for fold in asked.folds.split(",")])
+        found = run(
+            name, ROWS[name], asked.folder.resolve(), asked.minutes, [int(fold) for fold in asked.folds.split(",")]
+        )
         (asked.folder / f"{name}.json").write_text(json.dumps(found, indent=1), encoding="utf-8")
         print(json.dumps(found), flush=True)
     return 0

@@ -25,8 +25,11 @@ from autoseg.core.errors import BadInput
 
 def profile(
     dataset: DatasetArgument,
-    output: Annotated[Path, typer.Option("-o", "--output", help="Folder for tables, samples and figures.")],
     configurations: ConfigurationsArgument = None,
+    output: Annotated[
+        Path | None,
+        typer.Option("-o", "--output", help="Folder for tables, samples, figures.", show_default="profiles/DATASET"),
+    ] = None,
     seconds: Annotated[float, typer.Option(min=0.5, help="How long each phase is sampled.")] = 30.0,
     classes: Annotated[
         str | None, typer.Option(help="Instead: peak memory of a training step for 2,8,32,118 classes.")
@@ -44,7 +47,7 @@ def profile(
 
     Needs the plan and the cases of the dataset, but no trained model. Writes samples, tables and a figure.
 
-    Example: autoseg profile Cord 2d 3d_fullres -o profile
+    Example: autoseg profile Cord 2d 3d_fullres
     """
     from dataclasses import asdict
 
@@ -53,7 +56,8 @@ def profile(
     from autoseg.reporting.profile_table import profile_table
 
     options = profiling.ProfileOptions(seconds, device, gigabytes(memory) if memory else None)
-    what = Workspace(workspace_root()), dataset, configurations or ()
+    workspace = Workspace(workspace_root())
+    what, output = (workspace, dataset, configurations or ()), output or workspace.profile_folder(dataset)
     tables: list[tuple[str, Sequence[str], Sequence[Sequence[str]]]] = []
     document: dict[str, Any] = {}
     if classes is not None:

@@ -89,6 +89,10 @@ class Workspace:
         """Held-out cases as a pair of configurations segments them."""
         return self.root / "models" / dataset / "ensembles" / members
 
+    def profile_folder(self, dataset: str) -> Path:
+        """What ``profile`` measured."""
+        return self.root / "profiles" / dataset
+
     def trained_configurations(self, dataset: str) -> dict[str, list[str]]:
         """Configuration -> folds that finished training."""
         found: dict[str, list[str]] = {}

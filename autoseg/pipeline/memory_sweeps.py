@@ -18,6 +18,7 @@ from autoseg.core.plan import Configuration, Plan
 from autoseg.io.files import write_json, write_text
 from autoseg.preprocessing.previous_stage import num_input_channels
 from autoseg.reporting.comparison_tables import markdown_table
+from autoseg.reporting.figure_files import save
 from autoseg.reporting.profile_figure import draw_memory_by_classes
 from autoseg.runtime.progress import progress
 
@@ -164,7 +165,7 @@ def write_class_sweeps(folder: Path, sweeps: Sequence[ClassSweep]) -> list[tuple
     write_text(folder / "classes.md", text)
     points = {sweep.configuration: (sweep.classes, sweep.peak_gb) for sweep in sweeps}
     lines = {one.configuration: (one.slope_gb, one.intercept_gb) for one in sweeps}
-    draw_memory_by_classes(points, lines, folder / "classes")
+    save(draw_memory_by_classes(points, lines), folder / "classes")
     return rows
 
 

@@ -6,12 +6,13 @@ import importlib.util
 import platform
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from autoseg.core.errors import BadInput
 from autoseg.core.plan import Configuration, Plan
-from autoseg.io.files import write_json, write_text
+from autoseg.io.files import read_json, write_json, write_text
 from autoseg.io.workspace import Workspace
 from autoseg.pipeline import memory_sweeps
 from autoseg.pipeline.cascade import held_out_label_maps
@@ -19,6 +20,7 @@ from autoseg.pipeline.library_run import Request, run_library
 from autoseg.pipeline.preparation import prepare_cases, read_or_make_plan, require_configuration
 from autoseg.planning.planners import PLANNERS
 from autoseg.reporting.comparison_tables import markdown_table
+from autoseg.reporting.figure_files import save
 from autoseg.reporting.profile_figure import draw_samples, read_samples
 from autoseg.reporting.profile_table import LibraryRun, profile_table
 from autoseg.runtime.jobs import num_cores
@@ -84,7 +86,7 @@ def profile(
                         raise
                     say(f"left out: {library} cannot run {configuration.name} ({error})", style="yellow")
             write_profile(output, name, runs)
-    draw_samples(read_samples(samples), output / "profile")
+    save(draw_samples(read_samples(samples)), output / "profile")
     say(f"profiled in {duration(time.time() - begun_s)}")
     return runs
 
@@ -97,6 +99,15 @@ def write_profile(output: Path, dataset: str, runs: Sequence[LibraryRun]) -> Non
     header, rows = profile_table(runs)
     title = f"# Resources: {dataset}\n\n"
     write_text(output / "profile.md", title + markdown_table(header, rows) + f"\n\n{NOTE}\n")
+
+
+def read_profile(path: Path) -> list[LibraryRun]:
+    """The runs of a ``profile.json``; BadInput where it is none."""
+    try:
+        runs = [{field.name: run[field.name] for field in fields(LibraryRun)} for run in read_json(path)["runs"]]
+        return [LibraryRun(**{**run, "patch_size": tuple(run["patch_size"])}) for run in runs]
+    except (KeyError, TypeError, AttributeError):
+        raise BadInput(f"{path}: is no profile; profile again or remove it.") from None
 
 
 def sweep_classes(

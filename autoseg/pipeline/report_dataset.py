@@ -5,16 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from autoseg.core.fingerprint import Fingerprint
 from autoseg.core.plan import Plan, read_plan
 from autoseg.evaluation.case_choice import CaseRow
-from autoseg.evaluation.outliers import Outlier, find_outliers
 from autoseg.io.files import read_json, read_text
 from autoseg.io.history import remembered
 from autoseg.io.workspace import RawDataset, Workspace
 from autoseg.pipeline.held_out import HeldOut, held_out
 from autoseg.pipeline.models import Choice, TrainedModels, choose, workspace_models
 from autoseg.pipeline.preparation import read_or_make_plan
+from autoseg.pipeline.report_data import data_section, plan_section, resources_sections
 from autoseg.pipeline.report_gallery import Item, make_gallery
 from autoseg.pipeline.report_parts import (
     Drawings,
@@ -29,12 +28,10 @@ from autoseg.pipeline.report_parts import (
     score_rows,
 )
 from autoseg.reporting.curves import draw_curves, read_progress
-from autoseg.reporting.data_overview import draw_images, draw_label_volumes
-from autoseg.reporting.page import Page, Part, Section, Sentences, Table, Text
+from autoseg.reporting.page import Page, Part, Section, Table, Text
 from autoseg.reporting.score_plots import draw_by_domain, draw_by_label
 from autoseg.runtime.progress import counted, duration
 
-MOST_OUTLIERS = 12
 GALLERY_TEXT = (
     "Cases that trained no network of their fold: the worst, those around the median, and the best by Dice. "
     "Errors are what was missed, what was invented, and what has a wrong label."
@@ -60,6 +57,7 @@ def dataset_page(workspace: Workspace, name: str, configuration: str | None, num
             items = items_of(dataset, found, ranked(found.rows, num_cases))
             gallery, problems = make_gallery(items, dataset.channels, dataset.labels, gallery_text(found))
     sections += [data_section(dataset, drawings), plan_section(plan)]
+    sections += resources_sections(workspace.profile_folder(name), drawings)
     sections.append(reproduction([one for one in remembered(workspace.root) if name in one.arguments]))
     page = Page(
         title=name,
@@ -219,57 +217,3 @@ def training_section(workspace: Workspace, name: str, chosen: Choice, drawings: 
         )
     parts.append(Table(("fold", "steps", "time", "batch", "patch (voxels)", "network", "on"), rows))
     return Section("Training", parts)
-
-
-def data_section(dataset: RawDataset, drawings: Drawings) -> Section:
-    """Spacing, size, intensities and volumes, with what is unlike the rest."""
-    path = dataset.folder / "fingerprint.json"
-    fingerprint = Fingerprint.model_validate_json(read_text(path))
-    outliers = find_outliers(fingerprint)
-    parts: list[Part] = [domains_table(fingerprint)]
-    if outliers:
-        more = len(outliers) - MOST_OUTLIERS
-        told = [outlier_sentence(one) for one in outliers[:MOST_OUTLIERS]]
-        parts += [Text("Look at these first:"), Sentences([*told, *([f"and {more} more"] if more > 0 else [])])]
-    else:
-        parts.append(Text("No case is unlike the others of its domain."))
-    parts.append(drawings.part("images", draw_images(fingerprint), "Spacing, size and intensity of every case", ""))
-    volumes = draw_label_volumes(fingerprint)
-    parts.append(drawings.part("label_volumes", volumes, "The volume of each label in every case", ""))
-    return Section("Data", parts)
-
-
-def domains_table(fingerprint: Fingerprint) -> Table:
-    """A row for each domain."""
-    rows = []
-    for domain in dict.fromkeys(case.domain for case in fingerprint.cases):
-        cases = [case for case in fingerprint.cases if case.domain == domain]
-        spacings = {" x ".join(f"{side:.3g}" for side in case.spacing_mm) for case in cases}
-        orientations = sorted({case.orientation for case in cases})
-        spacing = spacings.pop() if len(spacings) == 1 else f"{len(spacings)} different"
-        rows.append((domain, str(len(cases)), str(len({c.subject for c in cases})), ", ".join(orientations), spacing))
-    return Table(("domain", "cases", "subjects", "orientation of the files", "spacing (mm)"), rows)
-
-
-def outlier_sentence(one: Outlier) -> str:
-    """Such as ``sub-3: volume of cord 1.2 ml, median 5.1 ml``."""
-    unit = {"spacing": " mm", "size": " mm", "volume": " ml"}.get(one.kind, "")
-    usual = f"the median of {one.domain} is {one.median:.4g}{unit}"
-    return f"{one.case}: {one.kind} of {one.which} {one.value:.4g}{unit}, {usual}"
-
-
-def plan_section(plan: Plan) -> Section:
-    """Every decision with its reason, and the configurations."""
-    decisions = Table(("decision", "choice", "reason"), [(one.what, one.choice, one.reason) for one in plan.decisions])
-    rows = [
-        (
-            name + (" (recommended)" if name == plan.recommended else ""),
-            " x ".join(map(str, one.patch_size)),
-            str(one.batch_size),
-            " x ".join(f"{side:.4g}" for side in one.spacing_mm),
-            one.network.describe(),
-        )
-        for name, one in plan.configurations.items()
-    ]
-    header = ("configuration", "patch (voxels)", "batch", "spacing (mm)", "network")
-    return Section("Plan", [decisions, Table(header, rows)])

@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from autoseg.core.errors import BadInput
-from autoseg.reporting.figure_files import save
 from autoseg.runtime.jobs import num_cores
 from autoseg.runtime.profiling import COLUMNS, PHASES, QUANTITIES
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 TITLES = dict(
     zip(
@@ -42,8 +42,8 @@ def read_samples(path: Path) -> list[Row]:
     return [{key: cell if key in texts else float(cell) if cell else None for key, cell in row.items()} for row in rows]
 
 
-def draw_samples(rows: Sequence[Row], stem: Path) -> None:
-    """``stem.png`` and ``stem.svg``: a panel for each quantity that was sampled, time to the right, phases shaded."""
+def draw_samples(rows: Sequence[Row]) -> Figure:
+    """A panel for each quantity that was sampled, time to the right, phases shaded."""
     from matplotlib.figure import Figure
     from matplotlib.patches import Patch
 
@@ -67,15 +67,14 @@ def draw_samples(rows: Sequence[Row], stem: Path) -> None:
         handles=[Patch(facecolor=SHADES[phase], edgecolor="#c0c0c0", linewidth=0.5, label=phase) for phase in present],
         loc="outside upper left", ncols=len(PHASES), frameon=False, fontsize=9, handlelength=1.4,
     )  # fmt: skip
-    save(figure, stem)
+    return figure
 
 
 def draw_memory_by_classes(
     points: Mapping[str, tuple[Sequence[int], Sequence[float | None]]],
     lines: Mapping[str, tuple[float | None, float | None]],
-    stem: Path,
-) -> None:
-    """``stem.png`` and ``stem.svg``: peak memory in GB of a training step against the number of classes.
+) -> Figure:
+    """Peak memory in GB of a training step against the number of classes.
 
     ``points`` and ``lines`` (slope and intercept in GB) by the name of the configuration.
     """
@@ -97,7 +96,7 @@ def draw_memory_by_classes(
     axes.grid(color="#e6e6e6", linewidth=0.6)
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(frameon=False, fontsize=9)
-    save(figure, stem)
+    return figure
 
 
 def _draw_quantity(axes: Axes, rows: Sequence[Row], name: str) -> None:

@@ -1,11 +1,7 @@
 """The report of a dataset in which a tiny network was trained."""
 
-from autoseg.core.fingerprint import Fingerprint
-from autoseg.evaluation.outliers import Outlier
-from autoseg.io.files import read_text
 from autoseg.io.history import remember
 from autoseg.pipeline.report import report
-from autoseg.pipeline.report_dataset import domains_table, outlier_sentence
 from tests.pipeline.report_files import DATASET, page_data, planned
 
 
@@ -51,10 +47,3 @@ def test_before_any_training_there_are_data_and_plan(tiny_bids, tmp_path):
     assert made.report == tmp_path / "reports" / "Tiny.html"
     assert "nothing is trained yet" in made.report.read_text(encoding="utf-8")
     assert made.num_cases == 0
-    fingerprint = Fingerprint.model_validate_json(read_text(workspace.dataset_folder(DATASET) / "fingerprint.json"))
-    assert domains_table(fingerprint).rows == [("tiny", "6", "6", "LAS", "1 x 1 x 1.2")]
-
-
-def test_an_outlier_is_told_with_its_unit():
-    one = Outlier("sub-3", "site", "volume", "cord", 1.2, 5.1, -4.0)
-    assert outlier_sentence(one) == "sub-3: volume of cord 1.2 ml, the median of site is 5.1 ml"
