@@ -5,7 +5,7 @@ import csv
 import pytest
 
 from autoseg.core.errors import BadInput
-from autoseg.reporting.profile_figure import SHADES, draw_memory_by_classes, draw_samples, read_samples
+from autoseg.reporting.profile_figure import draw_memory_by_classes, draw_samples, read_samples
 from autoseg.runtime.profiling import COLUMNS
 
 
