@@ -7,7 +7,6 @@ from typing import Annotated, Any
 
 import typer
 
-from autoseg.cli.data import checked_name
 from autoseg.cli.models import show_summary, validation_title
 from autoseg.cli.terminal import (
     CONFIGURATION_HELP,
@@ -41,7 +40,7 @@ def run(
 
     Example: autoseg run site-a site-b --dataset Cord --time-budget 1h
     """
-    from autoseg.io.workspace import Workspace
+    from autoseg.io.workspace import Workspace, checked_name
     from autoseg.pipeline.training import TrainingOptions
     from autoseg.pipeline.whole import run as run_path
 

@@ -24,6 +24,8 @@ from autoseg.core.case import CaseFiles
 from autoseg.core.errors import BadInput
 from autoseg.core.labels import Labels
 
+WORKSPACE_VARIABLE, DEFAULT_WORKSPACE = "AUTOSEG_WORKSPACE", "autoseg-workspace"
+
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 _UNWRITABLE = (errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO)
 LONGEST_NAME_BYTES = 255  # of a file, on all usual file systems
@@ -147,6 +149,18 @@ def parse_labels(document: Mapping[str, Any], source: Path) -> Labels:
     except ValidationError as error:
         problems = "; ".join(item["msg"].removeprefix("Value error, ") for item in error.errors())
         raise BadInput(f"{source}: the labels cannot be used ({problems}); correct them.") from None
+
+
+def usual_workspace(root: Path | str | None = None) -> Workspace:
+    """The one in ``root``, else in ``$AUTOSEG_WORKSPACE``, else in ``./autoseg-workspace``."""
+    return Workspace(Path(root or os.environ.get(WORKSPACE_VARIABLE) or DEFAULT_WORKSPACE).absolute())
+
+
+def checked_name(dataset: str) -> str:
+    """``dataset`` if it can be one folder name, which a dataset's is; else BadInput."""
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", dataset):
+        raise BadInput(f"--dataset {dataset!r}: use letters, digits, '-', '_' and '.' only.")
+    return dataset
 
 
 @dataclass(frozen=True)

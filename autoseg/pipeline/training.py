@@ -40,6 +40,7 @@ from autoseg.runtime.memory import keep_freed_memory
 from autoseg.runtime.progress import say
 from autoseg.training.budget import smallest_of_budget
 from autoseg.training.schedule import Clock
+from autoseg.training.tracking import Record
 
 if TYPE_CHECKING:
     from autoseg.training.trainer import Assignment
@@ -60,6 +61,7 @@ class TrainingOptions:
     patience_epochs: int | None = None
     balance: Balance | None = None
     frozen: tuple[str, ...] = ()
+    on_epoch: Record | None = None  # called with the figures of each epoch
 
 
 def resolve_folds(dataset: RawDataset, plan: Plan, fold: str, splits: Path | None) -> dict[str, Fold]:
@@ -208,7 +210,7 @@ def fit(
             record_run(assignment, execution, plan, [*decisions, *([decision] if decision else [])], fold)
         clock.spec = assignment.configuration.training
         announce(assignment, execution, fold_name)
-        train(assignment, execution, clock)
+        train(assignment, execution, clock, options.on_epoch)
 
 
 def require_memory(plan: Plan, configuration: Configuration, options: TrainingOptions, width_is_given: bool) -> None:

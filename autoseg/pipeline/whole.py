@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from autoseg.core.errors import BadInput
-from autoseg.interop.bids_conversion import convert, plan_conversion
 from autoseg.io.workspace import Workspace
+from autoseg.pipeline.conversion import match, write
 from autoseg.pipeline.preparation import plan_dataset, read_or_make_plan
 from autoseg.pipeline.training import TrainingOptions, train
-from autoseg.runtime.progress import progress, say
+from autoseg.runtime.progress import say
 
 
 def run(
@@ -40,9 +40,7 @@ def run(
         say(f"{name} is converted already: {folder}")
         plan = read_or_make_plan(workspace, name)
     else:
-        conversion = plan_conversion(bids_dirs, channels, contrasts, recipe)
-        with progress("convert") as shown:
-            report = convert(conversion, folder, name, lambda done, total, case: shown.update(done / total, case))
+        report = write(match(bids_dirs, channels, contrasts, recipe), folder, name)
         for problem in report.problems:
             say(f"left out: {problem.file}: {problem.sentence}", style="red")
         for note in report.notes:

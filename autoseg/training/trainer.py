@@ -33,7 +33,7 @@ from autoseg.training.overlap import dice_from_counts
 from autoseg.training.patches import TRAINING_STREAM, VALIDATION_STREAM, Batch, PatchSource, SampleSource, batches
 from autoseg.training.schedule import Clock
 from autoseg.training.step import draws_random_numbers, supervised, training_step
-from autoseg.training.tracking import tracker
+from autoseg.training.tracking import Record, tracker
 from autoseg.training.validation import Validation, validate
 
 SAVE_INTERVAL_S = 30.0  # with the longest of what lies between, an epoch's validation, about a minute
@@ -69,10 +69,11 @@ class Assignment:
 
 
 @phase("train")
-def train(assignment: Assignment, execution: Execution, clock: Clock) -> None:
+def train(assignment: Assignment, execution: Execution, clock: Clock, on_epoch: Record | None = None) -> None:
     """Train until the schedule ends, or the loss that the plan stops at, from the state file if there is one.
 
-    Writes ``progress.jsonl``, TensorBoard events, ``best.safetensors`` and ``final.safetensors``.
+    Writes ``progress.jsonl``, TensorBoard events, ``best.safetensors`` and ``final.safetensors``; ``on_epoch`` gets the
+    lines of the first one too.
     A signal stops it after the step at hand: the state is then on disk, and KeyboardInterrupt follows.
     """
     configuration, labels = assignment.configuration, assignment.labels
@@ -111,6 +112,8 @@ def train(assignment: Assignment, execution: Execution, clock: Clock) -> None:
                 found = validate(network, validation, execution, configuration, labels, spec.validation_steps)
                 figures = end_epoch(assignment, run, found, clock, network)
                 record(figures)
+                if on_epoch is not None:
+                    on_epoch(figures)
                 if show is not None:
                     show(figures, validate(network, iter([batch]), execution, configuration, labels, 1), found)
             if time.monotonic() - saved > SAVE_INTERVAL_S:
