@@ -14,6 +14,7 @@ from autoseg.core.selection import Postprocessing, Selection, read_selection
 from autoseg.io.model_archive import ENDING, PLAN, SELECTION, WEIGHTS, open_archive, write_archive
 from autoseg.io.workspace import Workspace, nearest_name, read_text
 from autoseg.pipeline.preparation import read_or_make_plan
+from autoseg.runtime.progress import progress
 
 BEST_FIRST = ("3d_fullres", "3d_cascade_fullres", "3d_lowres", "2d")
 
@@ -160,7 +161,8 @@ def export(workspace: Workspace, dataset: str, output: Path, configuration: str 
         set(selection.folds) <= set(folds.get(name, ())) for name in selection.configurations
     ):
         members[SELECTION] = selection.model_dump_json(indent=1) + "\n"
-    write_archive(output, dataset, members)
+    with progress(f"write {output.name}") as shown:
+        write_archive(output, dataset, members, shown.update)
     return sorted(members)
 
 

@@ -91,8 +91,11 @@ def train(
     configuration = require_configuration(plan, configuration_name)
     summaries: dict[str, dict[str, Any] | None] = {}
     failures: list[str] = []
-    for fold_name, cases in resolve_folds(dataset, plan, fold, options.splits).items():
-        folder = workspace.model_folder(name, configuration_name, fold_name)
+    folds = resolve_folds(dataset, plan, fold, options.splits)
+    folders = {fold_name: workspace.model_folder(name, configuration_name, fold_name) for fold_name in folds}
+    waiting = [one for one in folds if options.overwrite or not (folders[one] / "final.safetensors").is_file()]
+    for fold_name, cases in folds.items():
+        folder, left = folders[fold_name], len(waiting) - sum(one in summaries for one in waiting)
         cases = within_domains(cases, dataset.cases, configuration)
         if not options.overwrite:
             cases = recorded_split(folder) or cases
@@ -103,7 +106,7 @@ def train(
         try:
             with held(folder, "trained"):
                 if not already_trained(folder, options, several=fold == "cv"):
-                    train_fold(workspace, dataset, plan, configuration_name, fold_name, cases, options)
+                    train_fold(workspace, dataset, plan, configuration_name, fold_name, cases, options, left)
                 summaries[fold_name] = validate_fold(
                     workspace, dataset, configuration_name, fold_name, cases, options.device
                 )
@@ -141,8 +144,9 @@ def train_fold(
     fold_name: str,
     fold: Fold,
     options: TrainingOptions,
+    folds_left: int = 1,
 ) -> None:
-    """Prepare the cases and train one fold."""
+    """Prepare the cases and train one fold, the first of ``folds_left``."""
     folder = workspace.model_folder(dataset.name, configuration_name, fold_name)
     resuming = (folder / "state.safetensors").is_file() and not options.overwrite
     if resuming:
@@ -172,7 +176,7 @@ def train_fold(
     from autoseg.training.trainer import Assignment
 
     keep_freed_memory()
-    clock = Clock(configuration.training)
+    clock = Clock(configuration.training, folds=folds_left)
     assignment = Assignment(
         configuration,
         plan.labels,

@@ -27,6 +27,7 @@ from autoseg.training import candidates, checkpoint
 from autoseg.training.bad_batch import keep
 from autoseg.training.board import board
 from autoseg.training.candidates import Voxels
+from autoseg.training.forecast import Forecast
 from autoseg.training.frozen import freeze
 from autoseg.training.optimizers import make_optimizer
 from autoseg.training.overlap import dice_from_counts
@@ -92,6 +93,7 @@ def train(assignment: Assignment, execution: Execution, clock: Clock, on_epoch: 
         clock.plateau, clock.reached = run.plateau, run.reached
     training, validation = patch_streams(assignment, execution, run)
     record, saved = tracker(assignment.folder, run.epoch), time.monotonic()
+    forecast = Forecast(spec, clock.folds)
 
     with (
         deferred_interrupts() as stopping,
@@ -107,7 +109,9 @@ def train(assignment: Assignment, execution: Execution, clock: Clock, on_epoch: 
             with keeping_bad_batch(assignment, batch, run.step, clock.learning_rate(run.step)):
                 loss = training_step(network, optimizer, scaler, batch, execution, configuration, labels)
             run.add(loss)
-            shown.update(clock.fraction(run.step), _describe(run, spec), clock.left_s)
+            shown.update(clock.fraction(run.step), _describe(run, spec), clock.expected_left_s(run.step))
+            if sentence := forecast.step():
+                say(sentence)
             if run.steps_in_epoch >= spec.steps_per_epoch or clock.fraction(run.step) >= 1:
                 found = validate(network, validation, execution, configuration, labels, spec.validation_steps)
                 figures = end_epoch(assignment, run, found, clock, network)
