@@ -21,6 +21,9 @@ extensions = ["myst_parser", "sphinx.ext.autodoc"]
 exclude_patterns = ["_build"]
 nitpicky = False
 html_theme = "furo"
+html_theme_options = {
+    "light_css_variables": {"font-size--small--2": "0.75rem"},  # of code: a table of a terminal needs the width
+}
 html_title = "autoseg"
 html_copy_source = False
 html_show_sphinx = False

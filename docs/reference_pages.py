@@ -1,6 +1,7 @@
 """The parts of the reference that are generated: the help of every verb, and the keys of a plan."""
 
 import inspect
+import json
 import re
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -47,7 +48,7 @@ def plan_keys() -> str:
 def _section(name: str, schema: dict[str, Any]) -> str:
     model = next((getattr(module, name) for module in _MODULES if hasattr(module, name)), None)
     remarks = _remarks(model) if model else {}
-    rows = ["| key | type | unless given | |", "|---|---|---|---|"]
+    rows = ["| key | type | unless given | what it is |", "|---|---|---|---|"]
     for key, one in schema["properties"].items():
         default = "" if key in schema.get("required", ()) else _default(one)
         rows.append(f"| `{key}` | {_type(one)} | {default} | {_cell(remarks.get(key, ''))} |")
@@ -65,8 +66,10 @@ def _remarks(model: type[BaseModel]) -> dict[str, str]:
 
 
 def _default(schema: dict[str, Any]) -> str:
-    value = schema.get("default")
-    return f"`{str(value).lower() if isinstance(value, bool) or value is None else value}`"
+    if "default" not in schema:
+        return "empty"
+    value = schema["default"]
+    return "as there" if isinstance(value, dict) and value else f"`{json.dumps(value)}`"
 
 
 def _type(schema: dict[str, Any]) -> str:

@@ -2,22 +2,28 @@
 
 import shutil
 import types
+from dataclasses import replace
 from pathlib import Path
+from unittest import mock
 
 import pytest
 
+from autoseg.interop import synthetic_bids
 from autoseg.interop.synthetic_bids import write_demo
 
-SUBJECTS = 4
+SUBJECTS = 3
+SMALL = replace(synthetic_bids.SERIES["T2w"], shape=(28, 28, 14))  # the cord, and little around it
 
 
 @pytest.fixture(scope="session")
 def drawn(tmp_path_factory) -> Path:
-    """``site-a`` and ``site-b`` (also as ``my-bids-dataset``), ``new-images`` and their ``references``."""
+    """``site-a`` (also as ``my-bids-dataset``), ``site-b`` (``site``), ``new-images`` and their ``references``."""
     folder = tmp_path_factory.mktemp("drawn")
-    site_a, _ = write_demo(folder, SUBJECTS)
+    with mock.patch.dict(synthetic_bids.SERIES, {"T2w": SMALL}, clear=True):
+        site_a, site_b = write_demo(folder, SUBJECTS)
+        fresh, _ = write_demo(folder / "fresh", 1, seed=1)
     shutil.copytree(site_a, folder / "my-bids-dataset")
-    (fresh,) = write_demo(folder / "fresh", 1, seed=1)[:1]
+    shutil.copytree(site_b, folder / "site")
     (folder / "new-images").mkdir()
     shutil.copy(fresh / "sub-01/anat/sub-01_T2w.nii.gz", folder / "new-images")
     (folder / "references").mkdir()

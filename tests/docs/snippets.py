@@ -22,7 +22,7 @@ from unittest import mock
 
 from autoseg.cli import bids_app, main
 
-SECONDS = 2
+SECONDS = 1
 COMMENT = re.compile(r"\s*<!-- (.*) -->\s*")
 FENCE = re.compile(r"( *)```(\w*)\s*")
 SHORTER = (

@@ -53,9 +53,9 @@ def test_blocks_are_found_with_their_language_and_reason():
 
 def test_budgets_are_shortened_and_output_is_compared():
     assert (
-        shorter("autoseg train A 2d cv --time-budget 8h --seed 3") == "autoseg train A 2d cv --time-budget 2s --seed 3"
+        shorter("autoseg train A 2d cv --time-budget 8h --seed 3") == "autoseg train A 2d cv --time-budget 1s --seed 3"
     )
-    assert shorter("train(time_budget_s=3600, seed=3)") == "train(time_budget_s=2, seed=3)"
+    assert shorter("train(time_budget_s=3600, seed=3)") == "train(time_budget_s=1, seed=3)"
     assert loosely("│ a │ 12.5 │") == loosely("┃ a ┃   3 ┃") == "| a | # |"
     compare("...\n4 cases", "one\n12  cases\n", "page:1")
     with pytest.raises(AssertionError, match="is not in"):
