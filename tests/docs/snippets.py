@@ -98,20 +98,22 @@ def run_page(page: Path, folder: Path, stand_ins: Mapping[str, Any]) -> list[str
     output, left_out, ran = "", [], False
     before, environment = Path.cwd(), dict(os.environ)
     os.chdir(folder)
+    sys.modules.update(stand_ins)  # not for a while by mock.patch.dict, which would take torch out again
     try:
-        with mock.patch.dict(sys.modules, stand_ins):
-            for block in blocks(page.read_text(encoding="utf-8")):
-                where = f"{page.name}:{block.line}"
-                if block.reason:
-                    left_out.append(f"{where}: {block.reason}")
-                elif block.language in ("sh", "") and (lines := commands(block)):
-                    output = "".join(run_command(shorter(line), where) for line in lines)
-                elif block.language == "python":
-                    output = run_python(shorter(block.text), where, names)
-                elif block.language == "text" and ran and not block.comment:
-                    compare(block.text, output, where)
-                ran = block.reason is None and block.language in ("sh", "python")
+        for block in blocks(page.read_text(encoding="utf-8")):
+            where = f"{page.name}:{block.line}"
+            if block.reason:
+                left_out.append(f"{where}: {block.reason}")
+            elif block.language in ("sh", "") and (lines := commands(block)):
+                output = "".join(run_command(shorter(line), where) for line in lines)
+            elif block.language == "python":
+                output = run_python(shorter(block.text), where, names)
+            elif block.language == "text" and ran and not block.comment:
+                compare(block.text, output, where)
+            ran = block.reason is None and block.language in ("sh", "python")
     finally:
+        for name in stand_ins:
+            del sys.modules[name]
         os.chdir(before)
         os.environ.clear()
         os.environ.update(environment)
