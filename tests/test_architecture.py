@@ -25,6 +25,7 @@ FLOORS = {
     "reporting": 4,
     "pipeline": 5,
     "cli": 6,
+    "__init__": 7,  # of the package itself: what it offers to Python programs
     "__main__": 7,
 }
 RESOURCES = {"plans"}  # data, not code: any room may name it

@@ -56,7 +56,7 @@ VERBS: dict[str, tuple[Callable[..., Any], str]] = {  # with what the list of ve
     "import-nnunet": (nnunet.import_nnunet, "Take over a dataset or a model of nnU-Net."),
     "export-nnunet": (nnunet.export_nnunet, "Write a dataset or a model for nnU-Net."),
 }
-MAKING = VERBS.keys() - {"doctor", "info", "report"}  # what the others do is worth knowing later
+MAKING = VERBS.keys() - {"demo", "doctor", "info", "report", "run"}  # remembered when they end; run does it itself
 for verb, (function, summary) in VERBS.items():
     app.command(verb, short_help=summary)(function)
 

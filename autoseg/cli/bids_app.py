@@ -6,11 +6,10 @@ argparse, since typer has no options of several values (``--participant-label 01
 from __future__ import annotations
 
 import argparse
-import os
 from pathlib import Path
 
 from autoseg import __version__
-from autoseg.cli.terminal import BAD_INPUT, DEFAULT_WORKSPACE, WORKSPACE_VARIABLE, run_guarded
+from autoseg.cli.terminal import BAD_INPUT, run_guarded
 from autoseg.core.errors import BadInput
 
 
@@ -30,8 +29,8 @@ def _run() -> None:
 def _participant(given: argparse.Namespace) -> None:
     from autoseg.interop.prediction_inputs import Subset, single_bids_dataset
     from autoseg.io.model_archive import ENDING
-    from autoseg.io.workspace import Workspace
-    from autoseg.pipeline.models import archived_models, workspace_models
+    from autoseg.io.workspace import usual_workspace
+    from autoseg.pipeline.models import named_models
     from autoseg.pipeline.prediction import PredictionOptions, predict
     from autoseg.runtime.progress import counted
 
@@ -39,12 +38,7 @@ def _participant(given: argparse.Namespace) -> None:
         raise BadInput(f"--model: is missing; give the file of `autoseg export` (NAME{ENDING}) or a dataset's NAME.")
     if not single_bids_dataset([given.bids_dir]):
         raise BadInput(f"{given.bids_dir}: is no BIDS dataset; give a folder that holds sub-* folders.")
-    archived = given.model.endswith(ENDING) or Path(given.model).is_file()
-    models = (
-        archived_models(Path(given.model))
-        if archived
-        else workspace_models(Workspace(given.workspace.absolute()), given.model)
-    )
+    models = named_models(given.model, usual_workspace(given.workspace))
     options = PredictionOptions(device=given.device, overwrite=given.overwrite, naming="bids")
     subset = Subset(tuple(given.participant_label), tuple(given.session_label))
     result = predict(models, [given.bids_dir], given.output_dir, options=options, subset=subset)
@@ -86,7 +80,6 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--workspace",
         type=Path,
-        default=Path(os.environ.get(WORKSPACE_VARIABLE) or DEFAULT_WORKSPACE),
         help="Where --model NAME is looked for; else $AUTOSEG_WORKSPACE, else ./autoseg-workspace.",
     )
     parser.add_argument("--device", help="cpu, cuda, cuda:N or mps; the best there is unless given.")

@@ -47,20 +47,18 @@ def convert_bids(
 
     Example: autoseg convert-bids site-a site-b --dataset Cord --contrasts T2w
     """
-    from autoseg.interop.bids_conversion import SUMMARY_HEADER, convert, plan_conversion, summary_rows
-    from autoseg.io.workspace import Workspace
-    from autoseg.runtime.progress import counted, progress, say
+    from autoseg.interop.bids_conversion import SUMMARY_HEADER, summary_rows
+    from autoseg.io.workspace import Workspace, checked_name
+    from autoseg.pipeline.conversion import match, write
+    from autoseg.runtime.progress import counted, say
 
     folder = Workspace(workspace_root()).dataset_folder(checked_name(dataset))
-    conversion = plan_conversion(bids_dirs, comma_separated(channels), comma_separated(contrasts), recipe, exclude)
+    conversion = match(bids_dirs, comma_separated(channels), comma_separated(contrasts), recipe, exclude)
     problems, notes, cases = conversion.problems, conversion.notes, conversion.cases
     if not as_json:
         print_table("What matched", SUMMARY_HEADER, summary_rows(conversion))
     if not dry_run:
-        with progress(f"convert {counted(len(conversion.cases), 'case')}") as shown:
-            report = convert(
-                conversion, folder, dataset, lambda done, total, case: shown.update(done / total, case), overwrite
-            )
+        report = write(conversion, folder, dataset, overwrite)
         problems, notes, cases = report.problems, report.notes, report.cases
     if as_json:
         print_json(
@@ -95,17 +93,6 @@ def show_left_out(problems: Sequence[Problem], notes: Sequence[str]) -> None:
             say(f"the first {MAX_LISTED} of {len(problems)} are listed; --json lists all")
     for note in notes:
         say(f"note: {note}", style="yellow")
-
-
-def checked_name(dataset: str) -> str:
-    """A dataset name is one folder name."""
-    import re
-
-    from autoseg.core.errors import BadInput
-
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", dataset):
-        raise BadInput(f"--dataset {dataset!r}: use letters, digits, '-', '_' and '.' only.")
-    return dataset
 
 
 def plan(

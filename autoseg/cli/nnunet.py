@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from autoseg.cli.data import checked_name, show_left_out
+from autoseg.cli.data import show_left_out
 from autoseg.cli.terminal import DatasetArgument, JsonOption, print_json, workspace_root
 
 
@@ -39,6 +39,7 @@ def import_nnunet(
     Example: autoseg import-nnunet nnUNet_results/Dataset001_Cord --dataset Cord
     """
     from autoseg.interop.nnunet_raw import is_raw_dataset
+    from autoseg.io.workspace import checked_name
 
     if is_raw_dataset(source):
         _import_dataset(source, checked_name(dataset), as_json)

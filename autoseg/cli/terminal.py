@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import json
-import os
 import re
 import signal
 import sys
@@ -37,20 +36,20 @@ DeviceOption = Annotated[str | None, typer.Option(help="cpu, cuda, cuda:N or mps
 ProfileOption = Annotated[
     Path | None, typer.Option(metavar="FILE.csv", help="Sample CPU, memory and GPU to this file, by phase.")
 ]
-WORKSPACE_VARIABLE = "AUTOSEG_WORKSPACE"
-DEFAULT_WORKSPACE = "autoseg-workspace"
 
-_chosen_workspace: list[Path] = []
+_chosen_workspace: list[Path | None] = [None]
 
 
 def choose_workspace(folder: Path | None) -> None:
-    """``--workspace``, else ``$AUTOSEG_WORKSPACE``, else ``./autoseg-workspace``."""
-    _chosen_workspace[:] = [folder or Path(os.environ.get(WORKSPACE_VARIABLE) or DEFAULT_WORKSPACE)]
+    """What ``--workspace`` says, if it is given."""
+    _chosen_workspace[:] = [folder]
 
 
 def workspace_root() -> Path:
     """The workspace of this call."""
-    return _chosen_workspace[0].absolute()
+    from autoseg.io.workspace import usual_workspace
+
+    return usual_workspace(_chosen_workspace[0]).root
 
 
 def print_json(document: Any) -> None:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from autoseg.cli.data import checked_name
 from autoseg.cli.models import show_summary, validation_title
 from autoseg.cli.terminal import (
     CONFIGURATION_HELP,
@@ -19,6 +19,10 @@ from autoseg.cli.terminal import (
     seconds,
     workspace_root,
 )
+from autoseg.io.history import remember
+
+if TYPE_CHECKING:
+    from autoseg.io.workspace import Workspace
 
 
 def run(
@@ -41,13 +45,14 @@ def run(
 
     Example: autoseg run site-a site-b --dataset Cord --time-budget 1h
     """
-    from autoseg.io.workspace import Workspace
+    from autoseg.io.workspace import Workspace, checked_name
     from autoseg.pipeline.training import TrainingOptions
     from autoseg.pipeline.whole import run as run_path
 
     options = TrainingOptions(epochs, seconds(time_budget) if time_budget else None, resume=True, device=device)
+    workspace = Workspace(workspace_root())
     result = run_path(
-        Workspace(workspace_root()),
+        workspace,
         bids_dirs,
         checked_name(dataset),
         options,
@@ -58,7 +63,7 @@ def run(
         recipe,
         gigabytes(memory) if memory else None,
     )
-    show_run(result, as_json)
+    show_run(reported(workspace, result), as_json)
 
 
 def demo(
@@ -82,7 +87,15 @@ def demo(
         write_demo(source)
     sites = sorted(path for path in source.iterdir() if path.is_dir())
     options = TrainingOptions(time_budget_s=seconds(time_budget), resume=True)
-    show_run(run_path(workspace, sites, "Demo", options), as_json)
+    show_run(reported(workspace, run_path(workspace, sites, "Demo", options)), as_json)
+
+
+def reported(workspace: Workspace, result: dict[str, Any]) -> dict[str, Any]:
+    """The result with a report, in which this command is found too."""
+    from autoseg.pipeline.whole import with_report
+
+    remember(workspace.root, sys.argv[1:])
+    return with_report(workspace, result)
 
 
 def show_run(result: dict[str, Any], as_json: bool) -> None:
@@ -98,5 +111,6 @@ def show_run(result: dict[str, Any], as_json: bool) -> None:
             show_summary(validation_title(dataset, configuration, fold, summary), summary)
         folder = root / "models" / dataset / configuration / fold
         print(f"model, curves and segmentations of the held-out cases: {folder}")
+    print(f"report: {result['report']}")
     print(f"everything: {root}")
     print(f"segment new images: autoseg --workspace {root} predict IMAGE... -o OUT --dataset {dataset}")

@@ -19,6 +19,7 @@ import torch
 
 from autoseg.inference.engines import Engine
 from autoseg.inference.lanes import Lanes, side_by_side
+from autoseg.runtime.progress import part_done
 
 Start = tuple[int, ...]
 Slab = tuple[slice, npt.NDArray[np.float32]]
@@ -104,7 +105,8 @@ def sliding_window_slabs(
     lines = [range(shape[0])] if len(patch) == 2 else []
     starts = [*lines, *(tile_starts(s, p, step) for s, p in zip(shape[3 - len(patch) :], patch, strict=True))]
     flips = mirror_combinations(mirror_axes)
-    lanes = lanes.shared(prod(len(line) for line in starts) * len(flips))
+    number = prod(len(line) for line in starts) * len(flips)
+    lanes, finished = lanes.shared(number), 0
     copies = (Copy(start, axes) for start in product(*starts) for axes in flips)
     weights = gaussian_weights(patch) / (len(flips) * len(engines))
     forward = partial(weighted_logits, engines, image, weights)
@@ -127,8 +129,10 @@ def sliding_window_slabs(
                 total[:, kept:] = 0
                 base = start[0]
             into, cut = _overlap(start, tile, shape)
+            finished += 1
             into = (slice(into[0].start - base, into[0].stop - base), *into[1:])
             total[:, *into] += part[:, *cut]
+        part_done(finished / number)
         del results, part  # or they are held while the next tiles go through the networks
     yield finish(base, shape[0])
 

@@ -189,24 +189,26 @@ def stored_as_integers(path: Path) -> bool:
         return nifti.stored_as_integers(path)
 
 
-def write_labels(path: Path, labels: npt.NDArray[np.integer], like: Path) -> None:
+def write_labels(path: Path, labels: npt.NDArray[np.integer], like: Path | Image) -> None:
     """Write ``labels`` ``(X, Y, Z)``, stored axis order of ``like``, on the grid of ``like``.
 
     uint8, or uint16 where a value exceeds 255; the format follows the ending of ``path``. Between files of one
-    format the geometry is copied (NIfTI: bit for bit). PNG and BMP hold no geometry, and TIFF and GIPL no
-    orientation. Atomic.
+    format the geometry is copied (NIfTI: bit for bit); of an Image it is the affine. PNG and BMP hold no geometry, and
+    TIFF and GIPL no orientation. Atomic.
     """
     writer = _WRITERS[file_ending(path)]
-    shape, affine = read_geometry(like)
+    file = Path() if isinstance(like, Image) else like
+    shape, affine = (like.shape, like.affine) if isinstance(like, Image) else read_geometry(like)
     if labels.shape != shape:
+        source = "its image" if isinstance(like, Image) else like
         raise BadInput(
-            f"{path}: labels of shape {labels.shape} cannot lie on the grid {shape} of {like}; resample them."
+            f"{path}: labels of shape {labels.shape} cannot lie on the grid {shape} of {source}; resample them."
         )
     smallest, highest = (int(labels.min()), int(labels.max())) if labels.size else (0, 0)
     if smallest < 0 or highest > np.iinfo(np.uint16).max:
         raise BadInput(f"{path}: label values {smallest}..{highest} do not fit 0..65535; renumber the labels.")
     voxels = labels.astype(np.uint8 if highest <= np.iinfo(np.uint8).max else np.uint16)
-    writer.write(Path(path), voxels, affine, like)
+    writer.write(Path(path), voxels, affine, file)
 
 
 @contextmanager

@@ -14,7 +14,7 @@ import shutil
 import stat
 import struct
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import IO, Literal
 
@@ -44,11 +44,22 @@ class Manifest(Frozen):
     sha256: dict[str, str]
 
 
-def write_archive(path: Path, dataset: str, members: Mapping[str, Path | str]) -> None:
-    """Write ``members`` (name -> a file, or text) and their manifest; atomic."""
-    hashes = {}
+def write_archive(
+    path: Path,
+    dataset: str,
+    members: Mapping[str, Path | str],
+    progress: Callable[[float, str], None] = lambda done, name: None,
+) -> None:
+    """Write ``members`` (name -> a file, or text) and their manifest; atomic.
+
+    ``progress(share, name)`` is called before each member, with the share of the bytes that is written.
+    """
+    hashes, done = {}, 0
+    sizes = {name: len(one.encode()) if isinstance(one, str) else one.stat().st_size for name, one in members.items()}
     with atomic(path) as temporary, zipfile.ZipFile(temporary, "w", zipfile.ZIP_STORED) as archive:
         for name, content in sorted(members.items()):
+            progress(done / sum(sizes.values()), name)
+            done += sizes[name]
             if isinstance(content, str):
                 hashes[name] = hashlib.sha256(content.encode()).hexdigest()
                 archive.writestr(zipfile.ZipInfo(name), content.encode())

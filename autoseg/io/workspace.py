@@ -6,6 +6,7 @@ import csv
 import difflib
 import io
 import os
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from autoseg.core.errors import BadInput
 from autoseg.core.labels import Labels
 from autoseg.io.files import read_json, read_text
 
+WORKSPACE_VARIABLE, DEFAULT_WORKSPACE = "AUTOSEG_WORKSPACE", "autoseg-workspace"
 LABELS_FILE = "labels.json"  # beside predictions with overlapping regions or ignored voxels, which dseg.tsv cannot name
 
 
@@ -48,6 +50,18 @@ def parse_labels(document: Mapping[str, Any], source: Path) -> Labels:
     except ValidationError as error:
         problems = "; ".join(item["msg"].removeprefix("Value error, ") for item in error.errors())
         raise BadInput(f"{source}: the labels cannot be used ({problems}); correct them.") from None
+
+
+def usual_workspace(root: Path | str | None = None) -> Workspace:
+    """The one in ``root``, else in ``$AUTOSEG_WORKSPACE``, else in ``./autoseg-workspace``."""
+    return Workspace(Path(root or os.environ.get(WORKSPACE_VARIABLE) or DEFAULT_WORKSPACE).absolute())
+
+
+def checked_name(dataset: str) -> str:
+    """``dataset`` if it can be one folder name, which a dataset's is; else BadInput."""
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", dataset):
+        raise BadInput(f"--dataset {dataset!r}: use letters, digits, '-', '_' and '.' only.")
+    return dataset
 
 
 @dataclass(frozen=True)

@@ -12,9 +12,10 @@ from autoseg.core.errors import BadInput
 from autoseg.core.plan import Plan, read_plan
 from autoseg.core.selection import Postprocessing, Selection, read_selection
 from autoseg.io.files import read_text
-from autoseg.io.model_archive import ENDING, PLAN, SELECTION, open_archive, write_archive
+from autoseg.io.model_archive import ENDING, PLAN, SELECTION, WEIGHTS, open_archive, write_archive
 from autoseg.io.workspace import Workspace, nearest_name
 from autoseg.pipeline.preparation import read_or_make_plan
+from autoseg.runtime.progress import progress
 
 BEST_FIRST = ("3d_fullres", "3d_cascade_fullres", "3d_lowres", "2d")
 
@@ -81,6 +82,33 @@ def archived_models(path: Path) -> TrainedModels:
     return TrainedModels(manifest.dataset, folders, plan.recommended, selection)
 
 
+def fold_models(folder: Path) -> TrainedModels:
+    """The one fold in ``folder`` (models/NAME/CONFIGURATION/foldK), and in a cascade the previous stage beside it."""
+    plan = read_plan(read_text(folder / PLAN), str(folder / PLAN))
+    name = plan.recommended
+    folds = {name: {folder.name: folder}}
+    stage = plan.configurations[name].previous_stage
+    if stage is not None:
+        trained = sorted((folder.parent.parent / stage).glob(f"*/{WEIGHTS}"))
+        folds |= {stage: {weights.parent.name: weights.parent for weights in trained}} if trained else {}
+    return TrainedModels(plan.dataset, folds, name, None)
+
+
+def named_models(model: str | Path, workspace: Workspace) -> TrainedModels:
+    """Of a file of ``export``, the folder of a trained fold, or the name of a dataset in the workspace."""
+    path = Path(model)
+    if path.name.endswith(ENDING) or path.is_file():
+        return archived_models(path)
+    if (path / PLAN).is_file() and (path / WEIGHTS).is_file():
+        return fold_models(path)
+    if len(path.parts) > 1:
+        raise BadInput(
+            f"{path}: is no trained model; give a file of `autoseg export`, the folder of a trained fold "
+            "(models/NAME/CONFIGURATION/foldK), or the name of a dataset in the workspace."
+        )
+    return workspace_models(workspace, str(model))
+
+
 def choose(models: TrainedModels, configuration: str | None, fold_names: Sequence[str] = ()) -> Choice:
     """What is asked for; without a configuration what the selection says, else the recommended one, if trained.
 
@@ -134,7 +162,8 @@ def export(workspace: Workspace, dataset: str, output: Path, configuration: str 
         set(selection.folds) <= set(folds.get(name, ())) for name in selection.configurations
     ):
         members[SELECTION] = selection.model_dump_json(indent=1) + "\n"
-    write_archive(output, dataset, members)
+    with progress(f"write {output.name}") as shown:
+        write_archive(output, dataset, members, shown.update)
     return sorted(members)
 
 

@@ -184,7 +184,8 @@ def prepare_cases(
             slices, ignored = one.network.dimensions == 2, plan.labels.ignore_index
             store.save_case(folders[one.name], prepared, keys[one.name], slices, ignored)
 
-    names = " and ".join(folders)
+    corrected = ", bias field corrected" if any(one.bias_field_correction for one in configurations) else ""
+    names = " and ".join(folders) + corrected
     with ExitStack() as locks:
         for folder in sorted(folders.values()):  # in one order, or two processes could wait for each other
             locks.enter_context(held(folder, "prepared", waiting=say))

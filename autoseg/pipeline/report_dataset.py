@@ -187,12 +187,8 @@ def training_section(workspace: Workspace, name: str, chosen: Choice, drawings: 
     """Curves of the folds, and what each took."""
     configuration = chosen.configurations[0]
     folders = {fold: workspace.model_folder(name, configuration, fold) for fold in chosen.folds}
-    curves = {
-        fold: read_progress(folder / "progress.jsonl")
-        for fold, folder in folders.items()
-        if (folder / "progress.jsonl").is_file()
-    }
-    curves = {fold: lines for fold, lines in curves.items() if lines}
+    lines = {fold: folder / "progress.jsonl" for fold, folder in folders.items()}
+    curves = {fold: read_progress(path) for fold, path in lines.items() if path.is_file() and path.stat().st_size}
     parts: list[Part] = []
     if curves:
         parts.append(

@@ -16,7 +16,7 @@ from autoseg.io.files import write_json, write_text
 from autoseg.pipeline.memory_checks import fits
 from autoseg.planning.folds import Fold, split_document
 from autoseg.runtime.memory import left_bytes
-from autoseg.runtime.progress import counted, duration, say
+from autoseg.runtime.progress import counted, duration, progress, say
 from autoseg.training.budget import fit_to_budget
 from autoseg.training.sampling import with_counted_steps
 from autoseg.training.schedule import Clock
@@ -85,9 +85,10 @@ def settle(
         return seconds_per_step(replace(assignment, configuration=candidate), execution)
 
     left_s = budget_s - clock.elapsed_s
-    configuration, decisions = fit_to_budget(
-        assignment.configuration, max(left_s, 1.0), measure, bool(assignment.initial_weights)
-    )
+    with progress("time training steps"):
+        configuration, decisions = fit_to_budget(
+            assignment.configuration, max(left_s, 1.0), measure, bool(assignment.initial_weights)
+        )
     training = configuration.training.model_copy(update={"time_budget_s": budget_s})
     configuration = configuration.model_copy(update={"training": training})
     return replace(assignment, configuration=configuration), execution, decisions

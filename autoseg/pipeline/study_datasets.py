@@ -12,14 +12,15 @@ from autoseg.core.case import CaseFiles
 from autoseg.core.errors import BadInput
 from autoseg.core.plan import SplitSpec
 from autoseg.core.study import StudySpec
-from autoseg.interop.bids_conversion import Conversion, convert, dataset_names, plan_conversion
+from autoseg.interop.bids_conversion import Conversion, dataset_names
 from autoseg.interop.dataset_joining import Part, join, require_alike
 from autoseg.io import images
 from autoseg.io.files import write_json
 from autoseg.io.workspace import RawDataset, Workspace
+from autoseg.pipeline.conversion import match, write
 from autoseg.pipeline.preparation import source_state
 from autoseg.planning.folds import split_cases
-from autoseg.runtime.progress import progress, say
+from autoseg.runtime.progress import say
 
 TEST_SHARE = 0.2  # of the subjects of a dataset
 ORIGIN = "origin.json"  # in the folder of a dataset: what it was made from
@@ -71,7 +72,7 @@ def convert_together(study: Workspace, roots: Sequence[Path]) -> dict[Path, RawD
     """Each BIDS folder as a dataset of the study, with the labels that all of them have."""
     if not roots:
         return {}
-    conversion = plan_conversion(roots)
+    conversion = match(roots)
     for problem in conversion.problems:
         say(f"left out: {problem.file}: {problem.sentence}", style="red")
     for note in conversion.notes:
@@ -94,10 +95,7 @@ def _convert_if_changed(study: Workspace, name: str, conversion: Conversion) -> 
     key = digest({"labels": conversion.labels, "channels": conversion.channels, "files": _states(files)})
     if origin(folder) == key:
         return
-    with progress(f"convert {name}") as shown:
-        report = convert(
-            conversion, folder, name, lambda done, total, case: shown.update(done / total, case), overwrite=True
-        )
+    report = write(conversion, folder, name, overwrite=True)
     for problem in report.problems[len(conversion.problems) :]:
         say(f"left out: {problem.file}: {problem.sentence}", style="red")
     write_json(folder / ORIGIN, {"sha256": key})

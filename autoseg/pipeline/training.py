@@ -41,6 +41,7 @@ from autoseg.runtime.memory import keep_freed_memory
 from autoseg.runtime.progress import say
 from autoseg.training.budget import smallest_of_budget
 from autoseg.training.schedule import Clock
+from autoseg.training.tracking import Record
 
 if TYPE_CHECKING:
     from autoseg.training.trainer import Assignment
@@ -61,6 +62,7 @@ class TrainingOptions:
     patience_epochs: int | None = None
     balance: Balance | None = None
     frozen: tuple[str, ...] = ()
+    on_epoch: Record | None = None  # called with the figures of each epoch
 
 
 def resolve_folds(dataset: RawDataset, plan: Plan, fold: str, splits: Path | None) -> dict[str, Fold]:
@@ -90,8 +92,11 @@ def train(
     configuration = require_configuration(plan, configuration_name)
     summaries: dict[str, dict[str, Any] | None] = {}
     failures: list[str] = []
-    for fold_name, cases in resolve_folds(dataset, plan, fold, options.splits).items():
-        folder = workspace.model_folder(name, configuration_name, fold_name)
+    folds = resolve_folds(dataset, plan, fold, options.splits)
+    folders = {fold_name: workspace.model_folder(name, configuration_name, fold_name) for fold_name in folds}
+    waiting = [one for one in folds if options.overwrite or not (folders[one] / "final.safetensors").is_file()]
+    for fold_name, cases in folds.items():
+        folder, left = folders[fold_name], len(waiting) - sum(one in summaries for one in waiting)
         cases = within_domains(cases, dataset.cases, configuration)
         if not options.overwrite:
             cases = recorded_split(folder) or cases
@@ -102,7 +107,7 @@ def train(
         try:
             with held(folder, "trained"):
                 if not already_trained(folder, options, several=fold == "cv"):
-                    train_fold(workspace, dataset, plan, configuration_name, fold_name, cases, options)
+                    train_fold(workspace, dataset, plan, configuration_name, fold_name, cases, options, left)
                 summaries[fold_name] = validate_fold(
                     workspace, dataset, configuration_name, fold_name, cases, options.device
                 )
@@ -140,8 +145,9 @@ def train_fold(
     fold_name: str,
     fold: Fold,
     options: TrainingOptions,
+    folds_left: int = 1,
 ) -> None:
-    """Prepare the cases and train one fold."""
+    """Prepare the cases and train one fold, the first of ``folds_left``."""
     folder = workspace.model_folder(dataset.name, configuration_name, fold_name)
     resuming = (folder / "state.safetensors").is_file() and not options.overwrite
     if resuming:
@@ -171,7 +177,7 @@ def train_fold(
     from autoseg.training.trainer import Assignment
 
     keep_freed_memory()
-    clock = Clock(configuration.training)
+    clock = Clock(configuration.training, folds=folds_left)
     assignment = Assignment(
         configuration,
         plan.labels,
@@ -209,7 +215,7 @@ def fit(
             record_run(assignment, execution, plan, [*decisions, *([decision] if decision else [])], fold)
         clock.spec = assignment.configuration.training
         announce(assignment, execution, fold_name)
-        train(assignment, execution, clock)
+        train(assignment, execution, clock, options.on_epoch)
 
 
 def require_memory(plan: Plan, configuration: Configuration, options: TrainingOptions, width_is_given: bool) -> None:

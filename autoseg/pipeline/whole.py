@@ -1,4 +1,4 @@
-"""The whole path in one function: convert -> measure -> plan -> prepare -> train -> validate.
+"""The whole path in one function: convert -> measure -> plan -> prepare -> train -> validate (-> report).
 
 The stages lie beside this file. Each opens the files, hands objects to the rooms below and writes
 what they return; each can be run again, and keeps what is finished.
@@ -6,16 +6,17 @@ what they return; each can be run again, and keeps what is finished.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from autoseg.core.errors import BadInput
-from autoseg.interop.bids_conversion import convert, plan_conversion
 from autoseg.io.workspace import Workspace
+from autoseg.pipeline.conversion import match, write
 from autoseg.pipeline.preparation import plan_dataset, read_or_make_plan
+from autoseg.pipeline.report import report
 from autoseg.pipeline.training import TrainingOptions, train
-from autoseg.runtime.progress import progress, say
+from autoseg.runtime.progress import say
 
 
 def run(
@@ -40,12 +41,10 @@ def run(
         say(f"{name} is converted already: {folder}")
         plan = read_or_make_plan(workspace, name)
     else:
-        conversion = plan_conversion(bids_dirs, channels, contrasts, recipe)
-        with progress("convert") as shown:
-            report = convert(conversion, folder, name, lambda done, total, case: shown.update(done / total, case))
-        for problem in report.problems:
+        written = write(match(bids_dirs, channels, contrasts, recipe), folder, name)
+        for problem in written.problems:
             say(f"left out: {problem.file}: {problem.sentence}", style="red")
-        for note in report.notes:
+        for note in written.notes:
             say(f"note: {note}", style="yellow")
         plan = plan_dataset(workspace, name, memory_gb)
     for decision in plan.decisions:
@@ -53,6 +52,12 @@ def run(
     chosen = configuration or plan.recommended
     summaries = train(workspace, name, chosen, fold, options)
     return {"dataset": name, "configuration": chosen, "folds": summaries, "workspace": str(workspace.root)}
+
+
+def with_report(workspace: Workspace, result: Mapping[str, Any]) -> dict[str, Any]:
+    """The result of ``run``, and the page about it."""
+    made = report(workspace, result["dataset"], configuration=result["configuration"])
+    return {**result, "report": str(made.report)}
 
 
 def require_same_sources(workspace: Workspace, name: str, bids_dirs: Sequence[Path]) -> None:

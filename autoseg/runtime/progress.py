@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -43,42 +44,95 @@ def printable(line: str) -> str:
     return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in line)
 
 
-@dataclass
+@dataclass(eq=False)
 class Progress:
-    """A named step that runs from 0 to 1; ``update`` is cheap enough for every iteration."""
+    """A named step that runs from 0 to 1; ``update`` is cheap enough for every iteration.
+
+    ``parts`` is the number of equal parts (cases) whose own progress ``part_done`` tells; 0 if there is none.
+    """
 
     name: str
-    live: Live | None = None
+    live: bool = False
+    parts: int = 0
     started: float = field(default_factory=time.monotonic)
     shown: float = field(default_factory=time.monotonic)
+    fraction: float | None = None
+    detail: str = ""
+    ends: float | None = None  # on the clock of ``started``
 
     def update(self, fraction: float, detail: str = "", left_s: float | None = None) -> None:
         """Show how far the step is, the time left (by extrapolation unless given) and ``detail``."""
         now = time.monotonic()
-        interval = 0.2 if self.live else LOG_INTERVAL_S
-        if now - self.shown < interval:
-            return
-        self.shown = now
-        elapsed = now - self.started
         if left_s is None and fraction > 0:
-            left_s = elapsed * (1 - fraction) / fraction
-        left = "?" if left_s is None else duration(left_s)
-        line = f"{self.name}  {100 * fraction:3.0f} %  {left} left"
-        line += f"  {detail}" if detail else ""
-        if self.live:
-            self.live.update(Text(line, no_wrap=True, overflow="ellipsis"))
-        else:
-            print(line, file=sys.stderr, flush=True)
+            left_s = (now - self.started) * (1 - fraction) / fraction
+        self.fraction, self.detail = fraction, detail
+        self.ends = None if left_s is None else now + left_s
+        self.log()
+
+    def line(self) -> str:
+        """Such as ``train   53 %  4m 40s left  step 415``; as long as nothing is known, the time so far."""
+        now = time.monotonic()
+        if not self.fraction:
+            return "  ".join(filter(None, (self.name, f"{duration(now - self.started)} so far", self.detail)))
+        left = "?" if self.ends is None else duration(self.ends - now)
+        return "  ".join(filter(None, (self.name, f"{100 * self.fraction:3.0f} %", f"{left} left", self.detail)))
+
+    def log(self) -> None:
+        """A line in a log file, unless the last one is young."""
+        now = time.monotonic()
+        if not self.live and now - self.shown >= LOG_INTERVAL_S:
+            self.shown = now
+            print(printable(self.line()), file=sys.stderr, flush=True)
+
+
+_running: list[Progress] = []  # the innermost step last
+
+
+def part_done(share: float) -> None:
+    """How far the current part of the innermost step is, 0 to 1, where that step has parts."""
+    step = _running[-1] if _running else None
+    if step is None or step.parts == 0:
+        return
+    before = step.fraction or 0.0
+    done = (int(before * step.parts + 1e-6) + min(share, 0.99)) / step.parts
+    if done > before:
+        step.update(done, step.detail)
 
 
 @contextmanager
-def progress(name: str) -> Iterator[Progress]:
-    """Show a step while the block runs, and how long it took when it ends."""
-    if console.is_terminal:
-        with Live(Text(name), console=console, transient=True, refresh_per_second=5) as live:
-            step = Progress(name, live)
+def progress(name: str, parts: int = 0) -> Iterator[Progress]:
+    """Show a step while the block runs, and how long it took when it ends.
+
+    In a log file a step that is silent tells now and then that it still runs.
+    """
+    step = Progress(name, console.is_terminal, parts)
+    _running.append(step)
+    try:
+        with _live(step) if step.live else _beating(step):
             yield step
-    else:
-        step = Progress(name)
-        yield step
+    finally:
+        _running.remove(step)
     say(f"{name}: done in {duration(time.monotonic() - step.started)}")
+
+
+def _live(step: Progress) -> Live:
+    def line() -> Text:
+        return Text(printable(step.line()), no_wrap=True, overflow="ellipsis")
+
+    return Live(get_renderable=line, console=console, transient=True, refresh_per_second=5)
+
+
+@contextmanager
+def _beating(step: Progress) -> Iterator[None]:
+    """Inside the block the step logs a line whenever it is due, whether or not there is news."""
+    ended = threading.Event()
+
+    def beat() -> None:
+        while not ended.wait(max(1.0, LOG_INTERVAL_S)):
+            step.log()
+
+    threading.Thread(target=beat, name="progress", daemon=True).start()
+    try:
+        yield
+    finally:
+        ended.set()

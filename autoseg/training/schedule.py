@@ -22,9 +22,11 @@ class Clock:
 
     spec: TrainingSpec
     elapsed_before_s: float = 0.0  # by earlier runs of this training
+    folds: int = 1  # that are still to be trained as this one, itself included
     started: float = field(default_factory=time.monotonic)
     plateau: float | None = None  # the share of the planned schedule at which the training stopped to improve
     reached: bool = False  # the loss at which the training ends
+    begun: tuple[float, float] | None = None  # when this run took its first step, and the fraction that was done then
 
     @property
     def elapsed_s(self) -> float:
@@ -54,6 +56,15 @@ class Clock:
         """Seconds left of a time budget; None without one."""
         budget = self.spec.time_budget_s
         return None if budget is None else max(0.0, self.end * budget - self.elapsed_s)
+
+    def expected_left_s(self, step: int) -> float | None:
+        """The same; without a budget as long as this run has taken for its share of the steps. None before that."""
+        now, done = time.monotonic(), self.fraction(step)
+        if self.spec.time_budget_s is not None or self.begun is None:
+            self.begun = self.begun or (now, done)
+            return self.left_s
+        started, before = self.begun
+        return (now - started) * (1 - done) / (done - before) if done > before else None
 
     def learning_rate(self, step: int) -> float:
         """By the schedule of the plan: per step over elapsed time, per epoch otherwise (nnU-Net).

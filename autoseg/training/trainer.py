@@ -27,13 +27,14 @@ from autoseg.training import candidates, checkpoint
 from autoseg.training.bad_batch import keep
 from autoseg.training.board import board
 from autoseg.training.candidates import Voxels
+from autoseg.training.forecast import Forecast
 from autoseg.training.frozen import freeze
 from autoseg.training.optimizers import make_optimizer
 from autoseg.training.overlap import dice_from_counts
 from autoseg.training.patches import TRAINING_STREAM, VALIDATION_STREAM, Batch, PatchSource, SampleSource, batches
 from autoseg.training.schedule import Clock
 from autoseg.training.step import draws_random_numbers, supervised, training_step
-from autoseg.training.tracking import tracker
+from autoseg.training.tracking import Record, tracker
 from autoseg.training.validation import Validation, validate
 
 SAVE_INTERVAL_S = 30.0  # with the longest of what lies between, an epoch's validation, about a minute
@@ -69,10 +70,11 @@ class Assignment:
 
 
 @phase("train")
-def train(assignment: Assignment, execution: Execution, clock: Clock) -> None:
+def train(assignment: Assignment, execution: Execution, clock: Clock, on_epoch: Record | None = None) -> None:
     """Train until the schedule ends, or the loss that the plan stops at, from the state file if there is one.
 
-    Writes ``progress.jsonl``, TensorBoard events, ``best.safetensors`` and ``final.safetensors``.
+    Writes ``progress.jsonl``, TensorBoard events, ``best.safetensors`` and ``final.safetensors``; ``on_epoch`` gets the
+    lines of the first one too.
     A signal stops it after the step at hand: the state is then on disk, and KeyboardInterrupt follows.
     """
     configuration, labels = assignment.configuration, assignment.labels
@@ -91,13 +93,14 @@ def train(assignment: Assignment, execution: Execution, clock: Clock) -> None:
         clock.plateau, clock.reached = run.plateau, run.reached
     training, validation = patch_streams(assignment, execution, run)
     record, saved = tracker(assignment.folder, run.epoch), time.monotonic()
+    forecast = Forecast(spec, clock.folds)
 
     with (
         deferred_interrupts() as stopping,
         board(assignment.folder, run.epoch, configuration, labels) as show,
         progress("train") as shown,
     ):
-        while clock.fraction(run.step) < 1 and not stopping():
+        while (clock.fraction(run.step) < 1 or not run.step) and not stopping():  # a budget is worth one step at least
             for group in optimizer.param_groups:
                 group["lr"] = clock.learning_rate(run.step)
             if draws_random_numbers(network):
@@ -106,11 +109,15 @@ def train(assignment: Assignment, execution: Execution, clock: Clock) -> None:
             with keeping_bad_batch(assignment, batch, run.step, clock.learning_rate(run.step)):
                 loss = training_step(network, optimizer, scaler, batch, execution, configuration, labels)
             run.add(loss)
-            shown.update(clock.fraction(run.step), _describe(run, spec), clock.left_s)
+            shown.update(clock.fraction(run.step), _describe(run, spec), clock.expected_left_s(run.step))
+            if sentence := forecast.step():
+                say(sentence)
             if run.steps_in_epoch >= spec.steps_per_epoch or clock.fraction(run.step) >= 1:
                 found = validate(network, validation, execution, configuration, labels, spec.validation_steps)
                 figures = end_epoch(assignment, run, found, clock, network)
                 record(figures)
+                if on_epoch is not None:
+                    on_epoch(figures)
                 if show is not None:
                     show(figures, validate(network, iter([batch]), execution, configuration, labels, 1), found)
             if time.monotonic() - saved > SAVE_INTERVAL_S:

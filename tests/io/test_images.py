@@ -10,6 +10,7 @@ import numpy.typing as npt
 import pytest
 import SimpleITK
 
+from autoseg.core.case import Image
 from autoseg.core.errors import BadInput
 from autoseg.io.images import (
     count_channels,
@@ -18,6 +19,7 @@ from autoseg.io.images import (
     read_channels,
     read_geometry,
     read_image,
+    read_label_map,
     read_labels,
     stored_as_integers,
     write_labels,
@@ -288,3 +290,15 @@ def test_real_images(real_data: Path) -> None:
         image, reference = read_image(path), nibabel.load(path)
         np.testing.assert_array_equal(image.voxels[0], reference.get_fdata().astype(np.float32))
         np.testing.assert_array_equal(image.affine, reference.affine)
+
+
+@pytest.mark.parametrize("ending", [".nii.gz", ".nrrd", ".mha"])
+def test_labels_of_an_image_from_memory_lie_where_it_does(tmp_path, ending):
+    affine = np.array([[0, -2.0, 0, 5], [1.5, 0, 0, -7], [0, 0, 3, 11], [0, 0, 0, 1]])
+    labels = np.arange(60).reshape(3, 4, 5) % 3
+    write_labels(tmp_path / f"labels{ending}", labels, like=Image(np.zeros((2, 3, 4, 5)), affine))
+    found, where = read_label_map(tmp_path / f"labels{ending}")
+    np.testing.assert_array_equal(found, labels)
+    np.testing.assert_allclose(where, affine, atol=1e-6)
+    with pytest.raises(BadInput, match="cannot lie on the grid"):
+        write_labels(tmp_path / f"labels{ending}", labels, like=Image(np.zeros((1, 3, 4, 6)), affine))

@@ -7,7 +7,7 @@ import pytest
 from autoseg.core.errors import BadInput
 from autoseg.core.labels import Labels
 from autoseg.io.files import write_json, write_text
-from autoseg.io.workspace import Workspace, nearest_name
+from autoseg.io.workspace import Workspace, checked_name, nearest_name, usual_workspace
 
 
 def dataset(root, name="Cord", **changes):
@@ -71,3 +71,19 @@ def test_one_file_may_hold_all_channels(tmp_path):
     (tmp_path / "datasets/Cord/imagesTr/a_0002.png").symlink_to("nowhere")
     (case,) = workspace.read_dataset("Cord").cases
     assert [path.name for path in case.channels] == ["a_0000.png", "a_0002.png"]
+
+
+def test_the_usual_workspace(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("AUTOSEG_WORKSPACE", raising=False)
+    assert usual_workspace().root == tmp_path / "autoseg-workspace"
+    monkeypatch.setenv("AUTOSEG_WORKSPACE", "there")
+    assert usual_workspace().root == tmp_path / "there"
+    assert usual_workspace("here").root == tmp_path / "here"
+
+
+@pytest.mark.parametrize("name", ["", "../x", "a/b", ".hidden", "a b"])
+def test_a_dataset_is_called_as_one_folder_can_be(name):
+    assert checked_name("Cord-2_a.b") == "Cord-2_a.b"
+    with pytest.raises(BadInput, match="use letters, digits"):
+        checked_name(name)

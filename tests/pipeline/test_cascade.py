@@ -12,6 +12,7 @@ from autoseg.io.files import write_text
 from autoseg.pipeline import cascade
 from autoseg.pipeline.models import archived_models, export, workspace_models
 from autoseg.pipeline.prediction import PredictionOptions, predict
+from autoseg.pipeline.predictor import Predictor
 from autoseg.pipeline.training import TrainingOptions, train
 from autoseg.preprocessing.previous_stage import num_input_channels
 
@@ -61,6 +62,9 @@ def test_a_cascade_is_trained_validated_exported_and_predicts_by_itself(staged, 
     predict(models, list(case.channels), tmp_path / "out", "3d_cascade_fullres", options=options)
     (written,) = images.list_images(tmp_path / "out")
     assert nibabel.load(written).shape == nibabel.load(case.channels[0]).shape
+
+    by_fold = Predictor.load(staged.model_folder("Tiny", "3d_cascade_fullres", "fold0"), device="cpu")
+    np.testing.assert_array_equal(by_fold.predict(case.channels).labels, images.read_labels(written))
 
     members = export(staged, "Tiny", tmp_path / "model.autoseg.zip", "3d_cascade_fullres")
     assert {member.split("/")[0] for member in members if "/" in member} == {"3d_lowres", "3d_cascade_fullres"}

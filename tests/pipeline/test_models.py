@@ -8,7 +8,7 @@ import pytest
 from autoseg.core.errors import BadInput
 from autoseg.core.selection import Postprocessing, Selection
 from autoseg.io import images
-from autoseg.pipeline.models import archived_models, choose, export, workspace_models
+from autoseg.pipeline.models import archived_models, choose, export, named_models, workspace_models
 from autoseg.pipeline.prediction import PredictionOptions, predict
 
 CPU = PredictionOptions(device="cpu", mirror=False)
@@ -112,3 +112,17 @@ def test_weights_that_do_not_fit_are_a_sentence(validated, tiny_bids, tmp_path):
     export(validated, "Tiny", tmp_path / "a.autoseg.zip", "2d")
     with pytest.raises(BadInput, match=r"2d/fold0/final\.safetensors: is damaged"):
         predict(archived_models(tmp_path / "a.autoseg.zip"), [tiny_bids], tmp_path / "out", options=CPU)
+
+
+def test_a_model_is_named_as_a_file_a_fold_or_a_dataset(validated, tmp_path, monkeypatch):
+    export(validated, "Tiny", tmp_path / "Tiny.autoseg.zip", "2d")
+    assert set(named_models(tmp_path / "Tiny.autoseg.zip", validated).folds) == {"2d"}
+    assert set(named_models("Tiny", validated).folds) == {"2d", "3d_fullres"}
+    folder = validated.model_folder("Tiny", "2d", "fold1")
+    one = named_models(folder, validated)
+    assert (one.dataset, one.recommended, one.folds) == ("Tiny", "2d", {"2d": {"fold1": folder}})
+    (tmp_path / "Tiny").mkdir()
+    monkeypatch.chdir(tmp_path)  # a folder of the same name does not hide the dataset
+    assert set(named_models("Tiny", validated).folds) == {"2d", "3d_fullres"}
+    with pytest.raises(BadInput, match="is no trained model"):
+        named_models(folder.parent, validated)

@@ -10,7 +10,7 @@ from autoseg.pipeline.whole import require_same_sources
 
 def test_a_converted_dataset_is_not_converted_or_planned_again(workspace, tiny_bids, tiny_plan, monkeypatch):
     trained = []
-    monkeypatch.setattr(whole, "convert", None)
+    monkeypatch.setattr(whole, "write", None)
     monkeypatch.setattr(whole, "plan_dataset", None)
     monkeypatch.setattr(whole, "train", lambda *arguments: trained.append(arguments[1:4]) or {})
     result = whole.run(workspace, [tiny_bids], "Tiny", TrainingOptions())

@@ -6,6 +6,7 @@ import time
 import pytest
 
 from autoseg.core.training_spec import TrainingSpec
+from autoseg.training import schedule
 from autoseg.training.schedule import Clock
 
 
@@ -81,3 +82,15 @@ def test_a_training_that_has_reached_its_loss_is_over():
     clock = Clock(TrainingSpec(epochs=10, steps_per_epoch=5))
     clock.reached = True
     assert clock.fraction(7) == 1
+
+
+def test_the_time_left_is_that_of_this_run(monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr(schedule.time, "monotonic", lambda: now[0])
+    clock = Clock(TrainingSpec(epochs=10, steps_per_epoch=10))
+    assert clock.expected_left_s(40) is None  # a resumed training: what was done before took another time
+    now[0] = 20.0
+    assert clock.expected_left_s(50) == pytest.approx(100)  # 10 steps in 20 s, 50 are left
+    budget = Clock(TrainingSpec(time_budget_s=100), started=20.0)
+    now[0] = 50.0
+    assert budget.expected_left_s(1) == 70
