@@ -22,6 +22,8 @@ MOST_OUTLIERS = 12
 def data_section(dataset: RawDataset, drawings: Drawings) -> Section:
     """Spacing, size, intensities and volumes, with what is unlike the rest."""
     path = dataset.folder / "fingerprint.json"
+    if not path.is_file():
+        return Section("Data", [Text(f"The images are not measured yet: autoseg plan {dataset.name}")])
     fingerprint = Fingerprint.model_validate_json(read_text(path))
     outliers = find_outliers(fingerprint)
     parts: list[Part] = [domains_table(fingerprint)]

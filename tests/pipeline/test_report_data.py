@@ -29,6 +29,11 @@ def test_data_are_drawn(two_folds):
     assert list(drawings.by_name) == ["images", "label_volumes"]
 
 
+def test_unmeasured_data_are_said_to_be(workspace):
+    section = data_section(workspace.read_dataset(DATASET), Drawings())
+    assert section.parts[0].text == "The images are not measured yet: autoseg plan Tiny"
+
+
 def test_a_profile_has_a_section(tmp_path):
     assert resources_sections(tmp_path, Drawings()) == []
     run = LibraryRun("2d", "plain_unet", "torch", 10, 2, (8, 8), 2, 250, 50, {"train": "cpu fp32"}, {})
