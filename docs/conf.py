@@ -27,7 +27,6 @@ html_theme_options = {
 html_title = "autoseg"
 html_copy_source = False
 html_show_sphinx = False
-myst_enable_extensions = ["dollarmath"]
 myst_heading_anchors = 4
 autodoc_typehints = "description"
 autodoc_typehints_description_target = "documented"

@@ -26,8 +26,8 @@ SECONDS = 1
 COMMENT = re.compile(r"\s*<!-- (.*) -->\s*")
 FENCE = re.compile(r"( *)```(\w*)\s*")
 SHORTER = (
-    (re.compile(r"--time-budget[ =]\S+"), f"--time-budget {SECONDS}s"),
-    (re.compile(r"time_budget_s=\d+"), f"time_budget_s={SECONDS}"),
+    (re.compile(r"--time-budget[ =]\S+"), "--time-budget {}s"),
+    (re.compile(r"time_budget_s=\d+"), "time_budget_s={}"),
 )
 
 
@@ -82,14 +82,14 @@ def commands(block: Block) -> list[str]:
     return lines if block.language == "sh" else [line for line in lines if re.match(r"autoseg(-bids)? ", line)]
 
 
-def shorter(text: str) -> str:
-    """With budgets of seconds, on the CPU."""
+def shorter(text: str, seconds: int = SECONDS) -> str:
+    """With budgets of ``seconds``."""
     for pattern, replacement in SHORTER:
-        text = pattern.sub(replacement, text)
+        text = pattern.sub(replacement.format(seconds), text)
     return text
 
 
-def run_page(page: Path, folder: Path, stand_ins: Mapping[str, Any]) -> list[str]:
+def run_page(page: Path, folder: Path, stand_ins: Mapping[str, Any], seconds: int = SECONDS) -> list[str]:
     """Run every block of ``page`` in ``folder``; what was left out, with the reason.
 
     ``stand_ins`` are modules that a page imports and nobody needs to have.
@@ -105,9 +105,9 @@ def run_page(page: Path, folder: Path, stand_ins: Mapping[str, Any]) -> list[str
             if block.reason:
                 left_out.append(f"{where}: {block.reason}")
             elif block.language in ("sh", "") and (lines := commands(block)):
-                output = "".join(run_command(shorter(line), where) for line in lines)
+                output = "".join(run_command(shorter(line, seconds), where) for line in lines)
             elif block.language == "python":
-                output = run_python(shorter(block.text), where, names)
+                output = run_python(shorter(block.text, seconds), where, names)
             elif block.language == "text" and ran and not block.comment:
                 compare(block.text, output, where)
             ran = block.reason is None and block.language in ("sh", "python")
