@@ -98,6 +98,7 @@ def run_page(page: Path, folder: Path, stand_ins: Mapping[str, Any], seconds: in
     output, left_out, ran = "", [], False
     before, environment = Path.cwd(), dict(os.environ)
     os.chdir(folder)
+    os.environ["PWD"] = str(folder)  # a page may name it, and Python leaves it as it was
     sys.modules.update(stand_ins)  # not for a while by mock.patch.dict, which would take torch out again
     try:
         for block in blocks(page.read_text(encoding="utf-8")):

@@ -69,6 +69,13 @@ def test_a_snippet_that_fails_is_named(tmp_path):
         run_page(tmp_path / "page.md", tmp_path, {})
 
 
+def test_a_page_works_in_its_own_folder(tmp_path, monkeypatch):
+    monkeypatch.setenv("PWD", "/elsewhere")
+    (tmp_path / "page.md").write_text('```sh\nexport PLACE=$PWD/x\nmkdir "$PLACE"\n```\n')
+    run_page(tmp_path / "page.md", tmp_path, {})
+    assert (tmp_path / "x").is_dir()
+
+
 def test_every_verb_is_on_some_page():
     from autoseg.cli import VERBS
 
