@@ -61,9 +61,10 @@ def report(
         raise BadInput(f"{path}: a report is a page; give a name that ends in .html.")
     text = render(made.page)
     write_text(path, text)
-    files = (
-        [file for name, drawing in made.drawings.items() for file in save(drawing, figures / name)] if figures else ()
-    )
+    files = []
+    if figures is not None:
+        drawings = dict(made.drawings) | ({"montage": made.montage()} if made.montage else {})
+        files = [file for name, drawing in drawings.items() for file in save(drawing, figures / name)]
     gallery = made.page.gallery
     shown = len(gallery.cases) if gallery else 0
     return Written(path, shown, len(text.encode()), tuple(files), tuple(made.problems))

@@ -14,7 +14,7 @@ from autoseg.pipeline.held_out import HeldOut, held_out
 from autoseg.pipeline.models import Choice, TrainedModels, choose, workspace_models
 from autoseg.pipeline.preparation import read_or_make_plan
 from autoseg.pipeline.report_data import data_section, plan_section, resources_sections
-from autoseg.pipeline.report_gallery import Item, make_gallery
+from autoseg.pipeline.report_gallery import Item, make_gallery, montage_of
 from autoseg.pipeline.report_parts import (
     Drawings,
     Made,
@@ -50,12 +50,13 @@ def dataset_page(workspace: Workspace, name: str, configuration: str | None, num
         chosen = one_configuration(choose(models, configuration))
         found = held_out(workspace, dataset, chosen.configurations[0], chosen.folds)
     sections: list[Section] = []
-    gallery = None
+    gallery, montage = None, None
     if found is not None and models is not None and chosen is not None:
         sections += result_sections(workspace, dataset, models, chosen, found, drawings)
         if found.rows:
             items = items_of(dataset, found, ranked(found.rows, num_cases))
             gallery, problems = make_gallery(items, dataset.channels, dataset.labels, gallery_text(found))
+            montage = montage_of(items, dataset.labels)
     sections += [data_section(dataset, drawings), plan_section(plan)]
     sections += resources_sections(workspace.profile_folder(name), drawings)
     sections.append(reproduction([one for one in remembered(workspace.root) if name in one.arguments]))
@@ -69,7 +70,7 @@ def dataset_page(workspace: Workspace, name: str, configuration: str | None, num
         gallery=gallery,
         name=name,
     )
-    return Made(page, drawings.by_name, problems)
+    return Made(page, drawings.by_name, problems, montage)
 
 
 def one_configuration(chosen: Choice) -> Choice:

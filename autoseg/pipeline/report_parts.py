@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -26,13 +26,17 @@ LIST_SCORES = ("dice", "hd95_mm")
 PACKAGES = ("torch", "numpy", "SimpleITK", "nibabel", "scipy")
 
 
-@dataclass
+@dataclass(frozen=True)
 class Made:
-    """A page in the making: ``drawings`` by name, and sentences about what could not be shown."""
+    """A page in the making: ``drawings`` by name, and sentences about what could not be shown.
+
+    ``montage`` draws a few cases for a paper, if there are any.
+    """
 
     page: Page
     drawings: Mapping[str, Drawing]
     problems: Sequence[str] = ()
+    montage: Callable[[], Drawing] | None = None
 
 
 @dataclass

@@ -18,7 +18,7 @@ from autoseg.io.bids import index_dataset
 from autoseg.io.dicom import series_folders
 from autoseg.io.files import read_json
 from autoseg.pipeline.evaluation import labels_of_predictions
-from autoseg.pipeline.report_gallery import Item, make_gallery
+from autoseg.pipeline.report_gallery import Item, make_gallery, montage_of
 from autoseg.pipeline.report_parts import Made, footer, reproduction
 from autoseg.reporting.page import Page, Part, Section, Sentences, Table, Text
 from autoseg.runtime.progress import counted
@@ -68,7 +68,7 @@ def predictions_page(folder: Path, inputs: Sequence[Path], num_cases: int | None
         gallery=gallery if gallery.cases else None,
         name=folder.resolve().name,
     )
-    return Made(page, {}, [*problems, *unread])
+    return Made(page, {}, [*problems, *unread], montage_of(items, labels))
 
 
 def image_files(inputs: Sequence[Path]) -> list[Path]:

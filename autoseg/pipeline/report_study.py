@@ -12,7 +12,7 @@ from autoseg.evaluation.study import GENERAL, RULES, Matrix, TestSet, make_matri
 from autoseg.io.history import remembered
 from autoseg.io.workspace import RawDataset, Workspace
 from autoseg.pipeline.held_out import read_evaluation
-from autoseg.pipeline.report_gallery import Item, make_gallery
+from autoseg.pipeline.report_gallery import Item, make_gallery, montage_of
 from autoseg.pipeline.report_parts import Drawings, Made, footer, list_scores, reproduction
 from autoseg.pipeline.study import models_of, read_study_file
 from autoseg.pipeline.study_cells import scores_of
@@ -67,7 +67,7 @@ def study_page(study: Workspace, name: str, num_cases: int | None) -> Made:
         gallery=gallery if gallery.cases else None,
         name=name,
     )
-    return Made(page, drawings.by_name, problems)
+    return Made(page, drawings.by_name, problems, montage_of(items, datasets[0].labels))
 
 
 def read_finished(study: Workspace, name: str) -> Finished:

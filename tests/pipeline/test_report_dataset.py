@@ -28,7 +28,13 @@ def test_all_cases_and_the_figures_as_files(two_folds, tmp_path):
     made = report(workspace, DATASET, configuration="3d_fullres", num_cases=None, **target)
     assert made.num_cases == len(cases)
     assert {path.suffix for path in made.figures} == {".svg", ".png"}
-    assert {path.stem for path in made.figures} == {"scores_by_label", "learning_curves", "images", "label_volumes"}
+    assert {path.stem for path in made.figures} == {
+        "scores_by_label",
+        "learning_curves",
+        "images",
+        "label_volumes",
+        "montage",
+    }
     assert all(path.stat().st_size > 1000 for path in made.figures)
 
 

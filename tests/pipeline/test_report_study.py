@@ -67,7 +67,12 @@ def test_the_worst_cases_of_each_test_set_are_shown(workspace, tmp_path):
     assert [(one["case"][:2], one["rank"]) for one in data["cases"]] == [("a_", "a"), ("b_", "b"), ("c_", "c")]
     assert all(one["case"].endswith("sub-00_T1w") for one in data["cases"])
     assert "the general model is at least as good as the best specific one on 1 of 1 unseen dataset" in text
-    assert {path.name for path in tmp_path.iterdir()} == {"boxes_dice.svg", "boxes_dice.png"}
+    assert {path.name for path in tmp_path.iterdir()} == {
+        "boxes_dice.svg",
+        "boxes_dice.png",
+        "montage.svg",
+        "montage.png",
+    }
 
 
 def test_an_unfinished_study_is_told(workspace, tmp_path):
