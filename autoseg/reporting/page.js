@@ -127,7 +127,6 @@
     } catch (error) {
       nv = null;
       $("fallback").hidden = false;
-      $("fallback").textContent = "This browser does not draw in 3D (WebGL 2 is off or missing); the pictures in the list show the same cases.";
     }
   }
 
@@ -149,8 +148,11 @@
   }
 
   async function draw() {
-    if (!nv) return;
     const one = data.cases[current];
+    if (!nv) {
+      showPicture(one);
+      return;
+    }
     const mine = ++loading;
     const names = [$("channel").value, ...layersOf(one).map((layer) => layer.name)];
     const volumes = await Promise.all(
@@ -165,6 +167,13 @@
     applyView();
     applyLayers();
     toFirstMarked(one, volumes);
+    document.documentElement.dataset.shown = one.case;
+  }
+
+  // Without WebGL 2 there is the picture of the list, larger.
+  function showPicture(one) {
+    const picture = document.querySelector(`[data-case="${current}"] img`).src;
+    $("fallback").replaceChildren("This browser does not draw in 3D (WebGL 2 is off or missing). ", element("img", { src: picture, alt: one.case }));
     document.documentElement.dataset.shown = one.case;
   }
 

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from autoseg.core.geometry import Box, Reorientation, Shape, bounding_box, box_shape, canonical_axes, spacing_mm
 
-MOST_VOXELS = 2_000_000  # of the channels of a case together; a voxel takes a byte, before compression
+MOST_VOXELS = 1_800_000  # of the channels of a case together: 2.4 MB of base64 where nothing can be compressed
 MARGIN_MM = 20.0  # around the labels, where the whole image would be too large
 WINDOW_PERCENT = (0.5, 99.5)  # of the intensities, from black to white
 MOST_LABELS = 255

@@ -20,8 +20,13 @@
     const element = text.parentElement;
     const shown = !["SCRIPT", "STYLE"].includes(element.tagName) && element.checkVisibility();
     if (!shown || !text.textContent.trim()) continue;
-    const own = luminance(colour(getComputedStyle(element).color).rgb);
-    const [light, dark] = [own, luminance(ground(element))].sort((one, other) => other - one);
+    const style = getComputedStyle(element);
+    const drawn = element instanceof SVGElement;
+    const below = ground(element);
+    const { rgb } = colour(drawn ? style.fill : style.color);
+    const opacity = drawn ? style.fillOpacity * style.opacity : 1;
+    const mixed = rgb.map((value, place) => opacity * value + (1 - opacity) * below[place]);
+    const [light, dark] = [luminance(mixed), luminance(below)].sort((one, other) => other - one);
     ratios[`${element.tagName} ${text.textContent.trim().slice(0, 40)}`] = (light + 0.05) / (dark + 0.05);
   }
   const controls = [...document.querySelectorAll("button, input, select")];

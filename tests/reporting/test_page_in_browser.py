@@ -14,8 +14,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from autoseg.reporting.figure_files import png_bytes
-from autoseg.reporting.page import Gallery, Page, Section, ShownCase, Table, render
+from autoseg.reporting.figure_files import png_bytes, svg_text
+from autoseg.reporting.page import Figure, Gallery, Page, Section, ShownCase, Table, render
+from autoseg.reporting.score_plots import draw_by_label
 from autoseg.reporting.viewer_volumes import base64_text, viewer_volumes
 
 CHROMIUM = os.environ.get("AUTOSEG_CHROMIUM") or shutil.which("chromium")
@@ -26,14 +27,26 @@ ORANGE, BLUE, GREEN = (230, 159, 0), (0, 114, 178), (0, 158, 115)
 
 
 @pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
+def launch() -> Iterator[Any]:
+    """``launch(*arguments)`` -> a browser."""
     playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
     if CHROMIUM is None:
         pytest.skip("chromium is not installed")
     with playwright.sync_playwright() as running:
-        started = running.chromium.launch(executable_path=CHROMIUM, args=[*WITHOUT_NETWORK, *SOFTWARE])
-        yield started
-        started.close()
+        started = []
+
+        def start(*arguments: str) -> Any:
+            started.append(running.chromium.launch(executable_path=CHROMIUM, args=[*WITHOUT_NETWORK, *arguments]))
+            return started[-1]
+
+        yield start
+        for one in started:
+            one.close()
+
+
+@pytest.fixture(scope="module")
+def browser(launch: Any) -> Any:
+    return launch(*SOFTWARE)
 
 
 def case(name: str, seed: int) -> ShownCase:
@@ -57,7 +70,11 @@ def case(name: str, seed: int) -> ShownCase:
 def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     cases = [case(f"case, {number}", number) for number in range(3)]
     labels = {1: ("cord", "#0072B2"), 2: ("lesion", "#E69F00")}
-    sections = [Section("Scores", [Table(("label", "Dice"), [("cord", "0.9")])])]
+    rows = [
+        {"case": str(n), "domain": "site", "labels": {"cord": {"dice": 0.9 - n / 50, "hd95_mm": n}}} for n in range(5)
+    ]
+    boxes = Figure(svg_text(draw_by_label(rows), "boxes", "Box plots"), "Boxes")
+    sections = [Section("Scores", [Table(("label", "Dice"), [("cord", "0.9")]), boxes])]
     facts = {f"fact {number}": "a_long_name_of_a_configuration" for number in range(7)}
     made = Page("A report", ["Summary."], facts, sections, "test", "footer", Gallery(cases, labels, "Look."), "Tiny")
     target = tmp_path_factory.mktemp("page") / "report.html"
@@ -170,6 +187,14 @@ def test_marks_are_kept_exported_and_come_back(opened, path, tmp_path):
     assert page.locator("#marked").inner_text() == "2 of 3 marked: 1 fail, 1 needs-edit"
     assert page.locator('[data-mark="fail"]').get_attribute("aria-pressed") == "true"
     assert opened.complaints == []
+
+
+def test_without_webgl_there_are_pictures(launch, path):
+    one = Opened(launch("--no-sandbox", "--disable-gpu", "--disable-3d-apis"), path)
+    assert one.page.locator("#fallback img").get_attribute("alt") == "case, 0"
+    one.page.keyboard.press("f")
+    assert "1 fail" in one.page.locator("#marked").inner_text()
+    one.context.close()
 
 
 @pytest.mark.parametrize("width", [1280, 800])

@@ -72,6 +72,14 @@ def test_nothing_is_larger_than_it_may_be():
     assert thinning((512, 512, 40), (0.5, 0.5, 5), 2_000_000) == (3, 2, 1)
 
 
+def test_a_case_of_noise_takes_less_than_three_megabytes():
+    random = np.random.default_rng(3)
+    channels = {name: random.normal(size=(200, 190, 150)).astype(np.float32) for name in ("T1w", "T2w")}
+    blobs = (random.random((40, 38, 30)) > 0.7).repeat(5, 0).repeat(5, 1).repeat(5, 2)
+    maps = dict.fromkeys(("reference", "segmentation", "errors"), blobs.astype(np.uint8))
+    assert 1e6 < viewer_volumes(channels, maps, np.eye(4)).num_bytes < 2.7e6  # what is left is for the picture
+
+
 def test_constant_and_equal_images_have_text_too():
     affine = np.eye(4)
     shown = viewer_volumes({"a": np.full((4, 4, 1), 7.0)}, {}, affine)
