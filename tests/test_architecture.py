@@ -273,3 +273,10 @@ def test_rings_are_found_in_functions_too() -> None:
     sources = {"io/a.py": one, "io/b.py": other, "io/c.py": third}
     assert ring(import_graph(sources, functions=True)) == {"autoseg.io.a", "autoseg.io.b"}
     assert ring(import_graph(sources, functions=False)) == set()
+
+
+def test_what_pages_are_made_of_is_short_too() -> None:
+    own = [path for ending in ("js", "css", "html") for path in (ROOT / "autoseg").rglob(f"*.{ending}")]
+    lengths = {path.name: len(path.read_text(encoding="utf-8").splitlines()) for path in own}
+    assert lengths.pop("niivue.umd.js") > MAX_FILE_LINES  # of others
+    assert [name for name, length in lengths.items() if length > MAX_FILE_LINES] == []

@@ -1,9 +1,8 @@
-// The gallery of a report: look at cases, switch layers and labels, mark cases, export the marks as CSV.
+// The cases of a report: look at them, switch layers and labels; marks are in marks.js.
 "use strict";
 (() => {
   const data = JSON.parse(document.getElementById("gallery-data").textContent);
   const $ = (id) => document.getElementById(id);
-  const MARKS = ["pass", "fail", "needs-edit"];
   const LAYERS = [
     { name: "reference", title: "reference", opacity: 0.5, shown: false },
     { name: "segmentation", title: "segmentation", opacity: 0.5, shown: true },
@@ -11,77 +10,11 @@
   ];
   const VIEWS = [["all", "multi"], ["axial", "axial"], ["coronal", "coronal"], ["sagittal", "sagittal"], ["3D", "render"]];
   const hidden = new Set(); // values of labels that are switched off
-  let current = -1;
+  let current = 0;
+  const marks = reviewMarks(data, () => current);
   let view = "multi";
-  let marks = {};
-  let exported = true;
   let nv = null;
   let loading = 0;
-
-  // --- marks
-
-  const storageKey = `autoseg-marks-${data.key}`;
-  try {
-    marks = JSON.parse(localStorage.getItem(storageKey)) || {};
-  } catch {
-    marks = {};
-  }
-
-  function markOf(name) {
-    return marks[name] || { mark: "", comment: "" };
-  }
-
-  function remember(name, change) {
-    marks[name] = { ...markOf(name), ...change };
-    exported = false;
-    try {
-      localStorage.setItem(storageKey, JSON.stringify(marks));
-      exported = true; // they are there when the page is opened again
-    } catch {
-      // A browser that keeps nothing for files: the page asks before it is left.
-    }
-    showMarks();
-  }
-
-  function setMark(mark) {
-    const name = data.cases[current].case;
-    remember(name, { mark: markOf(name).mark === mark ? "" : mark });
-  }
-
-  function showMarks() {
-    const count = Object.fromEntries(MARKS.map((mark) => [mark, 0]));
-    data.cases.forEach((one, index) => {
-      const { mark } = markOf(one.case);
-      if (mark) count[mark] += 1;
-      const button = document.querySelector(`[data-case="${index}"]`);
-      button.querySelector(".mark").textContent = mark;
-    });
-    const { mark, comment } = markOf(data.cases[current].case);
-    document.querySelectorAll("[data-mark]").forEach((button) => {
-      button.setAttribute("aria-pressed", String(button.dataset.mark === mark));
-    });
-    if ($("comment") !== document.activeElement) $("comment").value = comment;
-    const total = MARKS.reduce((sum, one) => sum + count[one], 0);
-    $("marked").textContent = `${total} of ${data.cases.length} marked` + (total ? `: ${MARKS.filter((one) => count[one]).map((one) => `${count[one]} ${one}`).join(", ")}` : "");
-  }
-
-  function csv() {
-    const quoted = (text) => (/[",\n\r]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text);
-    const rows = data.cases
-      .map((one) => ({ ...one, ...markOf(one.case) }))
-      .filter((one) => one.mark || one.comment)
-      .map((one) => [one.case, one.domain, one.subject, one.session, one.mark, one.comment]);
-    return [["case", "domain", "subject", "session", "mark", "comment"], ...rows].map((row) => row.map(quoted).join(",") + "\n").join("");
-  }
-
-  function exportMarks() {
-    const link = document.createElement("a");
-    link.href = URL.createObjectURL(new Blob([csv()], { type: "text/csv" }));
-    link.download = data.file;
-    link.click();
-    setTimeout(() => URL.revokeObjectURL(link.href), 10000);
-    exported = true;
-  }
 
   // --- the viewer
 
@@ -143,7 +76,7 @@
     $("channel").replaceChildren(...one.channels.map((name) => new Option(name, name)));
     $("channel-group").hidden = one.channels.length < 2;
     controls(one);
-    showMarks();
+    marks.show();
     await draw();
   }
 
@@ -302,9 +235,9 @@
     const actions = {
       j: () => show(current + 1),
       k: () => show(current - 1),
-      p: () => setMark("pass"),
-      f: () => setMark("fail"),
-      e: () => setMark("needs-edit"),
+      p: () => marks.toggle("pass"),
+      f: () => marks.toggle("fail"),
+      e: () => marks.toggle("needs-edit"),
       o: () => $("outline").click(),
     };
     layers.forEach((layer, place) => {
@@ -319,16 +252,10 @@
 
   function connect() {
     document.querySelectorAll("[data-case]").forEach((button) => (button.onclick = () => show(Number(button.dataset.case))));
-    document.querySelectorAll("[data-mark]").forEach((button) => (button.onclick = () => setMark(button.dataset.mark)));
-    $("comment").oninput = () => remember(data.cases[current].case, { comment: $("comment").value.trim() });
-    $("export").onclick = exportMarks;
     $("channel").onchange = draw;
     $("outline").onchange = toggleOutline;
     $("radiological").onchange = () => nv && nv.setRadiologicalConvention($("radiological").checked);
     document.addEventListener("keydown", keys);
-    window.addEventListener("beforeunload", (event) => {
-      if (!exported) event.preventDefault();
-    });
   }
 
   viewControls();

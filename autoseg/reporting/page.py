@@ -15,7 +15,7 @@ from typing import Any
 from autoseg.evaluation.error_maps import ERRORS
 from autoseg.reporting.palette import ERROR_COLOURS
 
-VIEWER = "niivue.umd.js"  # BSD-2-Clause; its licence lies beside it
+SCRIPTS = ("niivue.umd.js", "marks.js", "page.js")  # the first is BSD-2-Clause; its licence lies beside it
 
 
 @dataclass(frozen=True)
@@ -138,11 +138,14 @@ def render(page: Page) -> str:
         loader=PackageLoader("autoseg.reporting", "."), autoescape=True, trim_blocks=True, lstrip_blocks=True
     )
     resources = files("autoseg.reporting")
+
+    def text(name: str) -> str:
+        return resources.joinpath(name).read_text(encoding="utf-8")
+
     return environment.get_template("page.html").render(
         page=page,
-        style=resources.joinpath("page.css").read_text(encoding="utf-8"),
-        script=resources.joinpath("page.js").read_text(encoding="utf-8"),
-        viewer=resources.joinpath(VIEWER).read_text(encoding="utf-8") if page.gallery else "",
+        style=text("page.css"),
+        scripts=[text(name) for name in SCRIPTS] if page.gallery else [],
         data=script_json(gallery_document(page)) if page.gallery else "",
     )
 
