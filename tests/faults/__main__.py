@@ -1,16 +1,16 @@
 """Injects every kind of fault and writes what came of it: ``bin/faults [--seed N] [--share X] [KIND...]``.
 
-The table goes into ``docs/reliability.md``, in place of the one that is there, if all kinds are run in full. Status 1
-if anything did not end as it must.
+What is run in full goes into the table of ``docs/reliability.md``, in place of the rows of the same name, with the day
+and the commit. Status 1 if anything did not end as it must.
 """
 
 import argparse
 import datetime
 import importlib.metadata
 import platform
+import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
@@ -30,6 +30,7 @@ from tests.faults import (
 from tests.faults.row import Row
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "reliability.md"
+HEADER = ["fault", "injected", "as it must be", "compared", "made"]
 BEGIN, END = "<!-- begin of the table -->", "<!-- end of the table -->"
 Rows = Callable[[int, int, Path], Iterator[Row]]
 KINDS: Mapping[str, tuple[Rows, int]] = {  # with how many faults of each are injected
@@ -55,7 +56,6 @@ def main() -> int:
     if unknown := set(asked.kinds) - KINDS.keys():
         parser.error(f"{min(unknown)}: there is {', '.join(KINDS)}")
     found: list[Row] = []
-    began = time.monotonic()
     for kind in asked.kinds or KINDS:
         rows, size = KINDS[kind]
         with tempfile.TemporaryDirectory(prefix=f"faults-{kind}-") as folder:
@@ -64,26 +64,35 @@ def main() -> int:
                 print(f"{row.what}: {row.survived} of {row.injected} ({row.compared})", flush=True)
                 for failure in row.failures:
                     print(f"  {failure}", flush=True)
-    whole = not asked.kinds and asked.share == 1
-    text = page_table(found, f"{described()}; seed {asked.seed}; {(time.monotonic() - began) / 60:.0f} minutes.")
-    if whole:
+    if asked.share == 1:
         before, rest = PAGE.read_text(encoding="utf-8").split(BEGIN)
-        PAGE.write_text(f"{before}{BEGIN}\n{text}\n{END}{rest.split(END)[1]}", encoding="utf-8")
-    print(text)
+        table, rest = rest.split(END)
+        text = f"{described()}; seed {asked.seed}.\n\n{renewed(table, found, when())}"
+        PAGE.write_text(f"{before}{BEGIN}\n{text}\n{END}{rest}", encoding="utf-8")
     return int(any(row.survived < row.injected for row in found))
 
 
-def page_table(rows: Iterable[Row], title: str) -> str:
-    """The rows in Markdown, under when and where they were made."""
-    lines = [title, "", "| fault | injected | as it must be | compared |", "|---|---|---|---|"]
-    return "\n".join([*lines, *(f"| {row.what} | {row.injected} | {row.survived} | {row.compared} |" for row in rows)])
+def renewed(table: str, rows: Iterable[Row], made: str) -> str:
+    """The Markdown table with ``rows`` in place of those of the same name, or after the others."""
+    cells = [line.strip("|").split("|") for line in table.splitlines() if line.startswith("| ")]
+    known = {line[0].strip(): [cell.strip() for cell in line] for line in cells[1:]}
+    known |= {row.what: [row.what, str(row.injected), str(row.survived), row.compared, made] for row in rows}
+    lines = [HEADER, ["---"] * len(HEADER), *known.values()]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def when() -> str:
+    """The day, and the commit of this checkout."""
+    command = ["git", "-C", str(PAGE.parent), "rev-parse", "--short", "HEAD"]
+    commit = subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    return f"{datetime.date.today().isoformat()}, {commit}"
 
 
 def described() -> str:
-    """Date, machine and versions."""
+    """Machine and versions."""
     versions = f"autoseg {autoseg.__version__}, torch {importlib.metadata.version('torch')}"
     place = f"{num_cores()} cores, {platform.system()} {platform.machine()}"
-    return f"{datetime.date.today().isoformat()}, {place}, Python {platform.python_version()}, {versions}"
+    return f"{place}, Python {platform.python_version()}, {versions}"
 
 
 if __name__ == "__main__":
