@@ -10,7 +10,6 @@ from tests.faults import __main__ as faults
 from tests.faults.kills import unreadable
 from tests.faults.row import Row
 
-
 SLOW = [pytest.param(kind, 0.05, marks=pytest.mark.slow) for kind in ("terminations", "two_at_once", "determinism")]
 
 
