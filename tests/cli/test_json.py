@@ -80,17 +80,11 @@ def test_another_document_is_refused(change, place):
         require_valid("export", json.dumps({key: value for key, value in good.items() if key != "bytes"}))
 
 
-def test_what_a_report_says():
-    require_valid(
-        "report",
-        json.dumps({"dataset": "Tiny", "report": "reports/Tiny.html", "cases": 6, "bytes": 100, "figures": ["a.svg"]}),
-    )
-
-
 def test_demo_says_what_run_says(autoseg, capsys, monkeypatch, tmp_path):
     """The real one is slow (``test_whole``)."""
     result = {"dataset": "Demo", "configuration": "2d", "folds": {"fold0": None}, "workspace": str(tmp_path)}
     monkeypatch.setattr("autoseg.pipeline.whole.run", lambda *arguments: result)
+    monkeypatch.setattr("autoseg.pipeline.whole.with_report", lambda workspace, found: found | {"report": "Demo.html"})
     assert autoseg("demo", "--json") == 0
     document = json.loads(capsys.readouterr().out)
     assert document["folds"]["fold0"] == {"folder": f"{tmp_path}/models/Demo/2d/fold0", "validation": None}
