@@ -50,4 +50,4 @@ if not TYPE_CHECKING:  # which would take any name for one of the package
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), *__all__])
+    return sorted([*__all__, "__version__"])

@@ -26,6 +26,9 @@ BY_NAME = {"getattr": 1, "setattr": 1, "delattr": 1, "attrgetter": 0, "methodcal
 SAFE_LOADS = {"weights_only": True, "allow_pickle": False}  # of torch.load and numpy.load
 # Attributes by a name that is not written there: of what, and where the name comes from.
 NAMES_FROM_OURSELVES = {
+    ("__init__.py", "from importlib import import_module"),  # of ``__all__`` and the table of their homes, both there
+    ("__init__.py", "import_module(_HOMES[name])"),
+    ("__init__.py", "getattr(import_module(_HOMES[name]), name)"),
     ("core/network_spec.py", "getattr(self, field)"),  # fields of the document itself, listed there
     ("core/plan.py", "getattr(self, field)"),
     ("core/plan.py", "getattr(configuration, field)"),

@@ -162,7 +162,7 @@ def test_slices_are_counted_when_the_training_begins(workspace, tiny_pair_plan):
 def test_domains_are_balanced_where_patches_are_drawn_at_random(workspace, tiny_pair_plan, monkeypatch):
     seen = []
 
-    def begun(assignment, execution, clock):
+    def begun(assignment, *_):
         seen.append(assignment)
         raise KeyboardInterrupt
 
