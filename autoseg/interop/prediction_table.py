@@ -66,6 +66,12 @@ class PredictionTable:
             if not self.has(segmentation):
                 self.put(segmentation, [UNKNOWN])
 
+    def begin(self) -> None:
+        """Write the table before the first segmentation: where it is, what has no row in it is not finished."""
+        if not self.existed:
+            self.changed = self.existed = True
+            self.flush()
+
     def flush(self) -> None:
         """Write the table if it has changed."""
         if self.changed:

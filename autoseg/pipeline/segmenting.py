@@ -105,6 +105,7 @@ def predict_cases(
                 write_text(path, text)
         if table:
             table.keep(own.files[0] for case, own in outputs.items() if case not in todo)
+            table.begin()
         with progress(f"predict {counted(len(todo), 'case')}", parts=len(todo)) as shown:
             finished = pass_through(guard, todo, postprocessing, safety, in_documents=table is None)
             for done, one in enumerate(finished, start=1):

@@ -68,3 +68,17 @@ def test_it_is_written_now_and_then(tmp_path, monkeypatch):
 def test_lines_of_another_kind_are_passed_over(tmp_path):
     (tmp_path / "t.tsv").write_text("a\tb\nonly\ttwo\n" + "\t".join(("x.nii.gz", *ROW)) + "\n")
     assert read_table(tmp_path / "t.tsv").rows == {"x.nii.gz": [ROW]}
+
+
+def test_a_table_that_was_begun_has_no_rows_yet(tmp_path):
+    """So that what a killed run left without a row is segmented again."""
+    with recording(tmp_path / "t.tsv") as table:
+        table.begin()
+        assert (tmp_path / "t.tsv").read_text() == "\t".join(COLUMNS) + "\n"
+    again = read_table(tmp_path / "t.tsv")
+    assert again.existed
+    assert not again.has(tmp_path / "a.nii.gz")
+    with recording(tmp_path / "t.tsv") as table:
+        table.put(tmp_path / "a.nii.gz", [ROW])
+        table.begin()
+    assert read_table(tmp_path / "t.tsv").has(tmp_path / "a.nii.gz")
