@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from autoseg.core.errors import BadInput
 from autoseg.io import itk
-from autoseg.io.bounds import require_memory
+from autoseg.io.bounds import require_memory, require_stated_bytes
 from autoseg.io.files import atomic
 from autoseg.io.grids import Grid, Stored, flat_grid
 
@@ -75,5 +75,7 @@ def _open(path: Path) -> Any:
     picture = Image.open(path, formats=("PNG", "BMP"))
     if picture.mode not in _BANDS:
         raise BadInput(f"{path}: pixels of type {picture.mode} cannot be read; store grey values or RGB.")
-    require_memory(path, (*picture.size, _BANDS[picture.mode]), _MOST_BYTES)
+    columns, rows = picture.size
+    require_stated_bytes(path, (columns * rows // 8,), 1, 0, packed=True)  # a bit a pixel at the least
+    require_memory(path, (columns, rows, _BANDS[picture.mode]), _MOST_BYTES)
     return picture

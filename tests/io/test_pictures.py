@@ -137,3 +137,13 @@ def test_damaged_bytes_end_in_a_sentence_or_an_image(tmp_path: Path) -> None:
         except BadInput:
             refused += 1
     assert refused > 50
+
+
+def test_a_header_cannot_claim_what_no_packing_holds(tmp_path):
+    path = tmp_path / "a.bmp"
+    Image.new("L", (20, 10)).save(path)
+    content = bytearray(path.read_bytes())
+    content[18:22] = (2**26).to_bytes(4, "little")  # the columns
+    path.write_bytes(content)
+    with pytest.raises(BadInput, match=r"a\.bmp: is truncated or its header is wrong: that states 83886080 bytes"):
+        read_image(path)
