@@ -42,10 +42,10 @@ def small_disk(tmp_path, workspace):
         (("convert-bids", "SITE", "--dataset", "New"), "datasets/New", 0, "datasets/New"),
         (("plan", "Tiny"), "datasets/Tiny/plan.json", 0, "fingerprint.json"),
         (("preprocess", "Tiny", "3d_fullres"), "preprocessed/Tiny", 0, "_labels.b2nd"),
-        (("preprocess", "Tiny", "3d_fullres"), "preprocessed/Tiny", 40_960, "_T1w.b2nd"),
+        (("preprocess", "Tiny", "3d_fullres"), "preprocessed/Tiny", 40_960, ".b2nd"),
         ((*TRAIN[:-1], "--epochs", "1"), "models/Tiny", 49_152, "state.safetensors"),
         (("predict", "SITE", "-o", "OUT", "--dataset", "Tiny", "--device", "cpu"), "out", 20_480, "_dseg.nii.gz"),
-        (("predict", "NRRD", "-o", "OUT", "--dataset", "Tiny", "--device", "cpu"), "out", 8192, "x.nrrd"),
+        (("predict", "NRRD", "-o", "OUT", "--dataset", "Tiny", "--device", "cpu"), "out", 12_288, "x.nrrd"),
     ],
 )
 def test_a_full_disk(autoseg, capsys, monkeypatch, small_disk, site, arguments, removed, left, named):
