@@ -122,6 +122,7 @@ def plan(
     """
     from autoseg.io.workspace import Workspace
     from autoseg.pipeline.preparation import plan_dataset
+    from autoseg.planning.explain import CONFIGURATION_HEADER, configuration_rows
 
     made = plan_dataset(
         Workspace(workspace_root()), dataset, gigabytes(memory) if memory else None, planner, recipe, fidelity
@@ -131,17 +132,7 @@ def plan(
         return
     rows = [(decision.what, decision.choice, decision.reason) for decision in made.decisions]
     print_table(f"The plan of {dataset}", ("decision", "choice", "reason"), rows)
-    configurations = [
-        (
-            name + (" (recommended)" if name == made.recommended else ""),
-            " x ".join(f"{size}" for size in c.patch_size),
-            str(c.batch_size),
-            " x ".join(f"{spacing:.4g}" for spacing in c.spacing_mm),
-            c.network.describe(),
-        )
-        for name, c in made.configurations.items()
-    ]
-    print_table("Configurations", ("name", "patch (voxels)", "batch", "spacing (mm)", "network"), configurations)
+    print_table("Configurations", CONFIGURATION_HEADER, configuration_rows(made))
     print(f"next: autoseg train {dataset} {made.recommended} fold0")
 
 

@@ -8,9 +8,10 @@ from __future__ import annotations
 from typing import Annotated
 
 import numpy as np
-from pydantic import Field
+from pydantic import Field, ValidationError
 
 from autoseg.core.document import Frozen
+from autoseg.core.errors import BadInput
 from autoseg.core.labels import Labels
 
 SCHEMA_VERSION = 1
@@ -67,3 +68,15 @@ class Fingerprint(Frozen):
     def median_relative_size_after_crop(self) -> float:
         """Median over cases of (voxels after crop) / (voxels before)."""
         return float(np.median([np.prod(case.shape_after_crop) / np.prod(case.shape) for case in self.cases]))
+
+
+def read_fingerprint(text: str, source: str) -> Fingerprint:
+    """Parse a fingerprint; BadInput names the first entry that is wrong."""
+    try:
+        return Fingerprint.model_validate_json(text)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"]) or "document"
+        raise BadInput(
+            f"{source}: is no valid fingerprint ({where}: {first['msg']}); run `autoseg plan` again."
+        ) from None

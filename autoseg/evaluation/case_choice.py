@@ -47,10 +47,18 @@ def choose_cases(rows: Sequence[CaseRow], number: int) -> Choice:
     return Choice(tuple(worst), tuple(rest[start : start + num_median]), tuple(best))
 
 
+def score_of(case: CaseRow, score: str, label: str | None = None) -> float | None:
+    """One score of a case: of a label, or the mean over the labels that have it (``label`` None)."""
+    if label is None:
+        return mean_of_defined(scores.get(score) for scores in case["labels"].values())
+    value: float | None = case["labels"].get(label, {}).get(score)
+    return value
+
+
 def _scored(rows: Sequence[CaseRow]) -> list[ScoredCase]:
     found = []
     for row in rows:
-        mean = mean_of_defined(scores.get("dice") for scores in row["labels"].values())
+        mean = score_of(row, "dice")
         if mean is not None:
             found.append(ScoredCase(row["case"], row["domain"], mean))
     return found

@@ -29,7 +29,14 @@ from autoseg.interop.raw_layout import (
 )
 from autoseg.io import nifti
 from autoseg.io.files import read_json
-from autoseg.io.images import file_ending, read_channels, read_geometry, stored_as_integers, write_labels
+from autoseg.io.images import (
+    file_ending,
+    read_channels,
+    read_geometry,
+    read_labels,
+    stored_as_integers,
+    write_labels,
+)
 from autoseg.runtime.jobs import map_threads
 
 
@@ -71,9 +78,10 @@ def write_dataset(
 def already_written(
     cases: Sequence[PlannedCase], channels: Sequence[str], labels: dict[str, int], destination: Path
 ) -> bool:
-    """Whether ``destination`` holds these cases, of files with the same content, and these channels and labels.
+    """Whether ``destination`` holds these cases, of files with the same content, and what would be made of them now.
 
-    So a conversion that was killed when it had just ended may be run again.
+    So a conversion that was killed when it had just ended may be run again. The label maps are compared too: what a
+    recipe does to labels, such as a threshold, is in no table.
     """
     try:
         document = read_json(destination / "dataset.json")
@@ -86,7 +94,17 @@ def already_written(
         case.name for case in cases
     ]:
         return False  # what takes a moment is compared first
-    return rows[1:] == list(map_threads(_row, cases))
+    if rows[1:] != list(map_threads(_row, cases)):
+        return False
+
+    def is_as_now(case: PlannedCase) -> bool:
+        try:
+            stored = read_labels(destination / "labelsTr" / f"{case.name}{document['file_ending']}")
+            return np.array_equal(merge_labels(case.labels, labels)[0], stored)
+        except (BadInput, KeyError):
+            return False
+
+    return all(map_threads(is_as_now, cases))
 
 
 def _write_case(case: PlannedCase, folder: Path, labels: dict[str, int], ending: str) -> CaseResult:

@@ -31,13 +31,13 @@ class Command:
 def remember(root: Path, arguments: Sequence[str]) -> None:
     """Append a command to the history of the workspace ``root``, where there is one.
 
-    Work that is done is not failed by a disk that has no room for this line.
+    Work that is done is not failed by a disk that has no room for this line, or a folder that is gone.
     """
     if not root.is_dir():
         return
     ended = datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S")
-    command = Command(ended, autoseg.__version__, str(Path.cwd()), tuple(arguments))
     with suppress(OSError), (root / FILE).open("a", encoding="utf-8") as lines:
+        command = Command(ended, autoseg.__version__, str(Path.cwd()), tuple(arguments))
         lines.write(json.dumps(asdict(command)) + "\n")
 
 

@@ -10,10 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from pydantic import ValidationError
 
 from autoseg.core.errors import BadInput
-from autoseg.core.fingerprint import Fingerprint
+from autoseg.core.fingerprint import read_fingerprint
 from autoseg.io.bids import BidsFile, index_dataset
 from autoseg.io.files import read_json, read_text
 from autoseg.io.workspace import parse_labels
@@ -76,14 +75,7 @@ def describe_cases(path: Path) -> Description:
 
 def describe_fingerprint(path: Path) -> Description:
     """What was measured, in ranges over the cases, and what looks wrong in it."""
-    try:
-        fingerprint = Fingerprint.model_validate_json(read_text(path))
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"]) or "document"
-        raise BadInput(
-            f"{path}: is no valid fingerprint ({where}: {first['msg']}); run `autoseg plan` again."
-        ) from None
+    fingerprint = read_fingerprint(read_text(path), str(path))
     warnings = check_fingerprint(fingerprint)
     cases = fingerprint.cases
     spacings = np.array([case.spacing_mm for case in cases]).reshape(-1, 3)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from autoseg.core.errors import BadInput
-from autoseg.core.fingerprint import Fingerprint
+from autoseg.core.fingerprint import Fingerprint, read_fingerprint
 from autoseg.core.plan import Plan, read_plan
 from autoseg.interop.nnunet_export import (
     checkpoint,
@@ -165,10 +165,7 @@ def _fingerprint(workspace: Workspace, name: str) -> Fingerprint | None:
     path = workspace.dataset_folder(name) / "fingerprint.json"
     if not path.is_file():
         return None
-    try:
-        return Fingerprint.model_validate_json(path.read_text(encoding="utf-8"))
-    except ValueError:
-        raise BadInput(f"{path}: is no fingerprint; run `autoseg plan {name}` again.") from None
+    return read_fingerprint(read_text(path), str(path))
 
 
 def _mean_dice(fold: Path) -> float | None:

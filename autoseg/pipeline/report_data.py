@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from autoseg.core.fingerprint import Fingerprint
+from autoseg.core.fingerprint import Fingerprint, read_fingerprint
 from autoseg.core.plan import Plan
 from autoseg.evaluation.outliers import Outlier, find_outliers
 from autoseg.io.files import read_text
 from autoseg.io.workspace import RawDataset
 from autoseg.pipeline.profiling import NOTE, SAMPLES, read_profile
 from autoseg.pipeline.report_parts import Drawings
+from autoseg.planning.explain import CONFIGURATION_HEADER, configuration_rows
 from autoseg.reporting.data_overview import draw_images, draw_label_volumes
 from autoseg.reporting.page import Part, Section, Sentences, Table, Text
 from autoseg.reporting.profile_figure import draw_samples, read_samples
@@ -24,7 +25,7 @@ def data_section(dataset: RawDataset, drawings: Drawings) -> Section:
     path = dataset.folder / "fingerprint.json"
     if not path.is_file():
         return Section("Data", [Text(f"The images are not measured yet: autoseg plan {dataset.name}")])
-    fingerprint = Fingerprint.model_validate_json(read_text(path))
+    fingerprint = read_fingerprint(read_text(path), str(path))
     outliers = find_outliers(fingerprint)
     parts: list[Part] = [domains_table(fingerprint)]
     if outliers:
@@ -72,15 +73,4 @@ def resources_sections(folder: Path, drawings: Drawings) -> list[Section]:
 def plan_section(plan: Plan) -> Section:
     """Every decision with its reason, and the configurations."""
     decisions = Table(("decision", "choice", "reason"), [(one.what, one.choice, one.reason) for one in plan.decisions])
-    rows = [
-        (
-            name + (" (recommended)" if name == plan.recommended else ""),
-            " x ".join(map(str, one.patch_size)),
-            str(one.batch_size),
-            " x ".join(f"{side:.4g}" for side in one.spacing_mm),
-            one.network.describe(),
-        )
-        for name, one in plan.configurations.items()
-    ]
-    header = ("configuration", "patch (voxels)", "batch", "spacing (mm)", "network")
-    return Section("Plan", [decisions, Table(header, rows)])
+    return Section("Plan", [decisions, Table(CONFIGURATION_HEADER, configuration_rows(plan))])

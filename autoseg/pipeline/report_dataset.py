@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from autoseg.core.errors import BadInput
 from autoseg.core.plan import Plan, read_plan
-from autoseg.evaluation.case_choice import CaseRow
+from autoseg.evaluation.case_choice import CaseRow, score_of
 from autoseg.io.files import read_json, read_text
 from autoseg.io.history import remembered
 from autoseg.io.workspace import RawDataset, Workspace
@@ -19,7 +20,6 @@ from autoseg.pipeline.report_parts import (
     Drawings,
     Made,
     all_cases,
-    case_mean,
     footer,
     list_scores,
     number,
@@ -27,6 +27,7 @@ from autoseg.pipeline.report_parts import (
     reproduction,
     score_rows,
 )
+from autoseg.pipeline.runs import EXECUTION_FILE
 from autoseg.reporting.curves import draw_curves, read_progress
 from autoseg.reporting.page import Page, Part, Section, Table, Text
 from autoseg.reporting.score_plots import draw_by_domain, draw_by_label
@@ -89,8 +90,8 @@ def summary(dataset: RawDataset, plan: Plan, chosen: Choice | None, found: HeldO
         return [f"{chosen.title} was trained on every case, so that none is left to say how good it is."]
     mean = dice(found.rows)
     worst = min(
-        (row for row in found.rows if case_mean(row, "dice") is not None),
-        key=lambda row: case_mean(row, "dice") or 0,
+        (row for row in found.rows if score_of(row, "dice") is not None),
+        key=lambda row: score_of(row, "dice") or 0,
         default=None,
     )
     sentences = [
@@ -100,13 +101,13 @@ def summary(dataset: RawDataset, plan: Plan, chosen: Choice | None, found: HeldO
     if found.trained_on_its_cases:
         sentences = ["There is one subject, so the scores are of cases that it was trained on: they prove nothing."]
     if worst is not None:
-        sentences.append(f"The worst is {worst['case']} with {number(case_mean(worst, 'dice'), 'dice')}.")
+        sentences.append(f"The worst is {worst['case']} with {number(score_of(worst, 'dice'), 'dice')}.")
     return sentences
 
 
 def dice(rows: Sequence[CaseRow]) -> float | None:
     """The mean over cases of their means over labels."""
-    values = [value for row in rows if (value := case_mean(row, "dice")) is not None]
+    values = [value for row in rows if (value := score_of(row, "dice")) is not None]
     return sum(values) / len(values) if values else None
 
 
@@ -198,7 +199,9 @@ def training_section(workspace: Workspace, name: str, chosen: Choice, drawings: 
     rows = []
     for fold, folder in folders.items():
         own = read_plan(read_text(folder / "plan.json"), str(folder / "plan.json")).configurations[configuration]
-        execution = read_json(folder / "execution.json") if (folder / "execution.json").is_file() else {}
+        execution = read_json(folder / EXECUTION_FILE) if (folder / EXECUTION_FILE).is_file() else {}
+        if not isinstance(execution, dict):
+            raise BadInput(f"{folder / EXECUTION_FILE}: does not say how the training was executed; restore it.")
         last = curves.get(fold, [{}])[-1]
         took = last.get("elapsed_s")
         rows.append(

@@ -10,8 +10,8 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 import autoseg
-from autoseg.evaluation.case_choice import CaseRow, choose_cases
-from autoseg.evaluation.evaluate import defined, mean_of_defined
+from autoseg.evaluation.case_choice import CaseRow, choose_cases, score_of
+from autoseg.evaluation.evaluate import defined
 from autoseg.evaluation.scores import SCORES
 from autoseg.evaluation.statistics import bootstrap_mean
 from autoseg.io.history import Command
@@ -62,26 +62,21 @@ def number(value: float | None, score: str) -> str:
     return "-" if value is None else f"{value:.{SCORES[score].digits}f}"
 
 
-def case_mean(row: CaseRow, score: str) -> float | None:
-    """The mean of a score over the labels of a case that have it."""
-    return mean_of_defined(scores.get(score) for scores in row["labels"].values())
-
-
 def list_scores(row: CaseRow) -> dict[str, str]:
     """What stands beside a case in the list of the viewer."""
     return {
         SCORES[score].title: number(value, score)
         for score in LIST_SCORES
-        if (value := case_mean(row, score)) is not None
+        if (value := score_of(row, score)) is not None
     }
 
 
 def ranked(rows: Sequence[CaseRow], num_cases: int | None) -> dict[str, str]:
     """Case -> its rank (``worst`` ...), in the order in which they are shown; None: all cases, the worst first."""
     if num_cases is None:
-        scored = [row for row in rows if case_mean(row, "dice") is not None]
-        unscored = [row for row in rows if case_mean(row, "dice") is None]
-        return {row["case"]: "" for row in [*sorted(scored, key=lambda row: case_mean(row, "dice") or 0.0), *unscored]}
+        scored = [row for row in rows if score_of(row, "dice") is not None]
+        unscored = [row for row in rows if score_of(row, "dice") is None]
+        return {row["case"]: "" for row in [*sorted(scored, key=lambda row: score_of(row, "dice") or 0.0), *unscored]}
     num_worst = -(-num_cases // 3)
     num_best = -(-(num_cases - num_worst) // 2)
     numbers = {"worst": num_worst, "median": num_cases - num_worst - num_best, "best": num_best}
@@ -116,7 +111,7 @@ def _cells(
 
 
 def _mean_cells(rows: Sequence[CaseRow], shown: Iterable[str], subjects: Mapping[str, str]) -> list[str]:
-    texts = [_interval_text([(row, case_mean(row, score)) for row in rows], score, subjects) for score in shown]
+    texts = [_interval_text([(row, score_of(row, score)) for row in rows], score, subjects) for score in shown]
     return [*texts, str(len(rows))]
 
 
@@ -134,13 +129,13 @@ def _interval_text(values: Sequence[tuple[CaseRow, float | None]], score: str, s
 def all_cases(rows: Sequence[CaseRow], folds: Mapping[str, str]) -> Table:
     """Every scored case, the worst first."""
     shown = [score for score in TABLE_SCORES if any(score in one for row in rows for one in row["labels"].values())]
-    ordered = sorted(rows, key=lambda row: (case_mean(row, "dice") is None, case_mean(row, "dice") or 0.0))
+    ordered = sorted(rows, key=lambda row: (score_of(row, "dice") is None, score_of(row, "dice") or 0.0))
     texts = [
         (
             row["case"],
             row["domain"],
             folds.get(row["case"], ""),
-            *(number(case_mean(row, score), score) for score in shown),
+            *(number(score_of(row, score), score) for score in shown),
         )
         for row in ordered
     ]

@@ -12,7 +12,7 @@ from autoseg.core.errors import BadInput
 from autoseg.evaluation.evaluate import mean_of_defined
 from autoseg.interop.bids_derivative import DESCRIPTION_FILE, find_segmentations
 from autoseg.interop.prediction_inputs import is_bids
-from autoseg.interop.prediction_table import COLUMNS, MISSING, TABLE, read_table
+from autoseg.interop.prediction_table import COLUMNS, MISSING, TABLE, Row, read_table
 from autoseg.io import images
 from autoseg.io.bids import index_dataset
 from autoseg.io.dicom import series_folders
@@ -111,15 +111,26 @@ def expectations(folder: Path, stems: Mapping[Path, str]) -> dict[Path, tuple[fl
     table = read_table(folder / TABLE)
     found: dict[Path, tuple[float | None, str]] = {}
     for file in stems:
-        if rows := table.rows.get(table.name(file), []):
-            values = [float(row[EXPECTED]) for row in rows if row[EXPECTED] != MISSING]
-            unlike = next((row[UNLIKE] for row in rows if row[UNLIKE] not in (MISSING, "")), "")
-        else:
-            document = read_json(sidecar(file)) if sidecar(file).is_file() else {}
-            values = [one["Dice"] for one in document.get("ExpectedDice", {}).values()]
-            unlike = "; ".join(document.get("UnlikeTraining", ()))
-        found[file] = (mean_of_defined(values), unlike)
+        rows = table.rows.get(table.name(file), [])
+        try:
+            found[file] = expected_by_table(rows) if rows else expected_by_sidecar(sidecar(file))
+        except (ValueError, TypeError, KeyError, AttributeError):
+            place = table.path if rows else sidecar(file)
+            raise BadInput(f"{place}: does not say what to expect of {file.name}; predict it again.") from None
     return found
+
+
+def expected_by_table(rows: Sequence[Row]) -> tuple[float | None, str]:
+    """What the rows of a segmentation in ``predictions.tsv`` say."""
+    values = [float(row[EXPECTED]) for row in rows if row[EXPECTED] != MISSING]
+    return mean_of_defined(values), next((row[UNLIKE] for row in rows if row[UNLIKE] not in (MISSING, "")), "")
+
+
+def expected_by_sidecar(path: Path) -> tuple[float | None, str]:
+    """What the JSON document of a segmentation says, if there is one."""
+    document = read_json(path) if path.is_file() else {}
+    values = [float(one["Dice"]) for one in document.get("ExpectedDice", {}).values()]
+    return mean_of_defined(values), "; ".join(document.get("UnlikeTraining", ()))
 
 
 def expectation_section(

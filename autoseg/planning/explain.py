@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 
 import numpy as np
 
-from autoseg.core.plan import Configuration, Decision
+from autoseg.core.plan import Configuration, Decision, Plan
 from autoseg.planning.configurations import LOWRES_BELOW_SHARE, LOWRES_LEAST_REDUCTION, Fitted
 from autoseg.planning.planners import RESIDUAL, Planner
 from autoseg.planning.targets import (
@@ -19,6 +19,7 @@ from autoseg.planning.targets import (
 )
 from autoseg.planning.topology import PatchAndBatch
 
+CONFIGURATION_HEADER = ("configuration", "patch (voxels)", "batch", "spacing (mm)", "network")
 FEWEST_SLICES = 12  # fewer than this, and a 3D network cannot pool across them
 _AXIS_NAMES = ("left-right", "back-front", "down-up")
 
@@ -43,6 +44,20 @@ def explain(
     if "3d_fullres" in fitted.configurations and "3d_lowres" not in fitted.configurations:
         decisions.append(_no_lowres(fitted.configurations["3d_fullres"]))
     return decisions
+
+
+def configuration_rows(plan: Plan) -> list[tuple[str, ...]]:
+    """One row for each configuration of a plan, under CONFIGURATION_HEADER."""
+    return [
+        (
+            name + (" (recommended)" if name == plan.recommended else ""),
+            " x ".join(map(str, one.patch_size)),
+            str(one.batch_size),
+            " x ".join(f"{side:.4g}" for side in one.spacing_mm),
+            one.network.describe(),
+        )
+        for name, one in plan.configurations.items()
+    ]
 
 
 def recommend(configurations: Mapping[str, Configuration], spacing_mm: tuple[float, ...]) -> tuple[str, Decision]:

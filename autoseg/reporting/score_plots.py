@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from autoseg.evaluation.case_choice import CaseRow
+from autoseg.evaluation.case_choice import CaseRow, score_of
 from autoseg.evaluation.evaluate import defined, mean_of_defined
 from autoseg.evaluation.scores import SCORES
 from autoseg.evaluation.statistics import bootstrap_mean
@@ -133,14 +133,6 @@ def _row(
                 found.append((value, numbers[subjects[case["case"]]] if subjects else number))
         values[score], groups[score] = [value for value, _ in found], [group for _, group in found]
     return ScoreRow(title, values, groups, colour, hatch, begins_group)
-
-
-def score_of(case: CaseRow, score: str, label: str | None) -> float | None:
-    """One score of a case: of a label, or the mean over the labels that have it (``label`` None)."""
-    if label is None:
-        return mean_of_defined(scores.get(score) for scores in case["labels"].values())
-    value: float | None = case["labels"].get(label, {}).get(score)
-    return value
 
 
 def _worst_labels(cases: Sequence[CaseRow], labels: Sequence[str], score: str) -> tuple[list[str], str]:

@@ -214,9 +214,10 @@ def document_readers(good: Place) -> list[Reader]:
 
 def model_readers(good: Place) -> list[Reader]:
     """Weights, exported models, and models of nnU-Net."""
-    folder = good.folder / "peer" / peer_models.FOLDER
+    beside_good = good.folder.with_name(f"{good.folder.name}-peer")  # others copy what is good
+    folder = beside_good / peer_models.FOLDER
     if not folder.is_dir():
-        peer_models.write(good.folder / "peer")
+        peer_models.write(beside_good)
     checkpoint = next(folder.rglob("checkpoint_final.pth"))
 
     def archive(path: Path) -> None:

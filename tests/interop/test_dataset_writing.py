@@ -119,6 +119,13 @@ def test_empty_labels_are_said(write: Writer, tmp_path: Path) -> None:
     assert "1 of 1 cases have no labelled voxel." in report.notes
 
 
+def replace_labels(folder: Path, voxels: np.ndarray) -> None:
+    path = next((folder / "labelsTr").iterdir())
+    image = nibabel.load(path)
+    path.unlink()
+    nibabel.save(nibabel.Nifti1Image(voxels.astype(np.uint8), image.affine), path)
+
+
 def test_the_same_files_are_converted_once(write: Writer, tmp_path: Path) -> None:
     add(write, 1)
     conversion = plan_conversion([tmp_path / "site"])
@@ -133,6 +140,7 @@ def test_the_same_files_are_converted_once(write: Writer, tmp_path: Path) -> Non
         lambda: write(f"{LABELS}/sub-1/anat/sub-1_T2w_seg-manual.nii.gz", ball(1, 1, 2)),  # corrected
         lambda: add(write, 2),  # one more
         lambda: (folder / "dataset.json").write_text("{}"),
+        lambda: replace_labels(folder, ball(1, 2, 2)),  # as another recipe would have made them
     ):
         change()
         with pytest.raises(BadInput, match="the dataset exists already; choose another name or add --overwrite"):

@@ -26,3 +26,11 @@ def test_no_workspace_is_made_for_it(tmp_path):
     remember(tmp_path / "none", ["doctor"])
     assert not (tmp_path / "none").exists()
     assert remembered(tmp_path / "none") == []
+
+
+def test_a_folder_that_is_gone_fails_nothing(tmp_path, monkeypatch):
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    remember(tmp_path, ["plan", "Cord"])
+    assert remembered(tmp_path) == []

@@ -50,7 +50,12 @@ def test_weights_of_another_network_are_refused(tmp_path, change, problem, devic
 
 def test_half_precision_is_as_good_as_single(tmp_path):
     weights = {name: tensor.half() for name, tensor in nn.Linear(2, 2).state_dict().items()}
-    model_file.load_weights(nn.Linear(2, 2), weights, tmp_path / "final.safetensors")
+    network = nn.Linear(2, 2)
+    model_file.load_weights(network, weights, tmp_path / "final.safetensors")
+    assert {name: tensor.dtype for name, tensor in network.state_dict().items()} == dict.fromkeys(
+        weights, torch.float32
+    )
+    assert all(torch.equal(tensor, weights[name].float()) for name, tensor in network.state_dict().items())
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])

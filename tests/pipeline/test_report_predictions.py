@@ -47,3 +47,15 @@ def test_images_of_every_kind_are_found(tiny_bids, tmp_path):
     assert len(image_files([tiny_bids])) == 6
     with pytest.raises(BadInput, match="there is no such file or folder"):
         image_files([tmp_path / "none"])
+
+
+@pytest.mark.parametrize("broken", ["predictions.tsv", "sub-00_T1w.json"])
+def test_expectations_that_are_none_are_told(tiny_bids, tmp_path, broken):
+    source = tiny_bids / "derivatives/labels/sub-00/anat/sub-00_desc-manual_dseg.nii.gz"
+    shutil.copy(source, tmp_path / "sub-00_T1w.nii.gz")
+    (tmp_path / "dseg.tsv").write_text("index\tname\n0\tbackground\n1\tshell\n2\tcore\n")
+    row = ["sub-00_T1w.nii.gz", "shell", "0.9", "much", "0.7", "0.9", "20", "n/a"]
+    text = "\t".join(COLUMNS) + "\n" + "\t".join(row) + "\n" if broken.endswith("tsv") else '{"ExpectedDice": [1]}'
+    (tmp_path / broken).write_text(text)
+    with pytest.raises(BadInput, match=f"{broken}: does not say what to expect of sub-00_T1w.nii.gz"):
+        report(Workspace(tmp_path / "workspace"), str(tmp_path), images=[tiny_bids])

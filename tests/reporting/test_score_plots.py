@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
+from autoseg.evaluation.case_choice import score_of
 from autoseg.evaluation.statistics import bootstrap_mean
-from autoseg.reporting.score_plots import FAR, LABELS_SHOWN, draw_by_domain, draw_by_label, score_of
+from autoseg.reporting.score_plots import FAR, LABELS_SHOWN, draw_by_domain, draw_by_label
 from tests.reporting.figure_texts import assert_texts_have_room
 
 
