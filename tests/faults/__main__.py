@@ -75,7 +75,7 @@ def main() -> int:
 def renewed(table: str, rows: Iterable[Row], made: str) -> str:
     """The Markdown table with ``rows`` in place of those of the same name, or after the others."""
     cells = [line.strip("|").split("|") for line in table.splitlines() if line.startswith("| ")]
-    known = {line[0].strip(): [cell.strip() for cell in line] for line in cells[1:]}
+    known = {line[0].strip(): [cell.strip() for cell in line] for line in cells[1:] if line[0].strip("- ")}
     known |= {row.what: [row.what, str(row.injected), str(row.survived), row.compared, made] for row in rows}
     lines = [HEADER, ["---"] * len(HEADER), *known.values()]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)

@@ -39,6 +39,8 @@ def test_what_did_not_survive_is_shown_and_fails(monkeypatch, capsys, tmp_path):
     assert above == "Above.\n"
     assert "| training killed | 50 | 49 | 12 files | today |\n| study killed | 50 | 50 | 9 files | before |" in table
     assert table.endswith(f"{faults.END}\nBelow.\n")
+    assert faults.main() == 1  # and once more, on what it wrote itself
+    assert faults.PAGE.read_text().split(faults.BEGIN)[1] == table
 
 
 def test_half_written_files_are_found(tmp_path):
