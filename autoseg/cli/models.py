@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -25,6 +26,11 @@ from autoseg.cli.terminal import (
     workspace_root,
 )
 from autoseg.core.errors import BadInput
+from autoseg.runtime.launching import planned_count, start
+
+if TYPE_CHECKING:
+    from autoseg.io.workspace import Workspace
+    from autoseg.pipeline.training import TrainingOptions
 
 
 def train(
@@ -58,6 +64,10 @@ def train(
         str | None,
         typer.Option(metavar="PART,...", help="Parts that stay as --init-from gives them, such as encoder."),
     ] = None,
+    devices: Annotated[
+        int | None,
+        typer.Option(min=1, help="Share each batch among so many processes, a GPU each (or the cores of the CPU)."),
+    ] = None,
     profile: ProfileOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -67,21 +77,60 @@ def train(
     """
     from autoseg.io.workspace import Workspace
     from autoseg.pipeline.training import TrainingOptions
-    from autoseg.pipeline.training import train as train_folds
 
     budget_s = seconds(time_budget) if time_budget else None
-    frozen = tuple(comma_separated(freeze) or ())
-    how = splits, init_from, patience, balance, frozen
+    how = splits, init_from, patience, balance, tuple(comma_separated(freeze) or ())
     options = TrainingOptions(epochs, budget_s, resume, overwrite, device, seed, *how)
     workspace = Workspace(workspace_root())
-    with profiled(profile, f"train {dataset} {configuration} {fold}", device):
-        summaries = train_folds(workspace, dataset, configuration, fold, options)
+    summaries = train_in_processes(
+        workspace, dataset, configuration, fold, options, devices or planned_count(), profile
+    )
+    if summaries is None:
+        return
     folders = {name: workspace.model_folder(dataset, configuration, name) for name in summaries}
     if as_json:
         trained = {name: {"folder": folders[name], "validation": summary} for name, summary in summaries.items()}
         print_json({"dataset": dataset, "configuration": configuration, "folds": trained})
     else:
         show_trained(dataset, configuration, summaries, folders)
+
+
+def train_in_processes(
+    workspace: Workspace,
+    dataset: str,
+    configuration: str,
+    fold: str,
+    options: TrainingOptions,
+    count: int,
+    profile: Path | None,
+) -> dict[str, dict[str, Any] | None] | None:
+    """Train in this process, start ``count`` that train together, or be one of them: None but of the one that speaks.
+
+    typer.Exit with the status of those that were started.
+    """
+    if count == 1:
+        from autoseg.pipeline.training import train as train_folds
+
+        with profiled(profile, f"train {dataset} {configuration} {fold}", options.device):
+            return train_folds(workspace, dataset, configuration, fold, options)
+    if planned_count() == 1:
+        raise typer.Exit(start(sys.argv[1:], count))
+    if planned_count() != count:
+        raise BadInput(f"--devices {count}: {planned_count()} processes were started; leave the option out.")
+    from autoseg.pipeline.following import follow, tell_end
+    from autoseg.runtime import ranks
+
+    with ranks.joined(options.device) as device:
+        if not ranks.is_first():
+            follow(workspace, device)
+            return None
+        from autoseg.pipeline.training import train as train_folds
+
+        options = replace(options, device=device)
+        with profiled(profile, f"train {dataset} {configuration} {fold}", device):
+            summaries = train_folds(workspace, dataset, configuration, fold, options)
+        tell_end()
+    return summaries
 
 
 def show_trained(

@@ -15,6 +15,7 @@ import typer
 
 from autoseg.core.errors import BadInput
 from autoseg.runtime.interrupts import interrupts
+from autoseg.runtime.launching import speaks_through_another
 from autoseg.runtime.memory import is_shortage
 
 BAD_INPUT, OWN_FAILURE, INTERRUPTED = 2, 1, 130
@@ -129,7 +130,8 @@ def run_guarded(action: Callable[[], Any]) -> int:
         except (SystemExit, KeyboardInterrupt) as end:
             if interrupted() is None and isinstance(end, SystemExit):
                 return end.code if isinstance(end.code, int) else 0
-            return _fail(CONTINUE, 0 if interrupted() == signal.SIGTERM else INTERRUPTED)
+            status = 0 if interrupted() == signal.SIGTERM else INTERRUPTED
+            return status if speaks_through_another() else _fail(CONTINUE, status)
         except Exception as error:
             outcome = _sentence_and_status(error)
             if outcome is None:

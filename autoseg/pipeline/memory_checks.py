@@ -25,6 +25,7 @@ from autoseg.io import images
 from autoseg.planning.memory import prediction_bytes, training_bytes
 from autoseg.preprocessing.case_grid import crop_box, prepared_grid
 from autoseg.preprocessing.previous_stage import num_input_channels
+from autoseg.runtime import ranks
 from autoseg.runtime.memory import is_shortage, left_bytes
 
 if TYPE_CHECKING:
@@ -183,7 +184,9 @@ def training_need(plan: Plan, configuration: Configuration, device: str) -> int:
 
     if not isinstance(configuration.network, NetworkSpec) or device == "mps":
         return 0
-    sizes = configuration.patch_size, configuration.batch_size, num_input_channels(plan, configuration)
+    # Processes that share a batch have a GPU each, but the memory of the machine together.
+    batch_size = configuration.batch_size if device == "cpu" else ranks.largest_share(configuration.batch_size)
+    sizes = configuration.patch_size, batch_size, num_input_channels(plan, configuration)
     needed = training_bytes(configuration.network, *sizes, plan.labels.num_outputs)
     precision = configuration.training.precision
     in_fp32 = precision == "fp32" or (precision == "auto" and native_precisions(device)[0] == "fp32")

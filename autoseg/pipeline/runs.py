@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,9 +12,15 @@ from typing import TYPE_CHECKING
 from autoseg.core.case import CaseFiles
 from autoseg.core.errors import BadInput
 from autoseg.core.plan import Configuration, Decision, Plan
+from autoseg.io import store
 from autoseg.io.files import write_json, write_text
+from autoseg.io.workspace import RawDataset, Workspace
 from autoseg.pipeline.memory_checks import fits
+from autoseg.pipeline.voxel_cascade import fold_voxels, seeing_all
 from autoseg.planning.folds import Fold, split_document
+from autoseg.preprocessing.intensity import value_of_zero
+from autoseg.preprocessing.previous_stage import num_input_channels
+from autoseg.runtime import ranks
 from autoseg.runtime.memory import left_bytes
 from autoseg.runtime.progress import counted, duration, progress, say
 from autoseg.training.budget import fit_to_budget
@@ -22,6 +28,8 @@ from autoseg.training.sampling import with_counted_steps
 from autoseg.training.schedule import Clock
 
 if TYPE_CHECKING:
+    import torch
+
     from autoseg.runtime.devices import Execution
     from autoseg.training.trainer import Assignment
 
@@ -59,6 +67,40 @@ def recorded_split(folder: Path) -> Fold | None:
         raise BadInput(f"{path}: does not list train and val cases; restore it or add --overwrite.") from None
 
 
+def assignment_of(
+    workspace: Workspace,
+    dataset: RawDataset,
+    plan: Plan,
+    configuration: Configuration,
+    fold_name: str,
+    fold: Fold,
+    device: str | None,
+    weights: Mapping[str, torch.Tensor],
+) -> Assignment:
+    """What is to be trained in a fold whose cases are prepared, beginning with ``weights`` of another model if any."""
+    from autoseg.training.trainer import Assignment
+
+    prepared = workspace.preprocessed_folder(dataset.name, configuration.name)
+    stored = {name: store.open_case(prepared, name) for name in dict.fromkeys((*fold.train, *fold.validation))}
+    training, validation = ([stored[name] for name in names] for names in (fold.train, fold.validation or fold.train))
+    domains, voxels = {case.name: case.domain for case in dataset.cases}, None
+    if configuration.candidates:
+        voxels = fold_voxels(workspace, plan, configuration, fold_name, training, validation, device)
+        configuration = seeing_all(configuration, *voxels)
+    return Assignment(
+        configuration,
+        plan.labels,
+        num_input_channels(plan, configuration),
+        training,
+        validation,
+        workspace.model_folder(dataset.name, configuration.name, fold_name),
+        weights,
+        voxels,
+        zeros=[value_of_zero(*one) for one in zip(configuration.normalization, plan.intensities, strict=True)],
+        domains=[domains[name] for name in fold.train],
+    )
+
+
 def settle(
     assignment: Assignment, plan: Plan, clock: Clock, device: str | None, budget_s: float | None, resuming: bool
 ) -> tuple[Assignment, Execution, list[Decision]]:
@@ -82,6 +124,7 @@ def settle(
     def measure(candidate: Configuration) -> float:
         if not fits(plan, candidate, device, left):
             return math.inf  # it is not tried
+        tell_to_probe(replace(assignment, configuration=candidate), execution)
         return seconds_per_step(replace(assignment, configuration=candidate), execution)
 
     left_s = budget_s - clock.elapsed_s
@@ -139,5 +182,38 @@ def announce(assignment: Assignment, execution: Execution, fold_name: str) -> No
     say(
         f"train {configuration.name} {fold_name}: {counted(len(assignment.training), 'case')}, patch {patch}, "
         f"batch {configuration.batch_size}, {configuration.network.describe()}, {length}, "
-        f"{execution.describe()}"
+        f"{execution.describe()}" + (f", {ranks.count()} processes" if ranks.count() > 1 else "")
+    )
+    idle = ranks.count() - configuration.batch_size
+    if idle > 0:
+        say(
+            f"note: the batch has {counted(configuration.batch_size, 'sample')}, so {idle} of {ranks.count()} processes "
+            "wait for the others in every step; start fewer.",
+            style="yellow",
+        )
+
+
+def tell_to_probe(assignment: Assignment, execution: Execution) -> None:
+    """The other processes of the training, if any, time steps together with this one."""
+    ranks.tell(
+        {
+            "do": "probe",
+            "configuration": assignment.configuration.model_dump(mode="json"),
+            "labels": assignment.labels.model_dump(mode="json"),
+            "num_channels": assignment.num_channels,
+            "execution": asdict(execution),
+        }
+    )
+
+
+def tell_to_train(assignment: Assignment, execution: Execution, dataset: str, fold_name: str) -> None:
+    """The other processes of the training, if any, train together with this one."""
+    ranks.tell(
+        {
+            "do": "train",
+            "dataset": dataset,
+            "fold": fold_name,
+            "configuration": assignment.configuration.model_dump(mode="json"),
+            "execution": asdict(execution),
+        }
     )

@@ -8,35 +8,32 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from autoseg.core.case import CaseFiles
 from autoseg.core.errors import BadInput
 from autoseg.core.plan import Balance, Configuration, Decision, Plan, read_plan
-from autoseg.interop.prediction_outputs import image_layout
-from autoseg.interop.prediction_table import TABLE, certainties
-from autoseg.io import store
 from autoseg.io.files import remove_partial
 from autoseg.io.locks import held
 from autoseg.io.workspace import RawDataset, Workspace, nearest_name
-from autoseg.pipeline.cascade import held_out_label_maps, reading
-from autoseg.pipeline.evaluation import Pair, evaluate_pairs
+from autoseg.pipeline.cascade import held_out_label_maps
 from autoseg.pipeline.fine_tuning import begin
 from autoseg.pipeline.memory_checks import require_memory_to_train, telling_shortage
-from autoseg.pipeline.models import workspace_models
 from autoseg.pipeline.preparation import (
     dataset_folds,
     prepare_cases,
     read_or_make_plan,
     require_configuration,
-    require_labels,
     require_own_plan,
 )
-from autoseg.pipeline.runs import announce, record_run, recorded_split, settle, within_domains
-from autoseg.pipeline.safety import Safety, calibrate, dice_by_case, write_calibration
-from autoseg.pipeline.segmenting import Segmenter, predict_cases
-from autoseg.pipeline.voxel_cascade import fold_voxels, load_chains, seeing_all
+from autoseg.pipeline.runs import (
+    announce,
+    assignment_of,
+    record_run,
+    recorded_split,
+    settle,
+    tell_to_train,
+    within_domains,
+)
+from autoseg.pipeline.validation import validate_fold
 from autoseg.planning.folds import Fold
-from autoseg.preprocessing.intensity import value_of_zero
-from autoseg.preprocessing.previous_stage import num_input_channels
 from autoseg.runtime.memory import keep_freed_memory
 from autoseg.runtime.progress import say
 from autoseg.training.budget import smallest_of_budget
@@ -165,31 +162,10 @@ def train_fold(
     cases = [case for case in dataset.cases if case.name in wanted]
     stages = held_out_label_maps(workspace, dataset, configuration, [case.name for case in cases])
     prepare_cases(workspace, plan, [configuration], cases, {configuration_name: stages})
-    prepared = workspace.preprocessed_folder(dataset.name, configuration_name)
-    stored = {case.name: store.open_case(prepared, case.name) for case in cases}
-
-    training, validation = ([stored[name] for name in names] for names in (fold.train, fold.validation or fold.train))
-    domains, voxels = {case.name: case.domain for case in cases}, None
-    if configuration.candidates:
-        voxels = fold_voxels(workspace, plan, configuration, fold_name, training, validation, options.device)
-        configuration = seeing_all(configuration, *voxels)
-
-    from autoseg.training.trainer import Assignment
-
+    weights = beginning.weights if beginning else {}
+    assignment = assignment_of(workspace, dataset, plan, configuration, fold_name, fold, options.device, weights)
     keep_freed_memory()
-    clock = Clock(configuration.training, folds=folds_left)
-    assignment = Assignment(
-        configuration,
-        plan.labels,
-        num_input_channels(plan, configuration),
-        training,
-        validation,
-        folder,
-        beginning.weights if beginning else {},
-        voxels,
-        zeros=[value_of_zero(*one) for one in zip(configuration.normalization, plan.intensities, strict=True)],
-        domains=[domains[name] for name in fold.train],
-    )
+    clock = Clock(assignment.configuration.training, folds=folds_left)
     fit(assignment, plan, clock, fold_name, fold, options, beginning.decision if beginning else None)
 
 
@@ -215,6 +191,7 @@ def fit(
             record_run(assignment, execution, plan, [*decisions, *([decision] if decision else [])], fold)
         clock.spec = assignment.configuration.training
         announce(assignment, execution, fold_name)
+        tell_to_train(assignment, execution, plan.dataset, fold_name)
         train(assignment, execution, clock, options.on_epoch)
 
 
@@ -261,39 +238,3 @@ def with_options(configuration: Configuration, options: TrainingOptions) -> Conf
         )
     training = configuration.training.model_copy(update=changes)
     return configuration.model_copy(update={"training": training, "balance": balance})
-
-
-def validate_fold(
-    workspace: Workspace, dataset: RawDataset, configuration_name: str, fold_name: str, fold: Fold, device: str | None
-) -> dict[str, Any] | None:
-    """Segment the held-out cases (those to test on if there are any) and score them; None if nothing is held out."""
-    if not fold.scored:
-        return None
-    folder = workspace.model_folder(dataset.name, configuration_name, fold_name)
-    output = folder / "validation"
-    held_out = [case for case in dataset.cases if case.name in set(fold.scored)]
-    plan = read_plan((folder / "plan.json").read_text(encoding="utf-8"), str(folder / "plan.json"))
-    configuration = plan.configurations[configuration_name]
-    predictor: Segmenter
-    if configuration.candidates:
-        predictor = load_chains(workspace_models(workspace, dataset.name), configuration_name, [fold_name], device)
-    else:
-        from autoseg.inference.predictor import load_predictor
-
-        previous = reading(held_out_label_maps(workspace, dataset, configuration, fold.scored))
-        predictor = load_predictor([folder], configuration_name, device, num_cases=len(held_out), previous=previous)
-
-    def name(case: CaseFiles) -> str:
-        return case.name + dataset.file_ending
-
-    layout = image_layout(output, predictor.plan.labels, output_name=name)
-    predicted = predict_cases(predictor, held_out, layout, overwrite=False, safety=Safety(predictor.plan.labels))
-    if predicted.short_of_memory:
-        raise MemoryError(f"{folder} is trained and not validated: {predicted.short_of_memory[0]}")
-    pairs = [Pair(case.name, case.domain, output / name(case), require_labels(case)) for case in held_out]
-    summary = evaluate_pairs(pairs, dataset.labels, output, facts={"held_out": not fold.validates_on_training_cases})
-    if not fold.validates_on_training_cases:
-        known = certainties(output / TABLE)
-        by_case = {case.name: known[name(case)] for case in held_out if name(case) in known}
-        write_calibration(folder, calibrate(by_case, dice_by_case(summary)))
-    return summary

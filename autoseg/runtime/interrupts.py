@@ -26,10 +26,11 @@ def interrupts() -> Iterator[Callable[[], int | None]]:
 
 
 @contextmanager
-def deferred_interrupts() -> Iterator[Callable[[], bool]]:
-    """Inside the block the signals only set a flag, which the yielded function tells; they take effect at its end.
+def deferred_interrupts() -> Iterator[Callable[[], int]]:
+    """Inside the block the signals do nothing; the yielded function gives the first one (0: none).
 
-    So a loop can end at a good place and save what it has. A second SIGINT interrupts at once.
+    They take effect at its end, so a loop can stop at a good place and save what it has. A second SIGINT interrupts at
+    once.
     """
     requested: list[int] = []
     before = signal.getsignal(signal.SIGINT)
@@ -40,7 +41,7 @@ def deferred_interrupts() -> Iterator[Callable[[], bool]]:
         requested.append(number)
 
     with _handled_by(handle):
-        yield lambda: bool(requested)
+        yield lambda: requested[0] if requested else 0
     if requested:
         signal.raise_signal(requested[0])
 

@@ -39,6 +39,11 @@ def say(text: str, style: str | None = None) -> None:
     console.print(printable(text), style=style, markup=False, soft_wrap=True)
 
 
+def silence() -> None:
+    """From now on this process shows nothing: another one speaks for it."""
+    console.quiet = True
+
+
 def printable(line: str) -> str:
     """``line`` in one line: file names may hold line breaks, and what else a terminal would obey."""
     return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in line)
@@ -80,7 +85,7 @@ class Progress:
     def log(self) -> None:
         """A line in a log file, unless the last one is young."""
         now = time.monotonic()
-        if not self.live and now - self.shown >= LOG_INTERVAL_S:
+        if not self.live and not console.quiet and now - self.shown >= LOG_INTERVAL_S:
             self.shown = now
             print(printable(self.line()), file=sys.stderr, flush=True)
 
@@ -105,7 +110,7 @@ def progress(name: str, parts: int = 0) -> Iterator[Progress]:
 
     In a log file a step that is silent tells now and then that it still runs.
     """
-    step = Progress(name, console.is_terminal, parts)
+    step = Progress(name, console.is_terminal and not console.quiet, parts)
     _running.append(step)
     try:
         with _live(step) if step.live else _beating(step):

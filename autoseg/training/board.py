@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,9 @@ import torch
 
 from autoseg.core.labels import Labels
 from autoseg.core.plan import Configuration
+from autoseg.runtime import ranks
 from autoseg.training.overlap import measures_from_counts
+from autoseg.training.tracking import Record, tracker
 from autoseg.training.validation import Sample, Validation
 
 # The figures of an epoch, how the network does on the last training batch, and on the validation patches.
@@ -42,7 +44,8 @@ def board(folder: Path, epochs_done: int, configuration: Configuration, labels: 
         for tag, number in _scalars(figures, {"training": training, "validation": validation}, labels):
             if number is not None:
                 writer.add_scalar(tag, number, epoch)
-        for tag, picture in pictures(validation.sample, labels).items():
+        shown = pictures(validation.sample, labels) if validation.sample else {}
+        for tag, picture in shown.items():
             writer.add_image(tag, picture, epoch, dataformats="HW")
         writer.flush()
 
@@ -50,6 +53,32 @@ def board(folder: Path, epochs_done: int, configuration: Configuration, labels: 
         yield show
     finally:
         writer.close()
+
+
+@contextmanager
+def recording(
+    folder: Path, epochs_done: int, configuration: Configuration, labels: Labels, on_epoch: Record | None
+) -> Iterator[Callable[[dict[str, Any], Callable[[], Validation], Validation], None]]:
+    """A function that takes the figures of an epoch, what tells how the last training batch is done, and the validation.
+
+    ``progress.jsonl``, ``on_epoch`` and the board get them, from the first process. Where the board shows that batch,
+    all processes look at their share of it.
+    """
+    first = ranks.is_first()
+    write = tracker(folder, epochs_done) if first else None
+    with board(folder, epochs_done, configuration, labels) if first else nullcontext() as show:
+        wanted = ranks.of_first(float(show is not None))
+
+        def record(figures: dict[str, Any], of_batch: Callable[[], Validation], found: Validation) -> None:
+            if write is not None:
+                write(figures)
+            if on_epoch is not None:
+                on_epoch(figures)
+            seen = of_batch() if wanted else None
+            if show is not None and seen is not None:
+                show(figures, seen, found)
+
+        yield record
 
 
 def _scalars(

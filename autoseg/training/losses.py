@@ -4,6 +4,8 @@ Logits are ``(B, K, *spatial)``; targets are ``(B, *spatial)`` int64, the indice
 K where there is no reference; with regions, one more than the highest value.
 Definitions: Isensee et al., Nature Methods 2021, and nnU-Net's code (smooth term 1e-5, background
 left out of Dice; with regions every output counts).
+Where several processes share a batch, sums and means are over all of it (``runtime.ranks``), so that each process
+has the loss of the whole batch and the gradient of its own samples.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ import torch.nn.functional as F
 
 from autoseg.core.labels import Labels
 from autoseg.core.training_spec import Loss
+from autoseg.runtime import ranks
 from autoseg.training import named_losses
 
 SMOOTH = 1e-5
@@ -39,14 +42,16 @@ def dice_and_cross_entropy(
     batch, classes, _ = log_probabilities.shape
     probabilities = log_probabilities.exp()
     if known is None:
-        cross_entropy, predicted = -true_log_probability.mean(), probabilities.sum(2)
+        mean = ranks.mean(true_log_probability.mean(), true_log_probability.numel())
+        cross_entropy, predicted = -mean, probabilities.sum(2)
     else:
-        cross_entropy = -(true_log_probability * weight).sum() / weight.sum().clamp(min=1)
+        known_sum = ranks.total((true_log_probability * weight).sum())
+        cross_entropy = -known_sum / ranks.total(weight.sum()).clamp(min=1)
         predicted = torch.einsum("bkn,bn->bk", probabilities, weight)
     empty = predicted.new_zeros(batch, classes)
     intersection = empty.scatter_add(1, index, true_log_probability.exp() * weight)
     reference = empty.scatter_add(1, index, weight)
-    return cross_entropy - _dice(intersection, predicted, reference, batch_dice)[:, 1:].mean()
+    return cross_entropy - _mean_dice(intersection, predicted, reference, batch_dice, first=1)
 
 
 def dice_and_binary_cross_entropy(
@@ -60,23 +65,25 @@ def dice_and_binary_cross_entropy(
     logits, inside = logits.float().flatten(2), reference.flatten(2).to(torch.float32)  # (B, K, N)
     probabilities = logits.sigmoid()
     if known is None:
-        cross_entropy = F.binary_cross_entropy_with_logits(logits, inside)
+        cross_entropy = ranks.mean(F.binary_cross_entropy_with_logits(logits, inside), logits.numel())
     else:
         weight = known.flatten(1)[:, None].to(torch.float32).expand_as(logits)
         cross_entropy = F.binary_cross_entropy_with_logits(logits, inside, weight, reduction="sum")
-        cross_entropy = cross_entropy / weight.sum().clamp(min=1)
+        cross_entropy = ranks.total(cross_entropy) / ranks.total(weight.sum()).clamp(min=1)
         probabilities, inside = probabilities * weight, inside * weight
     overlap = (probabilities * inside).sum(2)
-    return cross_entropy - _dice(overlap, probabilities.sum(2), inside.sum(2), batch_dice).mean()
+    return cross_entropy - _mean_dice(overlap, probabilities.sum(2), inside.sum(2), batch_dice, first=0)
 
 
-def _dice(
-    intersection: torch.Tensor, predicted: torch.Tensor, reference: torch.Tensor, batch_dice: bool
+def _mean_dice(
+    intersection: torch.Tensor, predicted: torch.Tensor, reference: torch.Tensor, batch_dice: bool, first: int
 ) -> torch.Tensor:
-    """From sums ``(B, K)``: ``(B, K)``, or ``(1, K)`` over the batch."""
+    """From sums ``(B, K)``: over the outputs from ``first`` on of each sample, or of the batch as a whole."""
     if batch_dice:
-        intersection, predicted, reference = (t.sum(0, keepdim=True) for t in (intersection, predicted, reference))
-    return (2 * intersection + SMOOTH) / (reference + predicted + SMOOTH)
+        sums = [one.sum(0, keepdim=True) for one in (intersection, predicted, reference)]
+        intersection, predicted, reference = ranks.total(torch.stack(sums))
+    dice = ((2 * intersection + SMOOTH) / (reference + predicted + SMOOTH))[:, first:]
+    return dice.mean() if batch_dice else ranks.mean(dice.mean(), dice.numel())
 
 
 def known_voxels(target: torch.Tensor, labels: Labels) -> torch.Tensor | None:

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 import torch
 import torch.nn.functional as F
 
+from autoseg.runtime import ranks
+
 POOLED_SMOOTH = 1e-3
 SMOOTH_WITH_BACKGROUND = 1e-4
 
@@ -61,8 +63,8 @@ def pooled_dice(overlap: Overlap) -> torch.Tensor:
 
     ``overlap`` is that of squares. Paugam et al.: about -1 where everything is right, 0 where nothing is.
     """
-    squares = overlap.predicted.sum() + overlap.reference.sum()
-    return (POOLED_SMOOTH - 2 * overlap.intersection.sum()) / (squares + POOLED_SMOOTH)
+    squares = ranks.total(overlap.predicted.sum() + overlap.reference.sum())
+    return (POOLED_SMOOTH - 2 * ranks.total(overlap.intersection.sum())) / (squares + POOLED_SMOOTH)
 
 
 def class_dice(overlap: Overlap) -> torch.Tensor:
@@ -71,7 +73,8 @@ def class_dice(overlap: Overlap) -> torch.Tensor:
     Pooled, background decides: where labels cover a fiftieth of the image, a loss of -0.97 may find none of them. The
     sign of s is that of a class that is absent and not found: -1, where the pooled fraction's would reward finding it.
     """
-    intersection, squares = overlap.intersection.sum(0), (overlap.predicted + overlap.reference).sum(0)
+    intersection = ranks.total(overlap.intersection.sum(0))
+    squares = ranks.total((overlap.predicted + overlap.reference).sum(0))
     return -((2 * intersection + POOLED_SMOOTH) / (squares + POOLED_SMOOTH)).mean()
 
 
@@ -81,22 +84,23 @@ OF_SQUARES = {"pooled_dice": pooled_dice, "class_dice": class_dice}  # Milletari
 def dice_with_background(overlap: Overlap) -> torch.Tensor:
     """One minus the mean over samples and all outputs of ``(2 I + e) / (G + P + e)`` with e = 0.0001 (VoxHRNet)."""
     dice = 2 * overlap.intersection + SMOOTH_WITH_BACKGROUND
-    return 1 - (dice / (overlap.reference + overlap.predicted + SMOOTH_WITH_BACKGROUND)).mean()
+    dice = dice / (overlap.reference + overlap.predicted + SMOOTH_WITH_BACKGROUND)
+    return 1 - ranks.mean(dice.mean(), dice.numel())
 
 
 def cross_entropy(logits: torch.Tensor, target: torch.Tensor, known: torch.Tensor | None) -> torch.Tensor:
     """The mean over the known voxels."""
     if known is None:
-        return F.cross_entropy(logits.float(), target)
+        return ranks.mean(F.cross_entropy(logits.float(), target), target.numel())
     entropy = F.cross_entropy(logits.float(), target * known, reduction="none")
-    return (entropy * known).sum() / known.sum().clamp(min=1)
+    return ranks.total((entropy * known).sum()) / ranks.total(known.sum()).clamp(min=1)
 
 
 def binary_cross_entropy(logits: torch.Tensor, reference: torch.Tensor, known: torch.Tensor | None) -> torch.Tensor:
     """The mean over the outputs and the known voxels."""
     inside = reference.to(torch.float32)
     if known is None:
-        return F.binary_cross_entropy_with_logits(logits.float(), inside)
+        return ranks.mean(F.binary_cross_entropy_with_logits(logits.float(), inside), inside.numel())
     weight = known[:, None].to(torch.float32).expand_as(inside)
     entropy = F.binary_cross_entropy_with_logits(logits.float(), inside, weight, reduction="sum")
-    return entropy / weight.sum().clamp(min=1)
+    return ranks.total(entropy) / ranks.total(weight.sum()).clamp(min=1)

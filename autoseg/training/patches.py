@@ -23,6 +23,7 @@ from autoseg.core.labels import Labels
 from autoseg.core.plan import Configuration
 from autoseg.io.store import KNOWN, DecodedCases, StoredCase
 from autoseg.preprocessing.previous_stage import num_previous_channels, one_hot_channels
+from autoseg.runtime import ranks
 from autoseg.runtime.devices import core_pool
 from autoseg.training import augmentation, operations
 from autoseg.training.sampling import Passes, draw_case, members_of_domains, passes, slice_box
@@ -215,9 +216,9 @@ def batches(source: SampleSource, first_step: int, workers: int, ahead: int) -> 
 
     The samples of a batch are made side by side by ``workers`` threads, a batch when it is asked for and
     ``ahead`` of them in advance; one worker and nothing in advance needs no thread. Closing the generator
-    leaves no work behind.
+    leaves no work behind. Where several processes share a batch, each makes its share, which may be empty.
     """
-    if workers == 1 and ahead == 0:
+    if workers == 1 and ahead == 0 and ranks.count() == 1:
         yield from map(source.batch, count(first_step))
     steps, pool = count(first_step), core_pool(workers)
 
@@ -225,18 +226,19 @@ def batches(source: SampleSource, first_step: int, workers: int, ahead: int) -> 
         return [source.sample(step, index) for index in part]
 
     def parts(step: int) -> list[range]:
-        size = source.size(step)
-        tasks = min(size, workers * TASKS_PER_WORKER)
-        return [range(size * task // tasks, size * (task + 1) // tasks) for task in range(tasks)]
+        own = ranks.share(source.size(step)) or range(1)  # of no samples only the shape is needed
+        size, tasks = len(own), min(len(own), workers * TASKS_PER_WORKER)
+        return [own[size * task // tasks : size * (task + 1) // tasks] for task in range(tasks)]
 
-    pending: deque[list[Future[list[Sample]]]] = deque()
+    pending: deque[tuple[int, list[Future[list[Sample]]]]] = deque()
     try:
         while True:
             while len(pending) <= ahead:
                 step = next(steps)
-                pending.append([pool.submit(make, step, part) for part in parts(step)])
-            samples = [sample for task in pending[0] for sample in task.result()]
-            pending.popleft()
-            yield stack(samples)
+                pending.append((step, [pool.submit(make, step, part) for part in parts(step)]))
+            samples = [sample for task in pending[0][1] for sample in task.result()]
+            step, _ = pending.popleft()
+            batch = stack(samples)
+            yield batch if ranks.share(source.size(step)) else Batch(batch.image[:0], batch.target[:0])
     finally:
-        wait([task for tasks_of_step in pending for task in tasks_of_step if not task.cancel()])
+        wait([task for _, tasks_of_step in pending for task in tasks_of_step if not task.cancel()])

@@ -8,6 +8,7 @@ from collections.abc import Callable
 import torch
 
 from autoseg.networks import build_planned
+from autoseg.runtime import ranks
 from autoseg.runtime.devices import Execution
 from autoseg.training.frozen import freeze
 from autoseg.training.optimizers import make_optimizer
@@ -21,14 +22,15 @@ LONG_STEP_S = 2.0
 def seconds_per_step(assignment: Assignment, execution: Execution) -> float:
     """Seconds of a training step: the shorter of two, after a first one that allocates and picks kernels.
 
-    Where the first takes long anyway, the share of that is small and it is the only one.
+    Where the first takes long anyway, the share of that is small and it is the only one. Processes that share a
+    training take these steps together: what they say to each other is part of the time.
     """
     step = rehearsal(assignment, execution)
     steps_s: list[float] = []
     for _ in range(3):
         started = time.perf_counter()
         step()
-        steps_s.append(time.perf_counter() - started)
+        steps_s.append(ranks.of_first(time.perf_counter() - started))
         if steps_s[0] > LONG_STEP_S:
             break
     return min(steps_s[1:] or steps_s)
@@ -40,7 +42,7 @@ def rehearsal(assignment: Assignment, execution: Execution) -> Callable[[], floa
     Nothing is read or written.
     """
     configuration = assignment.configuration
-    size = configuration.batch_size
+    size = len(ranks.share(configuration.batch_size))
     network = build_planned(configuration.network, assignment.num_channels, assignment.labels.num_outputs)
     network = supervised(execution.place_network(network, configuration.network.dimensions))
     freeze(network, configuration.training.frozen)

@@ -7,6 +7,7 @@ import time
 from dataclasses import dataclass, field
 
 from autoseg.core.training_spec import TrainingSpec
+from autoseg.runtime import ranks
 
 POLYNOMIAL_EXPONENT = 0.9
 ANNEALING_SHARE = 0.1  # of the epochs before a plateau: as many more end the training
@@ -26,11 +27,21 @@ class Clock:
     started: float = field(default_factory=time.monotonic)
     plateau: float | None = None  # the share of the planned schedule at which the training stopped to improve
     reached: bool = False  # the loss at which the training ends
+    agreed_s: float | None = None  # elapsed seconds on the clock of the first of several processes, as of this step
     begun: tuple[float, float] | None = None  # when this run took its first step, and the fraction that was done then
 
     @property
     def elapsed_s(self) -> float:
         """Seconds of training, those of interrupted runs included."""
+        return self._own_elapsed_s if self.agreed_s is None else self.agreed_s
+
+    def agree(self) -> None:
+        """Where several processes share the training: until the next call all have the time of the first."""
+        if ranks.count() > 1:
+            self.agreed_s = ranks.of_first(self._own_elapsed_s)
+
+    @property
+    def _own_elapsed_s(self) -> float:
         return self.elapsed_before_s + time.monotonic() - self.started
 
     def fraction(self, step: int) -> float:

@@ -21,6 +21,7 @@ from torch.nn.modules.instancenorm import _InstanceNorm
 
 from autoseg.core.labels import Labels
 from autoseg.core.plan import Configuration
+from autoseg.runtime import ranks
 from autoseg.runtime.devices import Execution, core_pool
 from autoseg.training.losses import deep_supervision_loss
 from autoseg.training.patches import Batch
@@ -54,6 +55,7 @@ def training_step(
         scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
     else:
         loss = backward_in_parts(network, image, target, parts, execution, criterion)
+    ranks.add_gradients(network.parameters())  # still scaled: what overflows in one process is passed over by all
     scaler.unscale_(optimizer)
     gradient = None
     if configuration.training.gradient_clip is not None:
@@ -84,10 +86,12 @@ def require_finite(what: str, value: float, execution: Execution) -> None:
 
 
 def forward(network: nn.Module, image: torch.Tensor, execution: Execution) -> Outputs:
-    """The logits of every resolution, finest first; one of a network without several."""
+    """The logits of every resolution, finest first; one of a network without several. The batch may be empty."""
+    some = image if len(image) else image.new_zeros(1, *image.shape[1:])
     with execution.autocast():
-        outputs: torch.Tensor | Outputs = network(image)
-    return [outputs] if isinstance(outputs, torch.Tensor) else list(outputs)
+        outputs: torch.Tensor | Outputs = network(some)
+    logits = [outputs] if isinstance(outputs, torch.Tensor) else list(outputs)
+    return logits if len(image) else [one[:0] for one in logits]
 
 
 def supervised(network: nn.Module) -> nn.Module:
@@ -100,14 +104,19 @@ def supervised(network: nn.Module) -> nn.Module:
 def mixes_samples(network: nn.Module) -> bool:
     """Whether a sample's output, or what the network keeps, depends on the others or on the order of the threads.
 
-    Batch statistics and running ones do, and random numbers (dropout) are drawn from one generator.
+    Random numbers (dropout) are drawn from one generator.
     """
+    return pools_statistics(network) or draws_random_numbers(network)
+
+
+def pools_statistics(network: nn.Module) -> bool:
+    """Whether statistics of the batch, or running ones, are at work."""
     for module in network.modules():
         if isinstance(module, _BatchNorm) and (module.training or module.running_mean is None):
             return True
         if isinstance(module, _InstanceNorm) and module.training and module.running_mean is not None:
             return True
-    return draws_random_numbers(network)
+    return False
 
 
 def draws_random_numbers(network: nn.Module) -> bool:
@@ -120,7 +129,7 @@ def batch_parts(size: int, execution: Execution, network: nn.Module) -> list[sli
 
     5 samples on 2 cores: samples 0-1 and samples 2-4.
     """
-    parts = min(size, torch.get_num_threads(), MOST_PARTS)
+    parts = max(1, min(size, torch.get_num_threads(), MOST_PARTS))
     # With fp16 the loss is scaled, before the one backward pass.
     if execution.device != "cpu" or execution.precision == "fp16" or (parts > 1 and mixes_samples(network)):
         parts = 1

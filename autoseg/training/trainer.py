@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import signal
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,19 +15,20 @@ import numpy as np
 import torch
 from torch import nn
 
+from autoseg.core.errors import BadInput
 from autoseg.core.labels import Labels
 from autoseg.core.plan import Configuration
 from autoseg.core.training_spec import TrainingSpec
 from autoseg.io.store import DecodedCases, StoredCase
 from autoseg.networks import build_planned
+from autoseg.runtime import ranks
 from autoseg.runtime.devices import Execution
 from autoseg.runtime.interrupts import deferred_interrupts
-from autoseg.runtime.jobs import num_cores
 from autoseg.runtime.profiling import lap, phase
 from autoseg.runtime.progress import counted, progress, say
 from autoseg.training import candidates, checkpoint
 from autoseg.training.bad_batch import keep
-from autoseg.training.board import board
+from autoseg.training.board import recording
 from autoseg.training.candidates import Voxels
 from autoseg.training.forecast import Forecast
 from autoseg.training.frozen import freeze
@@ -33,8 +36,8 @@ from autoseg.training.optimizers import make_optimizer
 from autoseg.training.overlap import dice_from_counts
 from autoseg.training.patches import TRAINING_STREAM, VALIDATION_STREAM, Batch, PatchSource, SampleSource, batches
 from autoseg.training.schedule import Clock
-from autoseg.training.step import draws_random_numbers, supervised, training_step
-from autoseg.training.tracking import Record, tracker
+from autoseg.training.step import draws_random_numbers, pools_statistics, supervised, training_step
+from autoseg.training.tracking import Record
 from autoseg.training.validation import Validation, validate
 
 SAVE_INTERVAL_S = 30.0  # with the longest of what lies between, an epoch's validation, about a minute
@@ -79,11 +82,7 @@ def train(assignment: Assignment, execution: Execution, clock: Clock, on_epoch: 
     """
     configuration, labels = assignment.configuration, assignment.labels
     spec = configuration.training
-    torch.manual_seed(spec.seed)
-    network = build_planned(configuration.network, assignment.num_channels, labels.num_outputs)
-    network.load_state_dict(assignment.initial_weights, strict=False)
-    network = supervised(execution.place_network(network, configuration.network.dimensions))
-    freeze(network, spec.frozen)
+    network = beginning(assignment, execution)
     optimizer = make_optimizer(network, spec)
     scaler = torch.amp.GradScaler(execution.device.split(":")[0], enabled=execution.precision == "fp16")
     run = checkpoint.Run()
@@ -91,45 +90,82 @@ def train(assignment: Assignment, execution: Execution, clock: Clock, on_epoch: 
         run = checkpoint.load_state(assignment.state_path, network, optimizer, scaler)
         clock.elapsed_before_s += run.elapsed_s
         clock.plateau, clock.reached = run.plateau, run.reached
+    ranks.copy_from_first(network.state_dict().values())
     training, validation = patch_streams(assignment, execution, run)
-    record, saved = tracker(assignment.folder, run.epoch), time.monotonic()
-    forecast = Forecast(spec, clock.folds)
+    saved, forecast = time.monotonic(), Forecast(spec, clock.folds)
 
     with (
         deferred_interrupts() as stopping,
-        board(assignment.folder, run.epoch, configuration, labels) as show,
+        recording(assignment.folder, run.epoch, configuration, labels, on_epoch) as record,
         progress("train") as shown,
     ):
-        while (clock.fraction(run.step) < 1 or not run.step) and not stopping():  # a budget is worth one step at least
+        while goes_on(clock, run, stopping):
             for group in optimizer.param_groups:
                 group["lr"] = clock.learning_rate(run.step)
             if draws_random_numbers(network):
-                torch.manual_seed(drawing_seed(spec.seed, run.step))
+                torch.manual_seed(drawing_seed(spec.seed, run.step, ranks.number()))
             batch = next(training)
             with keeping_bad_batch(assignment, batch, run.step, clock.learning_rate(run.step)):
                 loss = training_step(network, optimizer, scaler, batch, execution, configuration, labels)
             run.add(loss)
+            clock.agree()
             shown.update(clock.fraction(run.step), _describe(run, spec), clock.expected_left_s(run.step))
             if sentence := forecast.step():
                 say(sentence)
             if run.steps_in_epoch >= spec.steps_per_epoch or clock.fraction(run.step) >= 1:
                 found = validate(network, validation, execution, configuration, labels, spec.validation_steps)
                 figures = end_epoch(assignment, run, found, clock, network)
-                record(figures)
-                if on_epoch is not None:
-                    on_epoch(figures)
-                if show is not None:
-                    show(figures, validate(network, iter([batch]), execution, configuration, labels, 1), found)
+                record(figures, partial(validate, network, iter([batch]), execution, configuration, labels, 1), found)
             if time.monotonic() - saved > SAVE_INTERVAL_S:
-                run.elapsed_s = clock.elapsed_s
-                checkpoint.save_state(assignment.state_path, run, network, optimizer, scaler)
+                save_state(assignment, run, clock, network, optimizer, scaler)
                 saved = time.monotonic()
-        if clock.fraction(run.step) >= 1:
+        if clock.fraction(run.step) < 1:
+            save_state(assignment, run, clock, network, optimizer, scaler)
+        elif ranks.is_first():
             checkpoint.save_weights(assignment.final_path, network, {"step": run.step, "epoch": run.epoch})
             assignment.state_path.unlink(missing_ok=True)
-        else:
-            run.elapsed_s = clock.elapsed_s
-            checkpoint.save_state(assignment.state_path, run, network, optimizer, scaler)
+
+
+def beginning(assignment: Assignment, execution: Execution) -> nn.Module:
+    """The network as a new training begins, on its device. BadInput if several processes cannot share its batches."""
+    configuration = assignment.configuration
+    torch.manual_seed(configuration.training.seed)
+    network = build_planned(configuration.network, assignment.num_channels, assignment.labels.num_outputs)
+    network.load_state_dict(assignment.initial_weights, strict=False)
+    network = supervised(execution.place_network(network, configuration.network.dimensions))
+    freeze(network, configuration.training.frozen)
+    if ranks.count() > 1 and ranks.is_first() and pools_statistics(network):
+        raise BadInput(
+            f"{configuration.name}: {configuration.network.describe()} has batch normalisation, whose statistics are "
+            "of the whole batch; train it in one process."
+        )
+    return network
+
+
+def goes_on(clock: Clock, run: checkpoint.Run, stopping: Callable[[], int]) -> bool:
+    """Whether there is another step to take; a time budget is worth one at least.
+
+    Of several processes the first one's clock counts, and a signal to any of them stops, and then reaches, all.
+    """
+    clock.agree()
+    requested = ranks.largest(stopping())
+    if requested and not stopping():
+        signal.raise_signal(requested)  # deferred, as that of the other process is
+    return (clock.fraction(run.step) < 1 or not run.step) and not requested
+
+
+def save_state(
+    assignment: Assignment,
+    run: checkpoint.Run,
+    clock: Clock,
+    network: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    scaler: torch.amp.GradScaler,
+) -> None:
+    """Write the state; the first process does."""
+    run.elapsed_s = clock.elapsed_s
+    if ranks.is_first():
+        checkpoint.save_state(assignment.state_path, run, network, optimizer, scaler)
 
 
 @contextmanager
@@ -138,15 +174,22 @@ def keeping_bad_batch(assignment: Assignment, batch: Batch, step: int, learning_
     try:
         yield
     except FloatingPointError as error:
+        if not ranks.is_first():
+            raise
         source, _ = sample_sources(assignment)
+        batch = batch if ranks.count() == 1 else source.batch(step)
         spacing_mm = assignment.configuration.spacing_mm
         kept = keep(assignment.folder, batch, source, spacing_mm, {"step": step, "learning_rate": learning_rate})
         raise FloatingPointError(f"{assignment.folder}: in step {step} {error}{kept}.") from None
 
 
-def drawing_seed(seed: int, step: int) -> int:
-    """What a network draws in a step, such as dropout, follows from these two: a resumed training draws the same."""
-    return int(np.random.SeedSequence((seed, DRAWING_STREAM, step)).generate_state(1, np.uint64)[0] >> np.uint64(1))
+def drawing_seed(seed: int, step: int, rank: int = 0) -> int:
+    """What a network draws in a step, such as dropout, follows from these: a resumed training draws the same.
+
+    Processes that share a batch draw different numbers, so with dropout their number matters.
+    """
+    key = (seed, DRAWING_STREAM, step, *((rank,) if rank else ()))
+    return int(np.random.SeedSequence(key).generate_state(1, np.uint64)[0] >> np.uint64(1))
 
 
 def sample_sources(assignment: Assignment) -> tuple[SampleSource, SampleSource]:
@@ -175,7 +218,7 @@ def patch_streams(
     training, plain = sample_sources(assignment)
     # On a CPU the network wants every core itself: nothing is read ahead beside it.
     on_cpu = execution.device == "cpu"
-    workers, ahead = (torch.get_num_threads(), 0) if on_cpu else (max(1, num_cores() - 2), BATCHES_AHEAD)
+    workers, ahead = (torch.get_num_threads(), 0) if on_cpu else (max(1, ranks.own_cores() - 2), BATCHES_AHEAD)
     validated = run.epoch * assignment.configuration.training.validation_steps
     return batches(training, run.step, workers, ahead), batches(plain, validated, workers, min(ahead, 1))
 
@@ -193,7 +236,8 @@ def end_epoch(
     if run.best is None or (score < run.best if spec.best_by == "loss" else score > run.best):
         run.best, run.best_epoch, run.epochs_since_best = score, run.epoch, 0
         facts = {"step": run.step, "epoch": run.epoch, "patch_dice": mean}
-        checkpoint.save_weights(assignment.folder / "best.safetensors", network, facts)
+        if ranks.is_first():
+            checkpoint.save_weights(assignment.folder / "best.safetensors", network, facts)
     else:
         run.epochs_since_best += 1
     loss = run.loss_in_epoch / run.steps_in_epoch

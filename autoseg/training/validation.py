@@ -10,6 +10,7 @@ from torch import nn
 
 from autoseg.core.labels import Labels
 from autoseg.core.plan import Configuration
+from autoseg.runtime import ranks
 from autoseg.runtime.devices import Execution
 from autoseg.runtime.profiling import phase
 from autoseg.training.frozen import set_to_train
@@ -30,11 +31,14 @@ class Sample:
 
 @dataclass(frozen=True, eq=False)
 class Validation:
-    """``counts`` as ``overlap.overlap_counts``, over all batches; the mean loss; the first patch of all."""
+    """``counts`` as ``overlap.overlap_counts``, over all batches; the mean loss; the first patch of all.
+
+    Counts and loss are those of all processes; the patch is this one's, None where it has no share of any batch.
+    """
 
     counts: torch.Tensor
     loss: float
-    sample: Sample
+    sample: Sample | None
 
 
 @phase("evaluate")
@@ -64,7 +68,7 @@ def validate(
         counts = counts + torch.stack([of_part for _, of_part in parts]).sum(0)
         logits = torch.cat([of_part for of_part, _ in parts])
         losses.append(float(one_loss(logits, target, labels, configuration.batch_dice, configuration.training.loss)))
-        sample = sample or Sample(batch.image[0], logits[0].float().cpu(), batch.target[0])
+        if sample is None and len(image):
+            sample = Sample(batch.image[0], logits[0].float().cpu(), batch.target[0])
     set_to_train(network)
-    assert sample is not None
-    return Validation(counts, sum(losses) / len(losses), sample)
+    return Validation(ranks.total(counts), sum(losses) / len(losses), sample)
