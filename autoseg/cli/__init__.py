@@ -68,11 +68,7 @@ def main() -> int:
     if is_launched():
         end_with_launcher()
     status = run_guarded(app)
-    if (
-        status == 0
-        and not speaks_through_another()
-        and MAKING.intersection(arguments)
-        and not {"-h", "--help"}.intersection(arguments)
-    ):
+    asks = {"-h", "--help"}.intersection(arguments)
+    if status == 0 and MAKING.intersection(arguments) and not asks and not speaks_through_another():
         remember(workspace_root(), arguments)
     return status

@@ -187,8 +187,8 @@ def announce(assignment: Assignment, execution: Execution, fold_name: str) -> No
     idle = ranks.count() - configuration.batch_size
     if idle > 0:
         say(
-            f"note: the batch has {counted(configuration.batch_size, 'sample')}, so {idle} of {ranks.count()} processes "
-            "wait for the others in every step; start fewer.",
+            f"note: the batch has {counted(configuration.batch_size, 'sample')}, so {idle} of {ranks.count()} "
+            "processes wait for the others in every step; start fewer.",
             style="yellow",
         )
 

@@ -59,7 +59,7 @@ def board(folder: Path, epochs_done: int, configuration: Configuration, labels: 
 def recording(
     folder: Path, epochs_done: int, configuration: Configuration, labels: Labels, on_epoch: Record | None
 ) -> Iterator[Callable[[dict[str, Any], Callable[[], Validation], Validation], None]]:
-    """A function that takes the figures of an epoch, what tells how the last training batch is done, and the validation.
+    """A function that takes the figures of an epoch, what tells how its last batch is done, and the validation.
 
     ``progress.jsonl``, ``on_epoch`` and the board get them, from the first process. Where the board shows that batch,
     all processes look at their share of it.

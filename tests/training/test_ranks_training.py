@@ -1,0 +1,110 @@
+"""A training that 2 or 3 processes share (gloo, CPU) against one process: losses, weights, resumption, ends."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from safetensors.torch import load_file
+
+from autoseg.core.labels import Labels
+
+ROOT = Path(__file__).resolve().parents[2]
+CLASSES = Labels(values={"shell": 1, "core": 2})
+REGIONS = Labels(values={"ball": (1, 2), "core": (2,)}, region_order=(1, 2))
+IGNORING = Labels(values={"shell": 1, "ignore": 2})
+
+
+def free_port():
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return one.getsockname()[1]
+
+
+def started(count, request):
+    """``count`` processes that train what ``request`` says."""
+    Path(request["folder"]).mkdir(exist_ok=True)
+    file = Path(request["folder"]) / "request.json"
+    file.write_text(json.dumps(request))
+    place = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port()), "LOCAL_WORLD_SIZE": str(count)}
+    own = {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT), "WORLD_SIZE": str(count)}
+    command = [sys.executable, "-m", "tests.training.rank_process", str(file)]
+    return [
+        subprocess.Popen(
+            command,
+            cwd=ROOT,
+            env=os.environ | place | own | {"RANK": str(rank)},
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for rank in range(count)
+    ]
+
+
+def trained(count, request):
+    """The losses of all steps of a run in ``count`` processes."""
+    for process in started(count, request):
+        _, error = process.communicate(timeout=300)
+        assert process.returncode == 0, error
+    return json.loads((Path(request["folder"]) / "losses.json").read_text())
+
+
+@pytest.fixture
+def request_of(tiny_cases, tiny_configuration, tmp_path):
+    """A function: the request of a training in a folder of its own."""
+
+    def make(name, labels=CLASSES, steps=50, batch_size=3, batch_dice=True, **training):
+        spec = {"epochs": steps // 10, "steps_per_epoch": 10, "validation_steps": 2} | training
+        configuration = tiny_configuration.model_copy(
+            update={
+                "batch_size": batch_size,
+                "batch_dice": batch_dice,
+                "training": tiny_configuration.training.model_copy(update=spec),
+            }
+        )
+        return {
+            "folder": str(tmp_path / name),
+            "cases": str(tiny_cases[0].folder),
+            "configuration": configuration.model_dump(mode="json"),
+            "labels": labels.model_dump(mode="json"),
+        }
+
+    return make
+
+
+def epochs(request):
+    lines = (Path(request["folder"]) / "progress.jsonl").read_text().splitlines()
+    return [json.loads(line) for line in lines]
+
+
+def weights(request, name="final"):
+    return load_file(Path(request["folder"]) / f"{name}.safetensors")
+
+
+def furthest(one, other):
+    """The largest difference of two lists of numbers of one length."""
+    assert len(one) == len(other)
+    return max(abs(a - b) for a, b in zip(one, other, strict=True))
+
+
+def figures(request):
+    return [line[key] for line in epochs(request) for key in ("loss", "validation_loss", "mean_patch_dice")]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("count", "batch_size", "batch_dice"),
+    [(2, 2, True), (2, 3, True), (3, 3, False), (3, 5, True), (3, 2, True)],
+    ids=["even", "uneven", "samples", "uneven-of-3", "one-idle"],
+)
+def test_fifty_steps_have_the_losses_of_one_process(request_of, count, batch_size, batch_dice):
+    """In each step, and what is told of the epochs; the shares are 1+1, 2+1, 1+1+1, 2+2+1 and 1+1+0 samples."""
+    alone, together = (request_of(name, batch_size=batch_size, batch_dice=batch_dice) for name in ("one", "all"))
+    losses = trained(1, alone)
+    assert len(losses) == 50
+    assert losses[0] - losses[-1] > 0.1  # it learns: the losses could differ
+    assert furthest(losses, trained(count, together)) < 1e-5
+    assert furthest(figures(alone), figures(together)) < 1e-3  # Dice is of decided voxels
