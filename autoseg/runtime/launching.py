@@ -49,6 +49,8 @@ def end_with_launcher() -> None:
     def watch() -> None:
         os.read(descriptor, 1)  # nothing is ever written: it returns when the other end is closed
         os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(GRACE_S)
+        os._exit(LOST)
 
     threading.Thread(target=watch, name="lifeline", daemon=True).start()
 
@@ -98,20 +100,19 @@ def _watch(processes: Sequence[subprocess.Popen[bytes]], requested: Callable[[],
 
     Only the first is told of a signal: within a step it stops all others, and has then saved the state.
     """
-    told = False
+    told, patience_s = False, GRACE_S  # of waiting for the first when another has ended well
     while True:
-        ended = [process.poll() for process in processes]
-        if told and ended[0] is not None and 0 <= ended[0] != LOST:
-            return ended[0]
-        if any(ended) and not (told and ended[0] is None):
+        first, *others = [process.poll() for process in processes]
+        if first is not None and (told or not any([first, *others])):
+            return first  # the signal takes effect in this process too
+        if (any([first, *others]) and not told) or patience_s < 0:
             time.sleep(5 * POLL_S)  # the others may have noticed first that one is gone
             return _judged([process.poll() for process in processes])
-        if None not in ended:
-            return 0
         if requested() and not told:
             told = True
             _signal(processes[:1], requested())
         time.sleep(POLL_S)
+        patience_s -= POLL_S if 0 in others else 0
 
 
 def _judged(ended: Sequence[int | None]) -> int:

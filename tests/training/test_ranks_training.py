@@ -2,9 +2,11 @@
 
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -60,6 +62,7 @@ def request_of(tiny_cases, tiny_configuration, tmp_path):
         spec = {"epochs": steps // 10, "steps_per_epoch": 10, "validation_steps": 2} | training
         configuration = tiny_configuration.model_copy(
             update={
+                "patch_size": (8, 8, 8),  # a step of a patch of 16 takes 8 times as long
                 "batch_size": batch_size,
                 "batch_dice": batch_dice,
                 "training": tiny_configuration.training.model_copy(update=spec),
@@ -94,17 +97,84 @@ def figures(request):
     return [line[key] for line in epochs(request) for key in ("loss", "validation_loss", "mean_patch_dice")]
 
 
+@pytest.mark.parametrize("batch_size", [3, 1], ids=["uneven", "one-idle"])
+def test_two_processes_have_the_losses_of_one(request_of, batch_size):
+    alone, together = (request_of(name, steps=10, batch_size=batch_size) for name in ("one", "all"))
+    assert furthest(trained(1, alone), trained(2, together)) < 1e-5
+    assert furthest(figures(alone), figures(together)) < 1e-3
+    assert {name: one.shape for name, one in weights(alone).items()} == {
+        name: one.shape for name, one in weights(together).items()
+    }
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("count", "batch_size", "batch_dice"),
-    [(2, 2, True), (2, 3, True), (3, 3, False), (3, 5, True), (3, 2, True)],
-    ids=["even", "uneven", "samples", "uneven-of-3", "one-idle"],
+    [(2, 2, True), (2, 3, False), (3, 5, True), (3, 2, True)],
+    ids=["even", "samples", "uneven-of-3", "one-idle"],
 )
 def test_fifty_steps_have_the_losses_of_one_process(request_of, count, batch_size, batch_dice):
-    """In each step, and what is told of the epochs; the shares are 1+1, 2+1, 1+1+1, 2+2+1 and 1+1+0 samples."""
+    """In each step, and what is told of the epochs; the shares are 1+1, 2+1, 2+2+1 and 1+1+0 samples."""
     alone, together = (request_of(name, batch_size=batch_size, batch_dice=batch_dice) for name in ("one", "all"))
     losses = trained(1, alone)
     assert len(losses) == 50
     assert losses[0] - losses[-1] > 0.1  # it learns: the losses could differ
     assert furthest(losses, trained(count, together)) < 1e-5
     assert furthest(figures(alone), figures(together)) < 1e-3  # Dice is of decided voxels
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("labels", "loss"),
+    [
+        (REGIONS, "dice_and_cross_entropy"),
+        (IGNORING, "dice_and_cross_entropy"),
+        (CLASSES, "pooled_dice"),
+        (IGNORING, "class_dice"),
+        (REGIONS, "dice_with_background_and_cross_entropy"),
+        (CLASSES, "cross_entropy"),
+    ],
+)
+def test_every_loss_is_that_of_the_whole_batch(request_of, labels, loss):
+    alone, together = (request_of(name, labels, steps=10, batch_dice=False, loss=loss) for name in ("one", "all"))
+    assert furthest(trained(1, alone), trained(2, together)) < 1e-5
+
+
+@pytest.mark.slow
+def test_a_training_goes_on_in_another_number_of_processes(request_of):
+    """Ten steps in two processes, ten in one, ten in two; SIGTERM to any of them saves the state of all."""
+    whole, parts = (request_of(name, steps=30) for name in ("whole", "parts"))
+    losses = trained(2, parts | {"stop": {"1": 9}})
+    assert len(losses) == 10
+    assert (Path(parts["folder"]) / "state.safetensors").is_file()
+    losses += trained(1, parts | {"stop": {"0": 9}})
+    losses += trained(2, parts)
+    assert furthest(trained(1, whole), losses) < 1e-5
+    assert furthest(figures(whole), figures(parts)) < 1e-3
+    assert [line["step"] for line in epochs(parts)] == [10, 20, 30]
+
+
+@pytest.mark.parametrize("killed", [0, 1])
+def test_where_a_process_is_killed_the_other_ends_at_once_and_the_training_goes_on(request_of, killed):
+    asked = request_of("model", steps=10, batch_size=2)
+    processes = started(2, asked | {"kill": {str(killed): 5}, "save_interval_s": 0})
+    processes[killed].wait(timeout=120)
+    before = time.monotonic()
+    _, error = processes[1 - killed].communicate(timeout=60)
+    assert time.monotonic() - before < 15
+    assert processes[killed].returncode == -signal.SIGKILL
+    if killed:
+        assert processes[0].returncode == 1
+        assert "another process of this training has ended" in error.splitlines()[-1]
+    else:
+        assert processes[1].returncode == 75
+        assert "Traceback" not in error  # the first process speaks, or who started it
+    assert 0 < len(trained(1, asked)) <= 6
+
+
+def test_a_network_whose_samples_mix_is_refused(request_of):
+    asked = request_of("model", steps=10)
+    asked["configuration"]["network"] = {"name": "voxresnet", "dimensions": 3}
+    first, second = started(2, asked)
+    assert "statistics are of the whole batch; train it in one process" in first.communicate(timeout=120)[1]
+    assert second.wait(timeout=60) == 75
