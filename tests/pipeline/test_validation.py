@@ -85,7 +85,7 @@ def test_the_first_process_tells_what_another_could_not_do(validated, apart, mon
         return replace(done, problems=(sentence,), short_of_memory=(sentence,))
 
     monkeypatch.setattr(validation, "predict_cases", short)
-    with pytest.raises(MemoryError, match="is trained and not validated: .*: the memory did not suffice"):
+    with pytest.raises(MemoryError, match=r"is trained and not validated: .*: the memory did not suffice"):
         apart()
     assert len(read_table(folder / TABLE).rows) == 3
     assert "left out: " in capsys.readouterr().err

@@ -89,7 +89,8 @@ def test_a_process_ends_with_its_launcher(tmp_path):
     program = f"""
 import os, subprocess, sys
 given, kept = os.pipe()
-process = subprocess.Popen([sys.executable, "-c", {child!r}], pass_fds=[given], env=os.environ | {{"AUTOSEG_LAUNCHER": str(given)}})
+own = os.environ | {{"AUTOSEG_LAUNCHER": str(given)}}
+process = subprocess.Popen([sys.executable, "-c", {child!r}], pass_fds=[given], env=own)
 print(process.pid, flush=True)
 sys.stdin.read(1)
 os.kill(os.getpid(), 9)

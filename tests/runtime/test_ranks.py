@@ -67,8 +67,8 @@ def test_sums_and_means_are_over_all_and_have_the_gradient_of_the_own_part(found
     values = torch.tensor([0.0, 1, 0, 1, 2, 3], requires_grad=True)
     (values.mean() * values.square().sum()).backward()
     for rank, (first, last) in enumerate([(0, 0), (0, 2), (2, 6)]):
-        assert found[rank]["mean"] == pytest.approx(float(values.mean()))
-        assert found[rank]["total"] == float(values.square().sum())
+        assert found[rank]["mean"] == pytest.approx(values.mean().item())
+        assert found[rank]["total"] == values.square().sum().item()
         assert found[rank]["gradient"] == pytest.approx(values.grad[first:last].tolist())
 
 
