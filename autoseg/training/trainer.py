@@ -103,7 +103,7 @@ def train(assignment: Assignment, execution: Execution, clock: Clock, on_epoch: 
             for group in optimizer.param_groups:
                 group["lr"] = clock.learning_rate(run.step)
             if draws_random_numbers(network):
-                torch.manual_seed(drawing_seed(spec.seed, run.step, ranks.number()))
+                torch.manual_seed(drawing_seed(spec.seed, run.step))
             batch = next(training)
             with keeping_bad_batch(assignment, batch, run.step, clock.learning_rate(run.step)):
                 loss = training_step(network, optimizer, scaler, batch, execution, configuration, labels)
@@ -183,12 +183,12 @@ def keeping_bad_batch(assignment: Assignment, batch: Batch, step: int, learning_
         raise FloatingPointError(f"{assignment.folder}: in step {step} {error}{kept}.") from None
 
 
-def drawing_seed(seed: int, step: int, rank: int = 0) -> int:
+def drawing_seed(seed: int, step: int) -> int:
     """What a network draws in a step, such as dropout, follows from these: a resumed training draws the same.
 
     Processes that share a batch draw different numbers, so with dropout their number matters.
     """
-    key = (seed, DRAWING_STREAM, step, *((rank,) if rank else ()))
+    key = (seed, DRAWING_STREAM, step, *(() if ranks.is_first() else (ranks.number(),)))
     return int(np.random.SeedSequence(key).generate_state(1, np.uint64)[0] >> np.uint64(1))
 
 

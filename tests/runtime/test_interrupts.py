@@ -25,7 +25,7 @@ def test_a_deferred_signal_raises_the_flag_and_interrupts_at_the_end(number):
         with pytest.raises(KeyboardInterrupt):
             loop()
         assert interrupted() == number
-    assert answers == [False, True, None]
+    assert answers == [0, number, None]
     assert signal.getsignal(number) is before
 
 
@@ -41,7 +41,7 @@ def test_a_second_interrupt_ends_at_once():
 
     with pytest.raises(KeyboardInterrupt):
         loop()
-    assert reached == [True]
+    assert reached == [signal.SIGINT]
 
 
 def test_without_a_signal_nothing_happens_at_the_end():
@@ -71,4 +71,4 @@ def test_a_thread_has_no_handlers_and_is_never_stopped():
     thread = threading.Thread(target=work)
     thread.start()
     thread.join()
-    assert answers == [False]
+    assert answers == [0]
