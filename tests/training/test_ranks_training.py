@@ -10,14 +10,15 @@ import time
 from pathlib import Path
 
 import pytest
+import torch
 from safetensors.torch import load_file
 
 from autoseg.core.labels import Labels
+from autoseg.training.losses import deep_supervision_loss
+from tests.training.rank_losses import batch_of, every_loss
 
 ROOT = Path(__file__).resolve().parents[2]
 CLASSES = Labels(values={"shell": 1, "core": 2})
-REGIONS = Labels(values={"ball": (1, 2), "core": (2,)}, region_order=(1, 2))
-IGNORING = Labels(values={"shell": 1, "ignore": 2})
 
 
 def free_port():
@@ -123,21 +124,24 @@ def test_fifty_steps_have_the_losses_of_one_process(request_of, count, batch_siz
     assert furthest(figures(alone), figures(together)) < 1e-3  # Dice is of decided voxels
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    ("labels", "loss"),
-    [
-        (REGIONS, "dice_and_cross_entropy"),
-        (IGNORING, "dice_and_cross_entropy"),
-        (CLASSES, "pooled_dice"),
-        (IGNORING, "class_dice"),
-        (REGIONS, "dice_with_background_and_cross_entropy"),
-        (CLASSES, "cross_entropy"),
-    ],
-)
-def test_every_loss_is_that_of_the_whole_batch(request_of, labels, loss):
-    alone, together = (request_of(name, labels, steps=10, batch_dice=False, loss=loss) for name in ("one", "all"))
-    assert furthest(trained(1, alone), trained(2, together)) < 1e-5
+def test_every_loss_and_its_gradient_are_those_of_the_whole_batch(tmp_path):
+    """Of each loss and kind of labels, with Dice of the batch and of samples; 3 samples in shares of 2, 1 and none."""
+    place = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port()), "WORLD_SIZE": "3", "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-m", "tests.training.rank_losses", str(tmp_path)]
+    processes = [subprocess.Popen(command, cwd=ROOT, env=os.environ | place | {"RANK": str(rank)}) for rank in range(3)]
+    assert [process.wait(timeout=120) for process in processes] == [0, 0, 0]
+    shares = [load_file(tmp_path / f"{rank}.safetensors") for rank in range(3)]
+    combinations = list(every_loss())
+    assert len(combinations) == len(shares[0]) // 2 == 36
+    for name, labels, batch_dice, loss in combinations:
+        logits, target = batch_of(labels)
+        logits.requires_grad_()
+        whole = deep_supervision_loss([logits], target, labels, batch_dice, loss)
+        whole.backward()
+        for share in shares:
+            torch.testing.assert_close(share[f"{name} loss"], whole.detach(), rtol=1e-6, atol=1e-7)
+        gradient = torch.cat([share[f"{name} gradient"] for share in shares])
+        torch.testing.assert_close(gradient, logits.grad, rtol=1e-4, atol=1e-9)
 
 
 @pytest.mark.slow
@@ -174,7 +178,7 @@ def test_where_a_process_is_killed_the_other_ends_at_once_and_the_training_goes_
 
 def test_a_network_whose_samples_mix_is_refused(request_of):
     asked = request_of("model", steps=10)
-    asked["configuration"]["network"] = {"name": "voxresnet", "dimensions": 3}
+    asked["configuration"]["network"] = {"name": "voxresnet", "dimensions": 3, "size_multiple": [8, 8, 8]}
     first, second = started(2, asked)
     assert "statistics are of the whole batch; train it in one process" in first.communicate(timeout=120)[1]
     assert second.wait(timeout=60) == 75
