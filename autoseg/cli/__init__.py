@@ -12,7 +12,8 @@ import typer
 from autoseg.cli import comparison, data, delivery, doctor, experiments, info, models, nnunet, profile, report, whole
 from autoseg.cli.terminal import choose_workspace, run_guarded, workspace_root
 from autoseg.io.history import remember
-from autoseg.runtime.launching import end_with_launcher, is_launched, speaks_through_another
+from autoseg.runtime.launching import speaks_through_another
+from autoseg.runtime.lifeline import end_with_parent
 
 app = typer.Typer(
     name="autoseg",
@@ -65,8 +66,7 @@ for verb, (function, summary) in VERBS.items():
 def main() -> int:
     """Run the command line; the exit status: 0, 2 for bad input, 1 for our own failure, 130 interrupted by a user."""
     arguments = sys.argv[1:]
-    if is_launched():
-        end_with_launcher()
+    end_with_parent()
     status = run_guarded(app)
     asks = {"-h", "--help"}.intersection(arguments)
     if status == 0 and MAKING.intersection(arguments) and not asks and not speaks_through_another():

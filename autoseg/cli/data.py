@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from autoseg.cli.executors import ExecutorOption, SchedulerOption, WorkersOption, chosen_workers
 from autoseg.cli.terminal import (
     ConfigurationsArgument,
     DatasetArgument,
@@ -111,6 +112,9 @@ def plan(
         Literal["paper", "code"],
         typer.Option(help="Which to follow where a recipe's sources differ."),
     ] = "paper",
+    executor: ExecutorOption = "local",
+    scheduler: SchedulerOption = None,
+    workers: WorkersOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Measure a dataset and decide how to solve it; prints every decision with its reason.
@@ -124,9 +128,9 @@ def plan(
     from autoseg.pipeline.preparation import plan_dataset
     from autoseg.planning.explain import CONFIGURATION_HEADER, configuration_rows
 
-    made = plan_dataset(
-        Workspace(workspace_root()), dataset, gigabytes(memory) if memory else None, planner, recipe, fidelity
-    )
+    how = gigabytes(memory) if memory else None, planner, recipe, fidelity
+    with chosen_workers(executor, scheduler, workers) as chosen:
+        made = plan_dataset(Workspace(workspace_root()), dataset, *how, chosen)
     if as_json:
         print_json(made.model_dump(mode="json"))
         return
@@ -137,7 +141,12 @@ def plan(
 
 
 def preprocess(
-    dataset: DatasetArgument, configurations: ConfigurationsArgument = None, as_json: JsonOption = False
+    dataset: DatasetArgument,
+    configurations: ConfigurationsArgument = None,
+    executor: ExecutorOption = "local",
+    scheduler: SchedulerOption = None,
+    workers: WorkersOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Crop, normalise and resample the cases, so that a training can start at once. Finished cases are kept.
 
@@ -158,7 +167,9 @@ def preprocess(
     raw = workspace.read_dataset(dataset)
     require_own_plan(raw, made)
     previous = available_label_maps(workspace, raw, chosen, required=configurations is not None)
-    prepare_cases(workspace, made, [one for one in chosen if one.name in previous], raw.cases, previous)
+    wanted = [one for one in chosen if one.name in previous]
+    with chosen_workers(executor, scheduler, workers) as sharing:
+        prepare_cases(workspace, made, wanted, raw.cases, previous, sharing)
     folders = {name: str(workspace.preprocessed_folder(dataset, name)) for name in previous}
     if as_json:
         print_json({"dataset": dataset, "num_cases": len(raw.cases), "folders": folders})

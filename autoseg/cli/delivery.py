@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from autoseg.cli.executors import ExecutorOption, SchedulerOption, WorkersOption, chosen_workers
 from autoseg.cli.terminal import (
     CONFIGURATION_HELP,
     DatasetArgument,
@@ -29,6 +30,9 @@ def select(
     ] = None,
     ensemble: Annotated[bool, typer.Option(help="Also compare the mean of each two.")] = True,
     device: DeviceOption = None,
+    executor: ExecutorOption = "local",
+    scheduler: SchedulerOption = None,
+    workers: WorkersOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Choose the best configuration or pair, and its postprocessing, from cross-validation.
@@ -41,7 +45,8 @@ def select(
     from autoseg.pipeline.selection import select as select_best
 
     workspace = Workspace(workspace_root())
-    selection = select_best(workspace, dataset, configurations or (), ensemble, device)
+    with chosen_workers(executor, scheduler, workers) as chosen:
+        selection = select_best(workspace, dataset, configurations or (), ensemble, device, chosen)
     if as_json:
         print_json(selection.model_dump(mode="json"))
         return

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from autoseg.cli.executors import ExecutorOption, SchedulerOption, WorkersOption, chosen_workers
 from autoseg.cli.terminal import (
     DatasetArgument,
     DeviceOption,
@@ -37,6 +38,9 @@ def experiment(
     time_budget: Annotated[str | None, typer.Option(help="Time for each training, such as 20m: equal for all.")] = None,
     epochs: Annotated[int | None, typer.Option(min=1, help="Epochs of each training.")] = None,
     device: DeviceOption = None,
+    executor: ExecutorOption = "local",
+    scheduler: SchedulerOption = None,
+    workers: WorkersOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Train the configurations of a comparison in every fold, and compare what they find in held-out cases.
@@ -55,13 +59,14 @@ def experiment(
     if recipe is not None:
         plan_by_recipe(workspace, dataset, recipe, fidelity)
     budget_s = seconds(time_budget) if time_budget else None
-    options = TrainingOptions(epochs, budget_s, resume=True, device=device)
     results = []
-    for one in [comparison] if comparison else comparisons_of(workspace, dataset):
-        result = run_experiment(workspace, dataset, one, options)
-        results.append(result)
-        if not as_json:
-            print_experiment(result)
+    with chosen_workers(executor, scheduler, workers) as chosen:
+        options = TrainingOptions(epochs, budget_s, resume=True, device=device, workers=chosen)
+        for one in [comparison] if comparison else comparisons_of(workspace, dataset):
+            result = run_experiment(workspace, dataset, one, options)
+            results.append(result)
+            if not as_json:
+                print_experiment(result)
     if as_json:
         print_json({"experiments": [_document(result) for result in results]})
 
@@ -94,6 +99,9 @@ def study(
         bool, typer.Option("--leave-one-out", help="Also a general model without each dataset, which is unseen then.")
     ] = False,
     device: DeviceOption = None,
+    executor: ExecutorOption = "local",
+    scheduler: SchedulerOption = None,
+    workers: WorkersOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Train a model for each dataset and one for all, and test every one of them on every dataset.
@@ -109,8 +117,9 @@ def study(
 
     spec = read_study_file(file)
     budget_s = seconds(spec.time_budget) if spec.time_budget else None
-    options = TrainingOptions(spec.epochs, budget_s, resume=True, device=device, seed=spec.seed)
-    results = run_study(Workspace(workspace_root()), spec, file.absolute().parent, options, leave_one_out)
+    with chosen_workers(executor, scheduler, workers) as chosen:
+        how = TrainingOptions(spec.epochs, budget_s, resume=True, device=device, seed=spec.seed, workers=chosen)
+        results = run_study(Workspace(workspace_root()), spec, file.absolute().parent, how, leave_one_out)
     if as_json:
         print_json(_study_document(results))
     else:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from autoseg.cli.executors import ExecutorOption, SchedulerOption, WorkersOption, chosen_workers
 from autoseg.cli.profile import profiled
 from autoseg.cli.terminal import (
     BAD_INPUT,
@@ -29,8 +30,8 @@ from autoseg.core.errors import BadInput
 from autoseg.runtime.launching import planned_count, start
 
 if TYPE_CHECKING:
-    from autoseg.io.workspace import Workspace
-    from autoseg.pipeline.training import TrainingOptions
+    from autoseg.pipeline.training import Summary, TrainingOptions
+    from autoseg.pipeline.trainings import Training
 
 
 def train(
@@ -69,6 +70,9 @@ def train(
         typer.Option(min=1, help="Share each batch among so many processes, a GPU each (or the cores of the CPU)."),
     ] = None,
     profile: ProfileOption = None,
+    executor: ExecutorOption = "local",
+    scheduler: SchedulerOption = None,
+    workers: WorkersOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Train a fold and validate it on its held-out cases. Plans and prepares what is missing.
@@ -77,14 +81,17 @@ def train(
     """
     from autoseg.io.workspace import Workspace
     from autoseg.pipeline.training import TrainingOptions
+    from autoseg.pipeline.trainings import Training
 
     budget_s = seconds(time_budget) if time_budget else None
     how = splits, init_from, patience, balance, tuple(comma_separated(freeze) or ())
     options = TrainingOptions(epochs, budget_s, resume, overwrite, device, seed, *how)
     workspace = Workspace(workspace_root())
-    summaries = train_in_processes(
-        workspace, dataset, configuration, fold, options, devices or planned_count(), profile
-    )
+    training, count = Training(workspace, dataset, configuration, fold), devices or planned_count()
+    if executor != "local" and count > 1:
+        raise BadInput("--devices: shares one training, and --executor several, out; leave one of the two out.")
+    with chosen_workers(executor, scheduler, workers) as chosen:
+        summaries = train_in_processes(training, replace(options, workers=chosen), count, profile)
     if summaries is None:
         return
     folders = {name: workspace.model_folder(dataset, configuration, name) for name in summaries}
@@ -96,23 +103,18 @@ def train(
 
 
 def train_in_processes(
-    workspace: Workspace,
-    dataset: str,
-    configuration: str,
-    fold: str,
-    options: TrainingOptions,
-    count: int,
-    profile: Path | None,
-) -> dict[str, dict[str, Any] | None] | None:
+    training: Training, options: TrainingOptions, count: int, profile: Path | None
+) -> dict[str, Summary] | None:
     """Train in this process, start ``count`` that train together, or be one of them: None but of the one that speaks.
 
     typer.Exit with the status of those that were started.
     """
-    if count == 1:
-        from autoseg.pipeline.training import train as train_folds
+    from autoseg.pipeline.trainings import train_all
 
-        with profiled(profile, f"train {dataset} {configuration} {fold}", options.device):
-            return train_folds(workspace, dataset, configuration, fold, options)
+    title = f"train {training.dataset} {training.configuration} {training.fold}"
+    if count == 1:
+        with profiled(profile, title, options.device):
+            return train_all([training], options)[0]
     if planned_count() == 1:
         raise typer.Exit(start(sys.argv[1:], count))
     if planned_count() != count:
@@ -122,13 +124,10 @@ def train_in_processes(
 
     with ranks.joined(options.device) as device:
         if not ranks.is_first():
-            follow(workspace, device)
+            follow(training.workspace, device)
             return None
-        from autoseg.pipeline.training import train as train_folds
-
-        options = replace(options, device=device)
-        with profiled(profile, f"train {dataset} {configuration} {fold}", device):
-            summaries = train_folds(workspace, dataset, configuration, fold, options)
+        with profiled(profile, title, device):
+            summaries = train_all([training], replace(options, device=device))[0]
         tell_end()
     return summaries
 
@@ -175,6 +174,9 @@ def predict(
         str | None, typer.Option(help="torch or openvino (CPU only).", show_default="the faster one")
     ] = None,
     profile: ProfileOption = None,
+    executor: ExecutorOption = "local",
+    scheduler: SchedulerOption = None,
+    workers: WorkersOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Segment images on their own grids: a BIDS dataset becomes a derivative dataset, other files keep their names.
@@ -193,8 +195,12 @@ def predict(
         raise BadInput("predict: give either --dataset NAME or --model FILE.")
     models = archived_models(model) if model else workspace_models(Workspace(workspace_root()), str(dataset))
     naming = naming or usual_naming(inputs)
-    options = PredictionOptions(device, mirroring, step, engine, overwrite, save_probabilities, save_masks, naming)
-    with profiled(profile, f"predict with {dataset or model}", device):
+    how = device, mirroring, step, engine, overwrite, save_probabilities, save_masks, naming
+    with (
+        profiled(profile, f"predict with {dataset or model}", device),
+        chosen_workers(executor, scheduler, workers) as sharing,
+    ):
+        options = PredictionOptions(*how, sharing)
         result = predict_inputs(models, inputs, output, configuration, comma_separated(folds) or (), options)
     if as_json:
         print_json(asdict(result))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from autoseg.cli.executors import ExecutorOption, SchedulerOption, WorkersOption, chosen_workers
 from autoseg.cli.models import show_summary, validation_title
 from autoseg.cli.terminal import (
     CONFIGURATION_HELP,
@@ -39,6 +40,9 @@ def run(
     recipe: Annotated[Path | None, typer.Option(help="JSON file that overrides what is detected.")] = None,
     memory: Annotated[str | None, typer.Option(help="Memory that a training may use.", show_default="8GB")] = None,
     device: DeviceOption = None,
+    executor: ExecutorOption = "local",
+    scheduler: SchedulerOption = None,
+    workers: WorkersOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """From BIDS datasets to a validated model. Run again after an interruption, it continues.
@@ -49,20 +53,20 @@ def run(
     from autoseg.pipeline.training import TrainingOptions
     from autoseg.pipeline.whole import run as run_path
 
-    options = TrainingOptions(epochs, seconds(time_budget) if time_budget else None, resume=True, device=device)
-    workspace = Workspace(workspace_root())
-    result = run_path(
-        workspace,
-        bids_dirs,
-        checked_name(dataset),
-        options,
-        fold,
-        configuration,
-        comma_separated(channels),
-        comma_separated(contrasts),
-        recipe,
-        gigabytes(memory) if memory else None,
-    )
+    budget_s, workspace = seconds(time_budget) if time_budget else None, Workspace(workspace_root())
+    with chosen_workers(executor, scheduler, workers) as chosen:
+        result = run_path(
+            workspace,
+            bids_dirs,
+            checked_name(dataset),
+            TrainingOptions(epochs, budget_s, resume=True, device=device, workers=chosen),
+            fold,
+            configuration,
+            comma_separated(channels),
+            comma_separated(contrasts),
+            recipe,
+            gigabytes(memory) if memory else None,
+        )
     show_run(reported(workspace, result), as_json)
 
 

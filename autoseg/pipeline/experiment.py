@@ -21,10 +21,10 @@ from autoseg.io.workspace import Workspace, nearest_name
 from autoseg.pipeline.comparison import read_scores, write_comparison
 from autoseg.pipeline.preparation import read_or_make_plan
 from autoseg.pipeline.runs import recorded_split, within_domains
-from autoseg.pipeline.training import TrainingOptions, resolve_folds, told_together, train, with_options
+from autoseg.pipeline.training import TrainingOptions, resolve_folds, with_options
+from autoseg.pipeline.trainings import Training, train_all
 from autoseg.planning.folds import Fold
 from autoseg.reporting.comparison_tables import markdown_table, marks_rule, score_rows
-from autoseg.runtime.progress import say
 
 SCORES_COMPARED = ("dice", "hd_mm")
 FACTS = ("Configuration", "Weights", "Steps", "Training (min)")
@@ -116,15 +116,7 @@ def run_experiment(workspace: Workspace, name: str, comparison: str, options: Tr
     chosen = members(plan, spec)
     for configuration in chosen:
         require_alike(trained, with_options(plan.configurations[configuration], options), dataset.cases)
-    failures = []
-    for configuration in chosen:
-        say(f"{comparison}: {configuration}")
-        try:
-            train(workspace, name, configuration, "cv", options)
-        except FloatingPointError as error:  # the others are trained; without this one nothing can be compared
-            failures.append(f"{configuration} failed: {error}")
-    if failures:
-        raise FloatingPointError(told_together(failures, "configurations"))
+    train_all([Training(workspace, name, configuration, "cv") for configuration in chosen], options)
     folder = workspace.root / "experiments" / name / comparison
     comparisons = {}
     for score in SCORES_COMPARED:

@@ -22,8 +22,13 @@ BEST_FIRST = ("3d_fullres", "3d_cascade_fullres", "3d_lowres", "2d")
 
 @dataclass(frozen=True)
 class TrainedModels:
-    """``folds`` maps configuration -> fold -> the folder of its plan and weights; ``selection`` if there is one."""
+    """``folds`` maps configuration -> fold -> the folder of its plan and weights; ``selection`` if there is one.
 
+    ``place`` is the file, the folder of a fold or the folder of a dataset's models, from which ``placed_models`` makes
+    the same again.
+    """
+
+    place: Path
     dataset: str
     folds: Mapping[str, Mapping[str, Traversable]]
     recommended: str
@@ -56,7 +61,8 @@ def workspace_models(workspace: Workspace, dataset: str) -> TrainedModels:
     }
     path = workspace.selection_file(dataset)
     selection = read_selection(read_text(path), str(path)) if path.is_file() else None
-    return TrainedModels(dataset, folders, dataset_plan(workspace, dataset, trained).recommended, selection)
+    place = workspace.root / "models" / dataset
+    return TrainedModels(place, dataset, folders, dataset_plan(workspace, dataset, trained).recommended, selection)
 
 
 def dataset_plan(workspace: Workspace, dataset: str, trained: Mapping[str, Sequence[str]]) -> Plan:
@@ -79,7 +85,7 @@ def archived_models(path: Path) -> TrainedModels:
         for configuration in root.iterdir()
         if configuration.is_dir()
     }
-    return TrainedModels(manifest.dataset, folders, plan.recommended, selection)
+    return TrainedModels(path, manifest.dataset, folders, plan.recommended, selection)
 
 
 def fold_models(folder: Path) -> TrainedModels:
@@ -91,7 +97,7 @@ def fold_models(folder: Path) -> TrainedModels:
     if stage is not None:
         trained = sorted((folder.parent.parent / stage).glob(f"*/{WEIGHTS}"))
         folds |= {stage: {weights.parent.name: weights.parent for weights in trained}} if trained else {}
-    return TrainedModels(plan.dataset, folds, name, None)
+    return TrainedModels(folder, plan.dataset, folds, name, None)
 
 
 def named_models(model: str | Path, workspace: Workspace) -> TrainedModels:
@@ -107,6 +113,13 @@ def named_models(model: str | Path, workspace: Workspace) -> TrainedModels:
             "(models/NAME/CONFIGURATION/foldK), or the name of a dataset in the workspace."
         )
     return workspace_models(workspace, str(model))
+
+
+def placed_models(place: Path) -> TrainedModels:
+    """The models whose ``place`` this is."""
+    if place.is_file() or (place / PLAN).is_file():
+        return named_models(place, Workspace(place.parent))
+    return workspace_models(Workspace(place.parent.parent), place.name)
 
 
 def choose(models: TrainedModels, configuration: str | None, fold_names: Sequence[str] = ()) -> Choice:

@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from autoseg.core.case import CaseFiles
 from autoseg.core.errors import BadInput
 from autoseg.core.labels import Labels
 from autoseg.core.plan import read_plan
 from autoseg.interop.bids_derivative import bids_layout, spine_layout
 from autoseg.interop.prediction_inputs import EVERYONE, Subset, find_inputs, single_bids_dataset
-from autoseg.interop.prediction_outputs import Layout, image_layout, refuse_to_write_over
+from autoseg.interop.prediction_outputs import Layout, Outputs, image_layout, refuse_to_write_over
 from autoseg.io.files import read_text
 from autoseg.io.locks import held
-from autoseg.pipeline.models import Choice, TrainedModels, choose
+from autoseg.pipeline.elsewhere import segment_elsewhere
+from autoseg.pipeline.memory_checks import memory_guard
+from autoseg.pipeline.models import Choice, TrainedModels, choose, placed_models
 from autoseg.pipeline.safety import safety_of
-from autoseg.pipeline.segmenting import Predicted, predict_cases
+from autoseg.pipeline.segmenting import InWork, Line, Predicted, pass_through, recorded
 from autoseg.pipeline.voxel_cascade import load_chains
 from autoseg.runtime.progress import say
+from autoseg.runtime.workers import Workers
 
 if TYPE_CHECKING:
     from autoseg.inference.candidates import CandidatePredictor
@@ -41,6 +46,18 @@ class PredictionOptions:
     save_probabilities: bool = False
     save_masks: bool = False
     naming: str = "image"
+    workers: Workers | None = None  # None: this process
+
+
+@dataclass(frozen=True)
+class Request:
+    """All that a process needs to know to segment any of the cases; ``place`` is that of the models."""
+
+    place: Path
+    chosen: Choice
+    options: PredictionOptions
+    num_cases: int
+    in_documents: bool
 
 
 def predict(
@@ -64,16 +81,35 @@ def predict(
         say(f"left out: {problem}", style="red")
     layout = named_layout(inputs, output, plan.labels, f"the model {models.dataset}, {chosen.title}", options)
     refuse_to_write_over(cases, layout)
-    predictor = load(models, chosen, options, len(cases))
-    say(f"{models.dataset} {chosen.title} on {predictor.describe()}")
+    request = Request(models.place, chosen, replace(options, workers=None), len(cases), layout.table is None)
+    say(f"{models.dataset} {chosen.title}")
     for values in chosen.postprocessing.keep_largest:
-        say(f"then only the largest component of {label_names(predictor.plan.labels, values)}")
-    safety = safety_of(models, chosen)
-    others = [name for name in models.folds if name not in chosen.configurations]
-    how = options.overwrite, chosen.postprocessing, safety, others
+        say(f"then only the largest component of {label_names(plan.labels, values)}")
+    segmented: Callable[[Mapping[CaseFiles, Outputs]], Iterator[InWork]]
+    if options.workers is None:
+        line = make_line(models, request)
+        say(f"on {line.guard.predictor.describe()}")
+        segmented = partial(pass_through, line)
+    else:
+        output.mkdir(parents=True, exist_ok=True)
+        options.workers.require_seen([models.place, output, *(case.channels[0] for case in cases[:1])])
+        segmented = partial(segment_elsewhere, options.workers, line_of, request)
     with held(output / "predictions", "written"):
-        predicted = predict_cases(predictor, cases, layout, *how)
+        predicted = recorded(cases, layout, options.overwrite, not request.in_documents, segmented)
     return replace(predicted, problems=(*problems, *predicted.problems))
+
+
+def line_of(request: Request) -> Line:
+    """What cases go through, in a process that knows only the request."""
+    return make_line(placed_models(request.place), request)
+
+
+def make_line(models: TrainedModels, request: Request) -> Line:
+    """What cases go through: the networks that were chosen, and what is known of their training."""
+    chosen = request.chosen
+    others = [name for name in models.folds if name not in chosen.configurations]
+    guard = memory_guard(load(models, chosen, request.options, request.num_cases), others)
+    return Line(guard, chosen.postprocessing, safety_of(models, chosen), request.in_documents)
 
 
 def usual_naming(inputs: Sequence[Path]) -> str:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from functools import cache
+from dataclasses import dataclass
+from functools import cache, partial
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import Protocol, TypeVar
 
 from autoseg.core.case import CaseFiles, Image
 from autoseg.core.errors import BadInput
-from autoseg.core.fingerprint import Fingerprint
+from autoseg.core.fingerprint import CaseMeasurement, Fingerprint
+from autoseg.core.labels import Labels
 from autoseg.core.plan import Configuration, Plan, SplitSpec, read_plan
 from autoseg.io import images, store
 from autoseg.io.files import read_text, remove_partial, write_text
@@ -24,24 +26,50 @@ from autoseg.preprocessing import prepare
 from autoseg.runtime.jobs import map_threads
 from autoseg.runtime.profiling import phase
 from autoseg.runtime.progress import counted, progress, say
+from autoseg.runtime.workers import LostWork, Workers
+
+Case = TypeVar("Case", bound="Named")
+Result = TypeVar("Result")
 
 
-def measure_dataset(dataset: RawDataset) -> Fingerprint:
+class Named(Protocol):
+    """A case, with or without what else belongs to it."""
+
+    @property
+    def name(self) -> str:
+        """Of the case."""
+
+
+def measure_dataset(dataset: RawDataset, workers: Workers | None = None) -> Fingerprint:
     """One pass over the images and labels; writes ``fingerprint.json``."""
-
-    def measure_one(case: CaseFiles) -> tuple[Any, Any]:
-        image = read_image(case, dataset.channels)
-        labels = images.read_labels(require_labels(case))
-        return measure.measure_case(case.name, case.domain, case.subject, image, labels, dataset.labels)
-
+    measure_one = partial(measure_case, dataset.channels, dataset.labels)
     with progress(f"measure {counted(len(dataset.cases), 'case')}") as shown:
         measured = []
-        for result in map_threads(measure_one, dataset.cases):
+        for result in over_cases(measure_one, dataset.cases, workers):
             measured.append(result)
             shown.update(len(measured) / len(dataset.cases))
     fingerprint = measure.combine(dataset.name, dataset.channels, dataset.labels, measured)
     write_text(dataset.folder / "fingerprint.json", fingerprint.model_dump_json(indent=1) + "\n")
     return fingerprint
+
+
+def measure_case(
+    channels: Sequence[str], labels: Labels, case: CaseFiles
+) -> tuple[CaseMeasurement, measure.IntensitySample]:
+    """Read and measure one case."""
+    image, label_map = read_image(case, channels), images.read_labels(require_labels(case))
+    return measure.measure_case(case.name, case.domain, case.subject, image, label_map, labels)
+
+
+def over_cases(function: Callable[[Case], Result], cases: Sequence[Case], workers: Workers | None) -> Iterator[Result]:
+    """``map`` over cases, by ``workers`` or in threads of this process; LostWork where a case cannot be done there."""
+    if workers is None:
+        yield from map_threads(function, cases)
+        return
+    for case, result in workers.results(function, cases):
+        if isinstance(result, LostWork):
+            raise LostWork(f"{case.name}: {result}; run the command again with fewer threads a worker.")
+        yield result
 
 
 def plan_dataset(
@@ -51,14 +79,15 @@ def plan_dataset(
     planner_name: str = "default",
     recipe: str | None = None,
     fidelity: Fidelity = "paper",
+    workers: Workers | None = None,
 ) -> Plan:
-    """Measure the dataset and decide; writes ``fingerprint.json`` and ``plan.json``.
+    """Measure the dataset (by ``workers``, if any) and decide; writes ``fingerprint.json`` and ``plan.json``.
 
     ``recipe`` is the name or the file of a recipe, followed to the paper or the code.
     """
     chosen = None if recipe is None else named_recipe(recipe, fidelity)
     dataset = workspace.read_dataset(name)
-    fingerprint = measure_dataset(dataset)
+    fingerprint = measure_dataset(dataset, workers)
     for warning in checks.check_fingerprint(fingerprint):
         say(f"note: {warning}", style="yellow")
     plan = planner.make_plan(fingerprint, planner_name, memory_gb, dataset.file_ending)
@@ -141,6 +170,29 @@ def require_labels(case: CaseFiles) -> Path:
     return case.labels
 
 
+@dataclass(frozen=True)
+class Preparation:
+    """What holds for all cases: ``folders`` of the configurations, and ``known`` ones that may have equal cases."""
+
+    plan: Plan
+    configurations: tuple[Configuration, ...]
+    folders: Mapping[str, Path]
+    known: tuple[Path, ...]
+
+
+@dataclass(frozen=True)
+class StagedCase:
+    """A case, and the label map of the previous stage of each configuration that has one."""
+
+    case: CaseFiles
+    stages: Mapping[str, Path]
+
+    @property
+    def name(self) -> str:
+        """Of the case."""
+        return self.case.name
+
+
 @phase("prepare")
 def prepare_cases(
     workspace: Workspace,
@@ -148,41 +200,22 @@ def prepare_cases(
     configurations: Sequence[Configuration],
     cases: Sequence[CaseFiles],
     previous: Mapping[str, Mapping[str, Path]] | None = None,
+    workers: Workers | None = None,
 ) -> None:
     """Crop, normalise, resample and store every case that is not yet stored with the same settings.
 
     A case is read once for all configurations, and what is equal in several of them is made once. ``previous``
-    maps configurations with a previous stage to its label map of each case.
+    maps configurations with a previous stage to its label map of each case. ``workers`` share the cases out.
     """
-    previous = previous or {}
+    previous = {name: files for name, files in (previous or {}).items() if files}
     folders = {one.name: workspace.preprocessed_folder(plan.dataset, one.name) for one in configurations}
     for folder in folders.values():
         folder.mkdir(parents=True, exist_ok=True)
     known = sorted({folder for one in folders.values() for folder in one.parent.iterdir() if folder.is_dir()})
-
-    def prepare_one(case: CaseFiles) -> None:
-        labels = require_labels(case)
-        sources = [source_state(path) for file in (*case.channels, labels) for path in images.files_of(file)]
-        stages = {name: files[case.name] for name, files in previous.items() if files}
-        keys = {}
-        for one in configurations:
-            stage = [source_state(stages[one.name])] if one.name in stages else []
-            keys[one.name] = prepare.settings_key(plan, one, [*sources, *stage])
-        missing = [one for one in configurations if store.stored_key(folders[one.name], case.name) != keys[one.name]]
-        if not missing:
-            return
-        image_and_labels = cache(lambda: (read_image(case, plan.channels), images.read_labels(labels)))
-        for one in missing:
-            made = (folder for folder in known if store.stored_key(folder, case.name) == keys[one.name])
-            equal = next((folder for folder in made if folder != folders[one.name]), None)
-            if equal is not None:
-                store.link_case(equal, folders[one.name], case.name)
-                continue
-            image, label_map = image_and_labels()
-            before = images.read_labels(stages[one.name]) if one.name in stages else None
-            prepared = prepare.apply(case.name, image, label_map, plan, one, before)
-            slices, ignored = one.network.dimensions == 2, plan.labels.ignore_index
-            store.save_case(folders[one.name], prepared, keys[one.name], slices, ignored)
+    if workers is not None:
+        workers.require_seen([*folders.values(), *(case.channels[0] for case in cases[:1])])
+    prepare_one = partial(prepare_case, Preparation(plan, tuple(configurations), folders, tuple(known)))
+    staged = [StagedCase(case, {name: files[case.name] for name, files in previous.items()}) for case in cases]
 
     corrected = ", bias field corrected" if any(one.bias_field_correction for one in configurations) else ""
     names = " and ".join(folders) + corrected
@@ -191,8 +224,34 @@ def prepare_cases(
             locks.enter_context(held(folder, "prepared", waiting=say))
         remove_partial(folders.values())
         shown = locks.enter_context(progress(f"prepare {counted(len(cases), 'case')} for {names}"))
-        for done, (case, _) in enumerate(zip(cases, map_threads(prepare_one, cases), strict=True), start=1):
+        for done, (case, _) in enumerate(zip(cases, over_cases(prepare_one, staged, workers), strict=True), start=1):
             shown.update(done / len(cases), case.name)
+
+
+def prepare_case(preparation: Preparation, staged: StagedCase) -> None:
+    """Prepare one case as each configuration needs it, unless it is stored so already."""
+    case, stages = staged.case, staged.stages
+    plan, folders = preparation.plan, preparation.folders
+    labels = require_labels(case)
+    sources = [source_state(path) for file in (*case.channels, labels) for path in images.files_of(file)]
+    keys = {}
+    for one in preparation.configurations:
+        stage = [source_state(stages[one.name])] if one.name in stages else []
+        keys[one.name] = prepare.settings_key(plan, one, [*sources, *stage])
+    image_and_labels = cache(lambda: (read_image(case, plan.channels), images.read_labels(labels)))
+    for one in preparation.configurations:
+        if store.stored_key(folders[one.name], case.name) == keys[one.name]:
+            continue
+        made = (folder for folder in preparation.known if store.stored_key(folder, case.name) == keys[one.name])
+        equal = next((folder for folder in made if folder != folders[one.name]), None)
+        if equal is not None:
+            store.link_case(equal, folders[one.name], case.name)
+            continue
+        image, label_map = image_and_labels()
+        before = images.read_labels(stages[one.name]) if one.name in stages else None
+        prepared = prepare.apply(case.name, image, label_map, plan, one, before)
+        slices, ignored = one.network.dimensions == 2, plan.labels.ignore_index
+        store.save_case(folders[one.name], prepared, keys[one.name], slices, ignored)
 
 
 def source_state(path: Path) -> str:

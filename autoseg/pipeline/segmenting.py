@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
@@ -17,12 +18,12 @@ from autoseg.core.selection import Postprocessing
 from autoseg.inference.certainty import Sums
 from autoseg.inference.postprocess import postprocess
 from autoseg.interop.prediction_outputs import Layout, Outputs
-from autoseg.interop.prediction_table import PredictionTable, recording
+from autoseg.interop.prediction_table import PredictionTable, Row, recording
 from autoseg.io import images
 from autoseg.io.files import remove_partial, write_json, write_text
 from autoseg.io.probabilities import write_confidence, write_probabilities
 from autoseg.pipeline.memory_checks import MemoryGuard, memory_guard
-from autoseg.pipeline.safety import Announcer, Judgement, Safety
+from autoseg.pipeline.safety import Announcer, Safety
 from autoseg.runtime.jobs import map_threads
 from autoseg.runtime.memory import is_shortage
 from autoseg.runtime.profiling import phase, timed
@@ -74,9 +75,54 @@ class InWork:
     labels: Callable[[], LabelMap] | None = None
     unlike: Sequence[Finding] = ()
     sums: Sums | None = None
-    judgement: Judgement | None = None
+    rows: Sequence[Row] = ()  # of the table of predictions
     failed: str | None = None
     short_of_memory: bool = False
+
+
+@dataclass(frozen=True)
+class Line:
+    """What every case goes through; ``in_documents`` puts what is known of it into its JSON documents."""
+
+    guard: MemoryGuard
+    postprocessing: Postprocessing
+    safety: Safety | None
+    in_documents: bool
+
+    def prepare(self, case: CaseFiles) -> InWork:
+        """Read it, and make of it what the networks see."""
+        try:
+            self.guard.require_by_header(case)
+            image = images.read_channels(case.channels)
+            self.guard.require(case.name, image)
+            prepared = self.guard.predictor.prepare(case.name, image)  # first: it refuses a wrong number of channels
+            return InWork(case, prepared, unlike=self.safety.unlike(image) if self.safety else ())
+        except (BadInput, MemoryError, RuntimeError) as error:
+            return left_out(self.guard, case, error)
+
+    def segment(self, one: InWork, outputs: Outputs) -> InWork:
+        """Run the networks on what was prepared, which is given up."""
+        sums = self.safety.no_sums() if self.safety else None
+        labels = None
+        try:
+            if not one.failed:
+                labels = segment(self.guard.predictor, one.prepared, one.case, outputs, sums)
+            return replace(one, prepared=None, labels=labels, sums=sums)
+        except (BadInput, MemoryError, RuntimeError) as error:
+            return left_out(self.guard, one.case, error)
+
+    def write(self, one: InWork, outputs: Outputs) -> InWork:
+        """Write the files; what is left is what is known of the case."""
+        try:
+            if one.labels is None:
+                return one
+            label_map = postprocess(one.labels(), self.postprocessing)
+            judgement = self.safety.judge(one.sums, one.unlike) if self.safety and one.sums is not None else None
+            facts = judgement.document() if judgement and self.in_documents else {}
+            write_outputs(outputs, label_map, one.case.channels[0], facts)
+            return replace(one, labels=None, sums=None, rows=judgement.rows() if judgement else ())
+        except (BadInput, MemoryError, RuntimeError) as error:
+            return left_out(self.guard, one.case, error)
 
 
 def predict_cases(
@@ -94,11 +140,26 @@ def predict_cases(
     of them. A case that cannot be used, or for which there is not the memory, is reported and the others go on;
     ``trained`` are configurations that could be named in its place.
     """
+    in_table = layout.table is not None and safety is not None
+    line = Line(memory_guard(predictor, trained), postprocessing, safety, in_documents=not in_table)
+    return recorded(cases, layout, overwrite, in_table, partial(pass_through, line))
+
+
+def recorded(
+    cases: Sequence[CaseFiles],
+    layout: Layout,
+    overwrite: bool,
+    in_table: bool,
+    segmented: Callable[[Mapping[CaseFiles, Outputs]], Iterable[InWork]],
+) -> Predicted:
+    """The outcome of ``segmented``, which gives each case that is to do when its files are written.
+
+    What is known of the cases goes into the table of ``layout`` if ``in_table``.
+    """
     outputs = {case: layout.outputs(case) for case in cases}
     written, problems, short, announcer = [], [], [], Announcer()
-    guard = memory_guard(predictor, trained)
     remove_partial({path.parent for own in outputs.values() for path in own.files})
-    with recording(layout.table) if layout.table and safety else nullcontext() as table:
+    with recording(layout.table) if layout.table and in_table else nullcontext() as table:
         todo = {case: own for case, own in outputs.items() if overwrite or not is_finished(own, table)}
         for path, text in layout.texts.items():
             if todo or not path.is_file():
@@ -107,8 +168,7 @@ def predict_cases(
             table.keep(own.files[0] for case, own in outputs.items() if case not in todo)
             table.begin()
         with progress(f"predict {counted(len(todo), 'case')}", parts=len(todo)) as shown:
-            finished = pass_through(guard, todo, postprocessing, safety, in_documents=table is None)
-            for done, one in enumerate(finished, start=1):
+            for done, one in enumerate(segmented(todo), start=1):
                 if one.failed:
                     problems.append(one.failed)
                     short += [one.failed] if one.short_of_memory else []
@@ -116,8 +176,8 @@ def predict_cases(
                 else:
                     written.append(todo[one.case].files[0])
                     announcer.tell(one.case.name, one.unlike)
-                    if table and one.judgement:
-                        table.put(written[-1], one.judgement.rows())
+                    if table and one.rows:
+                        table.put(written[-1], one.rows)
                 shown.update(done / len(todo), one.case.name)
     announcer.conclude(len(todo), str(layout.table or "the JSON documents beside the segmentations"))
     skipped = [own.files[0] for case, own in outputs.items() if case not in todo]
@@ -129,57 +189,20 @@ def is_finished(outputs: Outputs, table: PredictionTable | None) -> bool:
     return outputs.finished and (table is None or not table.existed or table.has(outputs.files[0]))
 
 
-def pass_through(
-    guard: MemoryGuard,
-    todo: Mapping[CaseFiles, Outputs],
-    postprocessing: Postprocessing,
-    safety: Safety | None,
-    in_documents: bool,
-) -> Iterator[InWork]:
-    """Each case when its files are written; ``in_documents`` puts what is known of it into its JSON documents.
+def pass_through(line: Line, todo: Mapping[CaseFiles, Outputs]) -> Iterator[InWork]:
+    """Each case when its files are written.
 
     While the networks see a case, the next one is read and prepared and the one before is written, each in a thread
     of its own.
     """
 
-    predictor: Segmenter = guard.predictor
-
-    def prepare(case: CaseFiles) -> InWork:
-        try:
-            guard.require_by_header(case)
-            image = images.read_channels(case.channels)
-            guard.require(case.name, image)
-            prepared = predictor.prepare(case.name, image)  # first: it refuses a wrong number of channels
-            return InWork(case, prepared, unlike=safety.unlike(image) if safety else ())
-        except (BadInput, MemoryError, RuntimeError) as error:
-            return left_out(guard, case, error)
-
     def segmented() -> Iterator[InWork]:
-        for one in map_threads(phase("prepare")(prepare), todo, workers=1):
-            sums = safety.no_sums() if safety else None
-            labels = None
-            try:
-                if not one.failed:
-                    labels = segment(predictor, one.prepared, one.case, todo[one.case], sums)
-                one = replace(one, prepared=None, labels=labels, sums=sums)
-            except (BadInput, MemoryError, RuntimeError) as error:
-                one = left_out(guard, one.case, error)
+        for one in map_threads(phase("prepare")(line.prepare), todo, workers=1):
+            one = line.segment(one, todo[one.case])
             yield one
-            del one, labels
+            del one
 
-    def write(one: InWork) -> InWork:
-        try:
-            if one.labels is None:
-                return one
-            label_map = postprocess(one.labels(), postprocessing)
-            judgement = safety.judge(one.sums, one.unlike) if safety and one.sums is not None else None
-            facts = judgement.document() if judgement and in_documents else {}
-            write_outputs(todo[one.case], label_map, one.case.channels[0], facts)
-            return replace(one, labels=None, judgement=judgement)
-        except (BadInput, MemoryError, RuntimeError) as error:
-            return left_out(guard, one.case, error)
-
-    return map_threads(write, segmented(), workers=1)
+    return map_threads(lambda one: line.write(one, todo[one.case]), segmented(), workers=1)
 
 
 def left_out(guard: MemoryGuard, case: CaseFiles, error: Exception) -> InWork:

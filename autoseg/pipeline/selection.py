@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
@@ -12,19 +13,17 @@ from pathlib import Path
 import numpy as np
 
 from autoseg.core.calibration import Calibration
-from autoseg.core.case import Case, CaseFiles
+from autoseg.core.case import CaseFiles
 from autoseg.core.errors import BadInput
 from autoseg.core.plan import Plan
 from autoseg.core.selection import Candidate, Selection, Step
 from autoseg.evaluation.selection import ComponentTable, best, case_dice, component_table, decide_postprocessing, rate
-from autoseg.inference.certainty import no_sums
 from autoseg.interop.prediction_table import TABLE, certainties, recording
-from autoseg.io import images
 from autoseg.io.files import write_json, write_text
 from autoseg.io.locks import held
 from autoseg.io.workspace import RawDataset, Workspace
-from autoseg.pipeline.cascade import held_out_label_maps, reading
 from autoseg.pipeline.evaluation import Pair, read_both
+from autoseg.pipeline.pairs import PairsOfFold, segment_fold
 from autoseg.pipeline.preparation import (
     dataset_folds,
     read_or_make_plan,
@@ -33,11 +32,12 @@ from autoseg.pipeline.preparation import (
     source_state,
 )
 from autoseg.pipeline.runs import recorded_split
-from autoseg.pipeline.safety import Safety, calibrate
+from autoseg.pipeline.safety import calibrate
 from autoseg.planning.folds import Fold
 from autoseg.preprocessing.case_grid import crops_alike
 from autoseg.runtime.jobs import map_threads
 from autoseg.runtime.progress import counted, progress, say
+from autoseg.runtime.workers import Workers
 
 WEIGHTS_FILE = "made_from.json"
 SEVERAL = " + "
@@ -60,6 +60,7 @@ def select(
     configurations: Sequence[str] = (),
     ensembles: bool = True,
     device: str | None = None,
+    workers: Workers | None = None,
 ) -> Selection:
     """Compare the configurations (default: all) and, with ``ensembles``, their pairs; writes ``selection.json``.
 
@@ -75,7 +76,7 @@ def select(
     pairs: list[tuple[str, ...]] = list(combinations(averaged, 2)) if ensembles else []
     pair_folders = {pair: workspace.ensemble_folder(name, "+".join(pair)) for pair in pairs}
     with held(workspace.selection_file(name), "made", waiting=say):
-        predict_pairs(validated, pair_folders, device)
+        predict_pairs(validated, pair_folders, device, workers)
     structures = dataset.labels.foreground
     candidates: list[Candidate] = []
     tables: list[ComponentTable] = []
@@ -183,7 +184,12 @@ def pair_calibration(
     return calibrate({name: known[name + ending] for name in names if name + ending in known}, dice)
 
 
-def predict_pairs(validated: CrossValidation, pair_folders: Mapping[tuple[str, ...], Path], device: str | None) -> None:
+def predict_pairs(
+    validated: CrossValidation,
+    pair_folders: Mapping[tuple[str, ...], Path],
+    device: str | None,
+    workers: Workers | None = None,
+) -> None:
     """Segment the held-out cases as each pair; finished ones are kept unless a network was trained anew.
 
     A case goes through the networks of each configuration once, whatever the number of pairs; no
@@ -191,58 +197,28 @@ def predict_pairs(validated: CrossValidation, pair_folders: Mapping[tuple[str, .
     """
     for pair, folder in pair_folders.items():
         keep_if_made_from(folder, {name: weights_states(validated.folders[name]) for name in pair})
-    ending = validated.dataset.file_ending
-    todo = {
-        fold: [
-            case for case in cases if not all((one / (case.name + ending)).is_file() for one in pair_folders.values())
-        ]
-        for fold, cases in validated.folds.items()
-    }
-    total, done = sum(map(len, todo.values())), 0
-    if not total:
-        return
-    with progress(f"predict {counted(total, 'held-out case')} as {counted(len(pair_folders), 'pair')}") as shown:
+    ending, dataset = validated.dataset.file_ending, validated.dataset
+    with ExitStack() as opened:
+        tables = {folder: opened.enter_context(recording(folder / TABLE)) for folder in pair_folders.values()}
+
+        def is_done(case: CaseFiles) -> bool:
+            files = [(folder / (case.name + ending), table) for folder, table in tables.items()]
+            return all(file.is_file() and table.has(file) for file, table in files)
+
+        todo = {fold: [case for case in cases if not is_done(case)] for fold, cases in validated.folds.items()}
+        total, done = sum(map(len, todo.values())), 0
+        if not total:
+            return
+        shown = opened.enter_context(
+            progress(f"predict {counted(total, 'held-out case')} as {counted(len(tables), 'pair')}")
+        )
         for fold, cases in todo.items():
-            for case in predict_fold(validated, fold, cases, pair_folders, device) if cases else ():
+            request = PairsOfFold(validated.workspace, dataset.name, fold, pair_folders, len(cases), device)
+            for case, rows in segment_fold(request, cases, workers):
+                for (folder, table), of_pair in zip(tables.items(), rows, strict=True):
+                    table.put(folder / (case.name + ending), of_pair)
                 done += 1
-                shown.update(done / total, case)
-
-
-def predict_fold(
-    validated: CrossValidation,
-    fold: str,
-    cases: Sequence[CaseFiles],
-    pair_folders: Mapping[tuple[str, ...], Path],
-    device: str | None,
-) -> Iterator[str]:
-    """The names of the cases of one fold, each when it is segmented; the next one is prepared meanwhile."""
-    from autoseg.inference.ensemble import Ensemble, average_labels
-    from autoseg.inference.predictor import load_predictor
-
-    names = list(dict.fromkeys(name for pair in pair_folders for name in pair))
-    groups = [tuple(names.index(name) for name in pair) for pair in pair_folders]
-    members = []
-    for name in names:
-        configuration = validated.plan.configurations[name]
-        stages = held_out_label_maps(validated.workspace, validated.dataset, configuration, [one.name for one in cases])
-        folder = validated.folders[name][fold]
-        members.append(load_predictor([folder], name, device, num_cases=len(cases), previous=reading(stages)))
-    ensemble = Ensemble(members)
-
-    def prepared(case: CaseFiles) -> tuple[CaseFiles, tuple[Case, ...]]:
-        return case, ensemble.prepare(case.name, images.read_channels(case.channels))
-
-    for case, ready in map_threads(prepared, cases, workers=1):
-        plan_labels = ensemble.plan.labels
-        sums = np.stack([no_sums(plan_labels)] * len(groups))
-        traces = [one.trace for one in ready]
-        maps = average_labels(ensemble.logits(ready), traces, plan_labels, groups, sums=sums)
-        for folder, labels, of_pair in zip(pair_folders.values(), maps, sums, strict=True):
-            file = folder / (case.name + validated.dataset.file_ending)
-            with recording(folder / TABLE) as table:
-                table.put(file, Safety(plan_labels).judge(of_pair, ()).rows())
-            images.write_labels(file, labels, like=case.channels[0])
-        yield case.name
+                shown.update(done / total, case.name)
 
 
 def weights_states(folders: Mapping[str, Path]) -> dict[str, str]:

@@ -18,11 +18,11 @@ from autoseg.io.recipes import recipe_text
 from autoseg.io.workspace import RawDataset, Workspace, nearest_name
 from autoseg.pipeline.experiment import CrossValidated, require_alike, what_it_took
 from autoseg.pipeline.preparation import plan_dataset, read_or_make_plan, require_configuration
-from autoseg.pipeline.study_cells import fill_row, scores_of
+from autoseg.pipeline.study_cells import Rows, fill_rows, scores_of
 from autoseg.pipeline.study_datasets import StudyDataset, joined_dataset, study_datasets
-from autoseg.pipeline.training import TrainingOptions, resolve_folds, train, with_options
+from autoseg.pipeline.training import TrainingOptions, resolve_folds, with_options
+from autoseg.pipeline.trainings import Training, train_all
 from autoseg.reporting.study_page import Facts, StudyResults, write_study
-from autoseg.runtime.progress import say
 
 BALANCED = "general_balanced"
 
@@ -88,14 +88,12 @@ def _results(
     planned = [plan_model(study, model, sets, spec, folder, options) for model in models]
     for one in planned:
         require_alike(one.cross_validated(study), one.configuration, one.dataset.cases)
-    for one in planned:
-        say(f"train {one.model.name}")
-        train(study, *one.place, options)
+    train_all([Training(study, *one.place) for one in planned], options)
     families = [family for family in FAMILIES if {score.name for score in FAMILIES[family]} & set(spec.metrics)]
     cells: dict[tuple[str, str], dict[str, Any]] = {}
-    for one in planned:
-        row = fill_row(study, one.place, study.root / "cells" / one.model.name, sets, families, options.device)
-        cells |= {(one.model.name, test): evaluation for test, evaluation in row.items()}
+    rows = Rows(study, sets, families, options.device)
+    for place, row in fill_rows(rows, {one.model.name: one.place for one in planned}, options.workers):
+        cells |= {(place, test): evaluation for test, evaluation in row.items()}
     matrix = matrix_of(models, sets, cells, spec)
     problems = [problem for evaluation in cells.values() for problem in evaluation["problems"]]
     return StudyResults(spec.name, study.root, matrix, [facts_of(study, one) for one in planned], problems)

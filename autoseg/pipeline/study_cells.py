@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from collections.abc import Sequence
-from functools import cache
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from autoseg.interop.prediction_outputs import image_layout
 from autoseg.io import images
 from autoseg.io.files import write_json
 from autoseg.io.workspace import Workspace
+from autoseg.pipeline.elsewhere import in_networks
 from autoseg.pipeline.evaluation import Pair, evaluate_pairs
 from autoseg.pipeline.models import Choice, workspace_models
 from autoseg.pipeline.prediction import PredictionOptions, load
@@ -24,29 +26,58 @@ from autoseg.pipeline.preparation import require_labels, source_state
 from autoseg.pipeline.segmenting import UNCHANGED, Segmenter, predict_cases
 from autoseg.pipeline.study_datasets import StudyDataset, digest
 from autoseg.runtime.progress import say
+from autoseg.runtime.workers import LostWork, Workers
 
 KEY = "cell.json"
 
+Trained = tuple[str, str, str]  # dataset, configuration and fold in the workspace of the study
 
-def fill_row(
-    study: Workspace,
-    trained: tuple[str, str, str],
-    folder: Path,
-    tests: Sequence[StudyDataset],
-    families: Sequence[str],
-    device: str | None,
-) -> dict[str, dict[str, Any]]:
+
+@dataclass(frozen=True)
+class Rows:
+    """What all rows of the matrix have in common."""
+
+    study: Workspace
+    tests: Sequence[StudyDataset]
+    families: Sequence[str]
+    device: str | None
+
+
+def fill_rows(
+    rows: Rows, trained: Mapping[str, Trained], workers: Workers | None
+) -> Iterator[tuple[str, dict[str, dict[str, Any]]]]:
+    """The name of each model and its row (``fill_row``), by the workers if there are any.
+
+    ChildProcessError: the workers that were at one were lost.
+    """
+    if workers is None:
+        yield from ((name, fill_row(rows, (name, place))) for name, place in trained.items())
+        return
+    for (name, _), row in workers.results(partial(fill_row_alone, rows), trained.items(), share=1.0):
+        if isinstance(row, LostWork):
+            raise LostWork(f"{name} on the test cases: {row}; the same command continues.")
+        yield name, row
+
+
+def fill_row_alone(rows: Rows, model: tuple[str, Trained]) -> dict[str, dict[str, Any]]:
+    """In a worker: one row at a time."""
+    with in_networks:
+        return fill_row(rows, model)
+
+
+def fill_row(rows: Rows, model: tuple[str, Trained]) -> dict[str, dict[str, Any]]:
     """What a model makes of each test set: its evaluation, by dataset.
 
-    ``trained`` are dataset, configuration and fold in the workspace of the study. The folder of a test set in
-    ``folder`` has the segmentations, ``evaluation.csv`` and ``.json``. It is kept, finished or not, until the model,
-    the cases or the families of scores change.
+    The folder of the model and the test set in ``cells`` has the segmentations, ``evaluation.csv`` and ``.json``. It is
+    kept, finished or not, until the model, the cases or the families of scores change.
     """
-    dataset, configuration, fold = trained
-    model = study.model_folder(dataset, configuration, fold)
-    plan = (model / "plan.json").read_text(encoding="utf-8")
-    weights = read_plan(plan, str(model)).configurations[configuration].training.weights_file
-    of_model = {"plan": plan, "weights": hashlib.sha256((model / weights).read_bytes()).hexdigest()}
+    name, (dataset, configuration, fold) = model
+    study, tests, families, device = rows.study, rows.tests, rows.families, rows.device
+    folder = study.root / "cells" / name
+    trained = study.model_folder(dataset, configuration, fold)
+    plan = (trained / "plan.json").read_text(encoding="utf-8")
+    weights = read_plan(plan, str(trained)).configurations[configuration].training.weights_file
+    of_model = {"plan": plan, "weights": hashlib.sha256((trained / weights).read_bytes()).hexdigest()}
     num_cases = sum(len(test.testing) for test in tests)  # decides what computes: the same if run again for some
 
     @cache

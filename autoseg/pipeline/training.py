@@ -36,12 +36,15 @@ from autoseg.pipeline.validation import validate_fold
 from autoseg.planning.folds import Fold
 from autoseg.runtime.memory import keep_freed_memory
 from autoseg.runtime.progress import say
+from autoseg.runtime.workers import Workers
 from autoseg.training.budget import smallest_of_budget
 from autoseg.training.schedule import Clock
 from autoseg.training.tracking import Record
 
 if TYPE_CHECKING:
     from autoseg.training.trainer import Assignment
+
+Summary = dict[str, Any] | None  # of the validation of a fold; None where nothing is held out
 
 
 @dataclass(frozen=True)
@@ -60,6 +63,8 @@ class TrainingOptions:
     balance: Balance | None = None
     frozen: tuple[str, ...] = ()
     on_epoch: Record | None = None  # called with the figures of each epoch
+    workers: Workers | None = None  # that train (``pipeline.trainings``); None: this process
+    waits: bool = False  # for a process that trains the same fold; else it is refused
 
 
 def resolve_folds(dataset: RawDataset, plan: Plan, fold: str, splits: Path | None) -> dict[str, Fold]:
@@ -77,7 +82,7 @@ def resolve_folds(dataset: RawDataset, plan: Plan, fold: str, splits: Path | Non
 
 def train(
     workspace: Workspace, name: str, configuration_name: str, fold: str, options: TrainingOptions
-) -> dict[str, dict[str, Any] | None]:
+) -> dict[str, Summary]:
     """Train the folds that ``fold`` means and validate each; fold -> summary (None for ``all``).
 
     Folds that are finished are not trained again when ``cv`` or ``resume`` is asked for.
@@ -87,7 +92,7 @@ def train(
     plan = read_or_make_plan(workspace, name)
     require_own_plan(dataset, plan)
     configuration = require_configuration(plan, configuration_name)
-    summaries: dict[str, dict[str, Any] | None] = {}
+    summaries: dict[str, Summary] = {}
     failures: list[str] = []
     folds = resolve_folds(dataset, plan, fold, options.splits)
     folders = {fold_name: workspace.model_folder(name, configuration_name, fold_name) for fold_name in folds}
@@ -102,7 +107,7 @@ def train(
             first = workspace.model_folder(name, configuration.previous_stage, fold_name)
             cases = recorded_split(first) or cases
         try:
-            with held(folder, "trained"):
+            with held(folder, "trained", waiting=say if options.waits else None):
                 if not already_trained(folder, options, several=fold == "cv"):
                     train_fold(workspace, dataset, plan, configuration_name, fold_name, cases, options, left)
                 summaries[fold_name] = validate_fold(

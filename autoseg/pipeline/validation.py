@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from autoseg.core.case import CaseFiles
 from autoseg.core.plan import read_plan
-from autoseg.interop.prediction_outputs import Layout, image_layout
-from autoseg.interop.prediction_table import TABLE, certainties, read_table, recording
+from autoseg.interop.prediction_outputs import Layout, Outputs, image_layout
+from autoseg.interop.prediction_table import TABLE, certainties
 from autoseg.io.workspace import RawDataset, Workspace
 from autoseg.pipeline.cascade import held_out_label_maps, reading
 from autoseg.pipeline.evaluation import Pair, evaluate_pairs
+from autoseg.pipeline.memory_checks import memory_guard
 from autoseg.pipeline.models import workspace_models
 from autoseg.pipeline.preparation import require_labels
 from autoseg.pipeline.safety import Safety, calibrate, dice_by_case, write_calibration
-from autoseg.pipeline.segmenting import Predicted, Segmenter, is_finished, predict_cases
+from autoseg.pipeline.segmenting import UNCHANGED, InWork, Line, Segmenter, pass_through, recorded
 from autoseg.pipeline.voxel_cascade import load_chains
 from autoseg.planning.folds import Fold
 from autoseg.runtime import ranks
-from autoseg.runtime.progress import say
 
 
 def validate_fold(
@@ -55,88 +52,53 @@ def segment_together(
     cases: Sequence[CaseFiles],
     device: str | None,
 ) -> list[str]:
-    """In the first process: segment its share, and take over what the others did; what failed for lack of memory."""
-    output = workspace.model_folder(dataset.name, configuration_name, fold_name) / "validation"
-    for left in output.glob(f"{_scratch(output, 0).name[:-1]}*"):
-        shutil.rmtree(left)  # of an interrupted validation
-    layout, table = _layout(workspace, dataset, configuration_name, fold_name, output), read_table(output / TABLE)
-    todo = [case.name for case in cases if not is_finished(layout.outputs(case), table)]
-    shares = [todo[rank :: ranks.count()] for rank in range(ranks.count())]
-    ranks.tell(
-        {
-            "do": "validate",
-            "dataset": dataset.name,
-            "configuration": configuration_name,
-            "fold": fold_name,
-            "held_out": [case.name for case in cases],
-            "shares": shares,
-        }
-    )
-    elsewhere = {name for share in shares[1:] for name in share}
-    own = [case for case in cases if case.name not in elsewhere]
-    predicted = _segment(workspace, dataset, configuration_name, fold_name, cases, own, layout, device)
-    short_of_memory = list(predicted.short_of_memory)
-    for rank, part in enumerate(ranks.gathered(None)):
-        if part is not None:
-            short_of_memory += part["short_of_memory"]
-            _take_over(output, rank, part)
-    return short_of_memory
+    """In the first process: segment its share, and record what the others did; what failed for lack of memory."""
+    names = configuration_name, fold_name
+
+    def segmented(todo: Mapping[CaseFiles, Outputs]) -> Iterator[InWork]:
+        shares = [[case.name for case in todo][rank :: ranks.count()] for rank in range(ranks.count())]
+        held_out = [case.name for case in cases]
+        message = {"dataset": dataset.name, "names": names, "held_out": held_out, "shares": shares}
+        ranks.tell({"do": "validate", **message})
+        by_name = {case.name: case for case in todo}
+        own = {by_name[name]: todo[by_name[name]] for name in shares[0]}
+        if own:
+            yield from pass_through(_line(workspace, dataset, *names, held_out, device), own)
+        for part in ranks.gathered([])[1:]:
+            for one in part:
+                yield InWork(**{**one, "case": by_name[one["case"]], "rows": [tuple(row) for row in one["rows"]]})
+
+    return list(recorded(cases, _layout(workspace, dataset, *names), False, True, segmented).short_of_memory)
 
 
 def segment_share(workspace: Workspace, message: dict[str, Any], device: str) -> None:
-    """In another process: segment the share that the first one tells of, into a folder that it then takes over."""
-    dataset, names = workspace.read_dataset(message["dataset"]), (message["configuration"], message["fold"])
-    share = message["shares"][ranks.number()]
-    cases = [case for case in dataset.cases if case.name in set(message["held_out"])]
-    own = [case for case in cases if case.name in set(share)]
-    predicted = Predicted((), (), ())
-    scratch = _scratch(workspace.model_folder(dataset.name, *names) / "validation", ranks.number())
+    """In another process: segment the share that the first one tells of."""
+    dataset, (configuration_name, fold_name) = workspace.read_dataset(message["dataset"]), message["names"]
+    names: tuple[str, str] = configuration_name, fold_name
+    share, layout = set(message["shares"][ranks.number()]), _layout(workspace, dataset, *names)
+    own = {case: layout.outputs(case) for case in dataset.cases if case.name in share}
+    done: Iterable[InWork] = ()
     if own:
-        layout = _layout(workspace, dataset, *names, scratch)
-        predicted = _segment(workspace, dataset, *names, cases, own, layout, device)
-    table = read_table(scratch / TABLE)
-    ranks.gathered(
-        {
-            "rows": {path.name: table.rows[table.name(path)] for path in predicted.written},
-            "problems": predicted.problems,
-            "short_of_memory": predicted.short_of_memory,
-        }
-    )
+        done = pass_through(_line(workspace, dataset, *names, message["held_out"], device), own)
+    told = ("failed", "short_of_memory", "rows")
+    ranks.gathered([{"case": one.case.name, **{name: getattr(one, name) for name in told}} for one in done])
 
 
-def _scratch(output: Path, rank: int) -> Path:
-    return output / f".of-process-{rank}"
-
-
-def _take_over(output: Path, rank: int, part: dict[str, Any]) -> None:
-    """The files and the rows of another process, and what it could not do."""
-    scratch = _scratch(output, rank)
-    with recording(output / TABLE) as table:
-        for name, rows in part["rows"].items():
-            os.replace(scratch / name, output / name)
-            table.put(output / name, [tuple(row) for row in rows])
-    for problem in part["problems"]:
-        say(f"left out: {problem}", style="red")
-    shutil.rmtree(scratch, ignore_errors=True)
-
-
-def _layout(workspace: Workspace, dataset: RawDataset, configuration_name: str, fold_name: str, output: Path) -> Layout:
+def _layout(workspace: Workspace, dataset: RawDataset, configuration_name: str, fold_name: str) -> Layout:
     folder = workspace.model_folder(dataset.name, configuration_name, fold_name)
     plan = read_plan((folder / "plan.json").read_text(encoding="utf-8"), str(folder / "plan.json"))
-    return image_layout(output, plan.labels, output_name=lambda case: case.name + dataset.file_ending)
+    return image_layout(folder / "validation", plan.labels, output_name=lambda case: case.name + dataset.file_ending)
 
 
-def _segment(
+def _line(
     workspace: Workspace,
     dataset: RawDataset,
     configuration_name: str,
     fold_name: str,
-    cases: Sequence[CaseFiles],
-    own: Sequence[CaseFiles],
-    layout: Layout,
+    held_out: Sequence[str],
     device: str | None,
-) -> Predicted:
-    """Those of the held-out ``cases`` that are this process's ``own``."""
+) -> Line:
+    """The trained fold, to segment cases of those that it held out."""
     folder = workspace.model_folder(dataset.name, configuration_name, fold_name)
     plan = read_plan((folder / "plan.json").read_text(encoding="utf-8"), str(folder / "plan.json"))
     configuration = plan.configurations[configuration_name]
@@ -146,7 +108,6 @@ def _segment(
     else:
         from autoseg.inference.predictor import load_predictor
 
-        names = [case.name for case in cases]
-        previous = reading(held_out_label_maps(workspace, dataset, configuration, names))
-        predictor = load_predictor([folder], configuration_name, device, num_cases=len(cases), previous=previous)
-    return predict_cases(predictor, own, layout, overwrite=False, safety=Safety(predictor.plan.labels))
+        previous = reading(held_out_label_maps(workspace, dataset, configuration, held_out))
+        predictor = load_predictor([folder], configuration_name, device, num_cases=len(held_out), previous=previous)
+    return Line(memory_guard(predictor), UNCHANGED, Safety(predictor.plan.labels), in_documents=False)

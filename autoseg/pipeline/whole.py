@@ -15,7 +15,8 @@ from autoseg.io.workspace import Workspace
 from autoseg.pipeline.conversion import match, write
 from autoseg.pipeline.preparation import plan_dataset, read_or_make_plan
 from autoseg.pipeline.report import report
-from autoseg.pipeline.training import TrainingOptions, train
+from autoseg.pipeline.training import TrainingOptions
+from autoseg.pipeline.trainings import Training, train_all
 from autoseg.runtime.progress import say
 
 
@@ -46,11 +47,11 @@ def run(
             say(f"left out: {problem.file}: {problem.sentence}", style="red")
         for note in written.notes:
             say(f"note: {note}", style="yellow")
-        plan = plan_dataset(workspace, name, memory_gb)
+        plan = plan_dataset(workspace, name, memory_gb, workers=options.workers)
     for decision in plan.decisions:
         say(f"  {decision.what}: {decision.choice} ({decision.reason})")
     chosen = configuration or plan.recommended
-    summaries = train(workspace, name, chosen, fold, options)
+    summaries = train_all([Training(workspace, name, chosen, fold)], options)[0]
     return {"dataset": name, "configuration": chosen, "folds": summaries, "workspace": str(workspace.root)}
 
 

@@ -1,23 +1,38 @@
-"""Work over many cases in threads: the heavy parts (zlib, BLAS, torch) release the interpreter lock.
+"""Work over many cases: in threads, or by any ``concurrent.futures.Executor`` such as that of ``runtime.workers``.
 
-Blosc2 does not where it compresses, so that cases are prepared side by side but stored one after the other.
+In threads the heavy parts (zlib, BLAS, torch) release the interpreter lock. Blosc2 does not where it compresses, so
+that cases are prepared side by side but stored one after the other.
 """
 
 from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Generator, Iterable, Iterator
+from concurrent.futures import Executor, Future, ThreadPoolExecutor, wait
+from contextlib import closing
+from functools import wraps
+from threading import Lock
 from typing import TypeVar
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
+_granted: list[int] = []  # cores, where this process shares those of its machine with others that work with it
+
+
 def num_cores() -> int:
     """Cores that this process may use."""
+    if _granted:
+        return _granted[0]
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def grant_cores(number: int) -> None:
+    """From now on this process uses so many cores; libraries that are loaded later and processes it starts do too."""
+    _granted[:] = [number]
+    os.environ.update(dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), str(number)))
 
 
 def map_threads(
@@ -30,21 +45,51 @@ def map_threads(
 
 
 def in_order(
-    pool: ThreadPoolExecutor, function: Callable[[Item], Result], items: Iterable[Item], in_flight: int
+    pool: Executor, function: Callable[[Item], Result], items: Iterable[Item], in_flight: int
 ) -> Iterator[Result]:
-    """``map`` over the threads of ``pool``, results in order; an exception surfaces at its item.
+    """``map`` by ``pool``, results in order; an exception surfaces at its item. Else as ``outcomes``."""
+    with closing(outcomes(pool, function, items, in_flight)) as finished:
+        for _, outcome in finished:
+            yield outcome.result()
+
+
+def outcomes(
+    pool: Executor, function: Callable[[Item], Result], items: Iterable[Item], in_flight: int
+) -> Generator[tuple[Item, Future[Result]]]:
+    """Each item, in order, with what became of it: a future that is done.
 
     At most ``in_flight`` items are taken before their results are, so memory does not grow with their
-    number. What has not begun is cancelled when the iterator is closed.
+    number. What has not begun is cancelled when the generator is closed.
     """
-    pending: deque[Future[Result]] = deque()
+    pending: deque[tuple[Item, Future[Result]]] = deque()
+
+    def first() -> tuple[Item, Future[Result]]:
+        wait([pending[0][1]])
+        return pending.popleft()
+
     try:
         for item in items:
-            pending.append(pool.submit(function, item))
+            pending.append((item, pool.submit(function, item)))
             if len(pending) >= in_flight:
-                yield pending.popleft().result()
+                yield first()
         while pending:
-            yield pending.popleft().result()
+            yield first()
     finally:
-        for future in pending:
+        for _, future in pending:
             future.cancel()
+
+
+def keeping_last(make: Callable[[Item], Result]) -> Callable[[Item], Result]:
+    """``make``, called once for equal items in a row, by whatever threads: what it gave last is kept, and no more."""
+    lock = Lock()
+    kept: list[tuple[Item, Result]] = []
+
+    @wraps(make)
+    def made(item: Item) -> Result:
+        with lock:
+            if not kept or kept[0][0] != item:
+                kept.clear()  # first: both together may not fit into memory
+                kept.append((item, make(item)))
+            return kept[0][1]
+
+    return made

@@ -7,18 +7,15 @@ import signal
 import socket
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 
 from autoseg.runtime.interrupts import deferred_interrupts
 from autoseg.runtime.jobs import num_cores
+from autoseg.runtime.lifeline import GRACE_S, LOST, has_lifeline, lifeline
 
-LOST = 75  # the exit status of a process that ends because another one has
 POLL_S = 0.1
-GRACE_S = 10.0  # from being asked to end until being killed
-LIFELINE = "AUTOSEG_LAUNCHER"  # the descriptor of a pipe that closes with the launcher
 
 
 def planned_count() -> int:
@@ -32,27 +29,9 @@ def planned_rank() -> int:
     return int(os.environ["RANK"]) if planned_count() > 1 else 0
 
 
-def is_launched() -> bool:
-    """Whether ``start`` started this process: it speaks for what happens to all of them."""
-    return LIFELINE in os.environ
-
-
 def speaks_through_another() -> bool:
     """Whether another process tells what happens to all of them: the launcher if it is ours, else the first."""
-    return is_launched() or planned_rank() > 0
-
-
-def end_with_launcher() -> None:
-    """In a process of ``start``: end, as by SIGTERM, when the launcher is gone."""
-    descriptor = int(os.environ[LIFELINE])
-
-    def watch() -> None:
-        os.read(descriptor, 1)  # nothing is ever written: it returns when the other end is closed
-        os.kill(os.getpid(), signal.SIGTERM)
-        time.sleep(GRACE_S)
-        os._exit(LOST)
-
-    threading.Thread(target=watch, name="lifeline", daemon=True).start()
+    return has_lifeline() or planned_rank() > 0
 
 
 def start(arguments: Sequence[str], count: int) -> int:
@@ -61,19 +40,14 @@ def start(arguments: Sequence[str], count: int) -> int:
     Where one process ends badly the others are ended within seconds. ChildProcessError, one sentence: one of them was
     killed.
     """
-    kept, given = reversed(os.pipe())
-    try:
-        with deferred_interrupts() as requested:
-            place: dict[str, object] = {"WORLD_SIZE": count, "LOCAL_WORLD_SIZE": count, LIFELINE: given}
-            place |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": _free_port()}
-            processes = [_process(arguments, rank, place) for rank in range(count)]
-            try:
-                return _watch(processes, requested)
-            finally:
-                _end(processes)
-    finally:
-        os.close(kept)
-        os.close(given)
+    with lifeline() as line, deferred_interrupts() as requested:
+        place: dict[str, object] = {"WORLD_SIZE": count, "LOCAL_WORLD_SIZE": count, **line.variables}
+        place |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": _free_port()}
+        processes = [_process(arguments, rank, place, line.descriptors) for rank in range(count)]
+        try:
+            return _watch(processes, requested)
+        finally:
+            _end(processes)
 
 
 def _free_port() -> int:
@@ -83,14 +57,16 @@ def _free_port() -> int:
     return port
 
 
-def _process(arguments: Sequence[str], rank: int, place: Mapping[str, object]) -> subprocess.Popen[bytes]:
+def _process(
+    arguments: Sequence[str], rank: int, place: Mapping[str, object], descriptors: Sequence[int]
+) -> subprocess.Popen[bytes]:
     """In a session of its own: an interruption at the keyboard reaches it once, through the launcher."""
     threads = {"OMP_NUM_THREADS": str(max(1, num_cores() // int(str(place["WORLD_SIZE"]))))}
     own = {name: str(value) for name, value in {**place, "RANK": rank, "LOCAL_RANK": rank}.items()}
     return subprocess.Popen(
         [sys.executable, "-m", "autoseg", *arguments],
         env=threads | os.environ | own,
-        pass_fds=[int(own[LIFELINE])],
+        pass_fds=descriptors,
         start_new_session=True,
     )
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import autoseg
+from autoseg.runtime.lifeline import lifeline
 
 STOPPED = "stopped"  # in place of a result: by the system, or by its own failure to get memory
 _OF_MEMORY = (-signal.SIGKILL, -signal.SIGABRT)  # the kernel kills what takes too much; a library aborts that gets none
@@ -20,18 +21,21 @@ _OF_MEMORY = (-signal.SIGKILL, -signal.SIGABRT)  # the kernel kills what takes t
 def run_module(module: str, request: Mapping[str, Any]) -> Any:
     """``python -m module`` with ``request`` as JSON on its stdin; the last line of its stdout, which is JSON.
 
-    ``STOPPED`` if it was ended for its memory. ChildProcessError, one sentence: another signal ended it, or it failed.
+    It may end with this process (``lifeline.end_with_parent``). ``STOPPED`` if it was ended for its memory.
+    ChildProcessError, one sentence: another signal ended it, or it failed.
     """
     package = str(Path(autoseg.__file__).resolve().parents[1])
     path = os.pathsep.join(filter(None, [package, os.environ.get("PYTHONPATH")]))
-    finished = subprocess.run(
-        [sys.executable, "-m", module],
-        input=json.dumps(request),
-        capture_output=True,
-        text=True,
-        check=False,
-        env=os.environ | {"PYTHONPATH": path},
-    )
+    with lifeline() as line:
+        finished = subprocess.run(
+            [sys.executable, "-m", module],
+            input=json.dumps(request),
+            capture_output=True,
+            text=True,
+            check=False,
+            env=os.environ | {"PYTHONPATH": path} | line.variables,
+            pass_fds=line.descriptors,
+        )
     if finished.returncode in (-signal.SIGINT, -signal.SIGTERM):
         raise KeyboardInterrupt
     if finished.returncode in _OF_MEMORY:

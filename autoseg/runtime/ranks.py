@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING, Any
 from autoseg.core.errors import BadInput
 from autoseg.runtime import progress
 from autoseg.runtime.jobs import num_cores
-from autoseg.runtime.launching import LOST, planned_count, planned_rank, speaks_through_another
+from autoseg.runtime.launching import planned_count, planned_rank, speaks_through_another
+from autoseg.runtime.lifeline import LOST
 
 if TYPE_CHECKING:
     import torch

@@ -1,0 +1,46 @@
+"""Cases segmented by workers: each has the networks of one request, and one case in them at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
+from threading import Lock
+from typing import Any, TypeVar
+
+from autoseg.core.case import CaseFiles
+from autoseg.interop.prediction_outputs import Outputs
+from autoseg.pipeline.segmenting import InWork, Line
+from autoseg.runtime.jobs import keeping_last
+from autoseg.runtime.workers import LostWork, Workers
+
+SHARE = 0.5  # of a GPU: while the networks see a case, another one is read and prepared, or written
+
+Request = TypeVar("Request")
+
+in_networks = Lock()  # so that the memory for one case suffices, whatever the number of threads
+
+
+def segment_elsewhere(
+    workers: Workers, make_line: Callable[[Request], Line], request: Request, todo: Mapping[CaseFiles, Outputs]
+) -> Iterator[InWork]:
+    """As ``segmenting.pass_through``, by ``workers``, of which each calls ``make_line`` with ``request`` once."""
+    for (case, _), done in workers.results(partial(segment_one, make_line, request), todo.items(), SHARE):
+        if isinstance(done, LostWork):
+            done = InWork(case, failed=f"{case.name}: {done}.", short_of_memory=True)
+        yield done
+
+
+def segment_one(make_line: Callable[[Request], Line], request: Request, item: tuple[CaseFiles, Outputs]) -> InWork:
+    """In a worker: one case from its files to those of its segmentation."""
+    case, outputs = item
+    line = _line((make_line, request))
+    one = line.prepare(case)
+    with in_networks:
+        one = line.segment(one, outputs)
+    return line.write(one, outputs)
+
+
+@keeping_last
+def _line(made_by: tuple[Callable[[Any], Line], Any]) -> Line:
+    make_line, request = made_by
+    return make_line(request)

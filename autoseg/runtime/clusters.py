@@ -1,0 +1,167 @@
+"""Where workers come from: this machine, a dask scheduler that runs already, or jobs of a batch system."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterator
+from concurrent.futures import CancelledError
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from autoseg.core.errors import BadInput
+from autoseg.core.site import Site
+from autoseg.runtime.jobs import num_cores
+from autoseg.runtime.progress import counted, say
+from autoseg.runtime.workers import Workers, connected
+
+if TYPE_CHECKING:
+    from distributed import Client, SpecCluster
+
+BatchSystem = Literal["slurm", "pbs", "lsf"]
+
+ANSWER_LIMIT_S = 20.0
+SILENT = logging.CRITICAL  # what concerns a person is raised, and said in a sentence
+SETTINGS = {
+    "logging.distributed": "critical",
+    "distributed.scheduler.allowed-failures": 2,  # workers that a piece of work may lose before the third is the last
+}
+NO_DASHBOARD = {"dashboard": False, "dashboard_address": None}
+
+
+@contextmanager
+def local_workers(count: int | None) -> Iterator[Workers]:
+    """``count`` processes of this machine, which share its cores; unless given, one for each GPU, else two.
+
+    Only this process can reach them (TLS with credentials of its own): others of this machine could else run anything
+    as this user.
+    """
+    from distributed import Nanny, Scheduler, SpecCluster
+    from distributed.security import Security
+
+    gpus = _gpus()
+    count = count or len(gpus) or 2
+    security = Security.temporary()  # type: ignore[no-untyped-call]
+    at = {"protocol": "tls://", "host": "127.0.0.1", "security": security, **NO_DASHBOARD}
+    nannies = {}
+    for number in range(count):
+        own: dict[str, Any] = {"resources": {"CPU": 1}}
+        if gpus:
+            own = {"resources": {"GPU": 1}, "env": {"CUDA_VISIBLE_DEVICES": gpus[number % len(gpus)]}}
+        shared = {"nthreads": max(1, num_cores() // count), "memory_limit": None, "silence_logs": SILENT}
+        nannies[number] = {"cls": Nanny, "options": {**shared, **own, **at}}
+    scheduler = {"cls": Scheduler, "options": {"port": 0, **at}}
+    with (
+        _settings(),
+        SpecCluster(nannies, scheduler, security=security, silence_logs=SILENT) as cluster,  # type: ignore[no-untyped-call]
+        _client(cluster) as client,
+    ):
+        yield connected(client)
+
+
+@contextmanager
+def workers_of_scheduler(where: str) -> Iterator[Workers]:
+    """Those of a scheduler that runs already: its address, or the file that it was told to write."""
+    from distributed import Client
+
+    is_file = Path(where).is_file()
+    if not is_file and "://" not in where:
+        raise BadInput(
+            f"--scheduler {where}: there is no such file, and it is no address; give what `dask scheduler "
+            "--scheduler-file FILE` writes, or an address such as tcp://10.0.0.1:8786."
+        )
+    given: dict[str, Any] = {"scheduler_file": where} if is_file else {"address": where}
+    with _settings():
+        try:
+            client = Client(**given, timeout=ANSWER_LIMIT_S, set_as_default=False)  # type: ignore[no-untyped-call]
+        except (OSError, ValueError) as error:
+            first = (str(error).splitlines() or [type(error).__name__])[0]
+            raise BadInput(
+                f"--scheduler {where}: no scheduler answers ({first}); start one with `dask scheduler`, or correct it."
+            ) from None
+        with _telling_loss(), client:
+            yield connected(client)
+
+
+@contextmanager
+def submitted_workers(system: BatchSystem, site: Site, count: int | None, folder: Path) -> Iterator[Workers]:
+    """Jobs of a batch system, ``count`` or as many as the site says; one that ends too early is replaced.
+
+    What they say, and the credentials by which they and this process know each other, goes into ``folder``.
+    """
+    import dask_jobqueue
+
+    number = count or site.jobs
+    folder.mkdir(parents=True, exist_ok=True)
+    folder.chmod(0o700)
+    kind = {"slurm": "SLURMCluster", "pbs": "PBSCluster", "lsf": "LSFCluster"}[system]
+    place = f"GPU={site.gpus}" if site.gpus else "CPU=1"
+    with (
+        _settings(),
+        getattr(dask_jobqueue, kind)(
+            cores=site.cores,
+            memory=site.memory,
+            walltime=site.walltime,
+            queue=site.queue,
+            job_extra_directives=list(site.directives),
+            job_script_prologue=list(site.prologue),
+            python=site.python,
+            interface=site.interface,
+            processes=1,
+            job_name="autoseg",
+            local_directory=str(folder),
+            log_directory=str(folder),
+            shared_temp_directory=str(folder),
+            worker_extra_args=["--resources", place],
+            scheduler_options=dict(NO_DASHBOARD),
+            protocol="tls://",
+            security=True,
+            silence_logs=SILENT,
+            **({"project" if system == "lsf" else "account": site.account} if site.account else {}),
+        ) as cluster,
+    ):
+        cluster.adapt(minimum_jobs=number, maximum_jobs=number)
+        say(f"{counted(number, 'job')} submitted to {system}; the work begins with the first that runs")
+        with _client(cluster) as client:
+            yield connected(client)
+
+
+@contextmanager
+def _settings() -> Iterator[None]:
+    import dask
+
+    with dask.config.set(SETTINGS):
+        yield
+
+
+@contextmanager
+def _client(cluster: SpecCluster) -> Iterator[Client]:
+    from distributed import Client
+
+    with _telling_loss(), Client(cluster, set_as_default=False) as client:  # type: ignore[no-untyped-call]
+        yield client
+
+
+@contextmanager
+def _telling_loss() -> Iterator[None]:
+    """ChildProcessError, one sentence, where the scheduler is lost inside the block."""
+    from distributed.comm.core import CommClosedError
+
+    try:
+        yield
+    except (CancelledError, CommClosedError) as error:
+        raise ChildProcessError(
+            f"the connection to the dask scheduler was lost ({type(error).__name__}); what was finished is kept, and "
+            "the same command continues."
+        ) from error
+
+
+def _gpus() -> list[str]:
+    """The GPUs of this machine that CUDA may use, by the names that it knows them by."""
+    import torch
+
+    chosen = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if not torch.cuda.is_available():
+        return []
+    return chosen.split(",") if chosen else [str(number) for number in range(torch.cuda.device_count())]
