@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import nibabel
@@ -19,6 +20,7 @@ from autoseg.core.training_spec import TrainingSpec
 from autoseg.io.images import read_image, read_labels
 from autoseg.io.store import StoredCase, open_case, save_case
 from autoseg.preprocessing import prepare
+from autoseg.runtime.workers import Workers
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -36,6 +38,16 @@ def real_data() -> Path:
     if not folder.is_dir():
         pytest.skip(f"no real images at {folder}: set AUTOSEG_REAL_DATA")
     return folder
+
+
+@pytest.fixture(scope="session")
+def workers() -> Iterator[Workers]:
+    """Two real worker processes of this machine."""
+    pytest.importorskip("distributed")
+    from autoseg.runtime.clusters import local_workers
+
+    with local_workers(2) as opened:
+        yield opened
 
 
 @pytest.fixture(scope="session")

@@ -9,7 +9,20 @@ from typing import Annotated, Any
 
 import typer
 
-from autoseg.cli import comparison, data, delivery, doctor, experiments, info, models, nnunet, profile, report, whole
+from autoseg.cli import (
+    comparison,
+    data,
+    delivery,
+    doctor,
+    experiments,
+    info,
+    models,
+    nnunet,
+    profile,
+    report,
+    training,
+    whole,
+)
 from autoseg.cli.terminal import choose_workspace, run_guarded, workspace_root
 from autoseg.io.history import remember
 from autoseg.runtime.launching import speaks_through_another
@@ -41,7 +54,7 @@ VERBS: dict[str, tuple[Callable[..., Any], str]] = {  # with what the list of ve
     "convert-bids": (data.convert_bids, "BIDS datasets with manual segmentations to one dataset."),
     "plan": (data.plan, "Measure a dataset and decide how to solve it."),
     "preprocess": (data.preprocess, "Crop, normalise and resample the cases."),
-    "train": (models.train, "Train a fold and validate it on its held-out cases."),
+    "train": (training.train, "Train a fold and validate it on its held-out cases."),
     "predict": (models.predict, "Segment images."),
     "evaluate": (models.evaluate, "Score segmentations against references."),
     "compare": (comparison.compare, "Test methods against each other on the same cases."),

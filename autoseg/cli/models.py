@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Mapping
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -14,132 +12,34 @@ from autoseg.cli.executors import ExecutorOption, SchedulerOption, WorkersOption
 from autoseg.cli.profile import profiled
 from autoseg.cli.terminal import (
     BAD_INPUT,
-    CONFIGURATION_HELP,
     OWN_FAILURE,
-    DatasetArgument,
     DeviceOption,
     JsonOption,
     ProfileOption,
     comma_separated,
     print_json,
     print_table,
-    seconds,
     workspace_root,
 )
 from autoseg.core.errors import BadInput
-from autoseg.runtime.launching import planned_count, start
 
 if TYPE_CHECKING:
-    from autoseg.pipeline.training import Summary, TrainingOptions
-    from autoseg.pipeline.trainings import Training
+    pass
 
 
-def train(
-    dataset: DatasetArgument,
-    configuration: Annotated[str, typer.Argument(help=CONFIGURATION_HELP)],
-    fold: Annotated[str, typer.Argument(help="fold0 ... fold4, cv (all of them in turn) or all (no held-out cases).")],
-    epochs: Annotated[int | None, typer.Option(min=1, help="Epochs of 250 steps.", show_default="1000")] = None,
-    time_budget: Annotated[
-        str | None, typer.Option(help="Train for this long, such as 20m: the whole schedule is fitted into it.")
-    ] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Continue an interrupted training exactly.")] = False,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Train anew, losing what is there.")] = False,
-    splits: Annotated[Path | None, typer.Option(help='JSON list of {"train": [...], "val": [...]} case names.')] = None,
-    device: DeviceOption = None,
-    seed: Annotated[int | None, typer.Option(min=0, help="Random seed.", show_default="0")] = None,
-    init_from: Annotated[
-        Path | None,
-        typer.Option(metavar="MODEL", help="Begin with the weights of a fold (its folder or file) or exported model."),
-    ] = None,
-    patience: Annotated[
-        int | None,
-        typer.Option(
-            min=1, metavar="EPOCHS", help="End early, gently, after this long without a better validation Dice."
-        ),
-    ] = None,
-    balance: Annotated[
-        Literal["cases", "domains"] | None,
-        typer.Option(help="What patches come from equally often.", show_default="cases"),
-    ] = None,
-    freeze: Annotated[
-        str | None,
-        typer.Option(metavar="PART,...", help="Parts that stay as --init-from gives them, such as encoder."),
-    ] = None,
-    devices: Annotated[
-        int | None,
-        typer.Option(min=1, help="Share each batch among so many processes, a GPU each (or the cores of the CPU)."),
-    ] = None,
-    profile: ProfileOption = None,
-    executor: ExecutorOption = "local",
-    scheduler: SchedulerOption = None,
-    workers: WorkersOption = None,
-    as_json: JsonOption = False,
-) -> None:
-    """Train a fold and validate it on its held-out cases. Plans and prepares what is missing.
-
-    Example: autoseg train Cord 2d fold0 --time-budget 20m
-    """
-    from autoseg.io.workspace import Workspace
-    from autoseg.pipeline.training import TrainingOptions
-    from autoseg.pipeline.trainings import Training
-
-    budget_s = seconds(time_budget) if time_budget else None
-    how = splits, init_from, patience, balance, tuple(comma_separated(freeze) or ())
-    options = TrainingOptions(epochs, budget_s, resume, overwrite, device, seed, *how)
-    workspace = Workspace(workspace_root())
-    training, count = Training(workspace, dataset, configuration, fold), devices or planned_count()
-    if executor != "local" and count > 1:
-        raise BadInput("--devices: shares one training, and --executor several, out; leave one of the two out.")
-    with chosen_workers(executor, scheduler, workers) as chosen:
-        summaries = train_in_processes(training, replace(options, workers=chosen), count, profile)
-    if summaries is None:
-        return
-    folders = {name: workspace.model_folder(dataset, configuration, name) for name in summaries}
-    if as_json:
-        trained = {name: {"folder": folders[name], "validation": summary} for name, summary in summaries.items()}
-        print_json({"dataset": dataset, "configuration": configuration, "folds": trained})
-    else:
-        show_trained(dataset, configuration, summaries, folders)
-
-
-def train_in_processes(
-    training: Training, options: TrainingOptions, count: int, profile: Path | None
-) -> dict[str, Summary] | None:
-    """Train in this process, start ``count`` that train together, or be one of them: None but of the one that speaks.
-
-    typer.Exit with the status of those that were started.
-    """
-    from autoseg.pipeline.trainings import train_all
-
-    title = f"train {training.dataset} {training.configuration} {training.fold}"
-    if count == 1:
-        with profiled(profile, title, options.device):
-            return train_all([training], options)[0]
-    if planned_count() == 1:
-        raise typer.Exit(start(sys.argv[1:], count))
-    if planned_count() != count:
-        raise BadInput(f"--devices {count}: {planned_count()} processes were started; leave the option out.")
-    from autoseg.pipeline.following import follow, tell_end
-    from autoseg.runtime import ranks
-
-    with ranks.joined(options.device) as device:
-        if not ranks.is_first():
-            follow(training.workspace, device)
-            return None
-        with profiled(profile, title, device):
-            summaries = train_all([training], replace(options, device=device))[0]
-        tell_end()
-    return summaries
-
-
-def show_trained(
-    dataset: str, configuration: str, summaries: Mapping[str, dict[str, Any] | None], folders: Mapping[str, Path]
-) -> None:
-    """How each fold did on its held-out cases, and where it is."""
-    for name, summary in summaries.items():
-        if summary:
-            show_summary(validation_title(dataset, configuration, name, summary), summary)
-        print(f"model: {folders[name]}")
+ProbabilitiesOption = Annotated[
+    bool, typer.Option("--save-probabilities", help="Also OUT/probabilities, a volume a class, and OUT/confidence.")
+]
+MasksOption = Annotated[
+    bool, typer.Option("--save-masks", help="Also write OUT/masks/NAME_label-LABEL_mask, a file for each label.")
+]
+NamingOption = Annotated[
+    str | None,
+    typer.Option(
+        help="bids (a derivative dataset), spine (*_seg masks) or image (names of the inputs, in one folder).",
+        show_default="bids for one BIDS dataset, else image",
+    ),
+]
 
 
 def predict(
@@ -153,19 +53,9 @@ def predict(
     folds: Annotated[
         str | None, typer.Option(help="Folds to average, such as fold0,fold1.", show_default="all trained ones")
     ] = None,
-    save_probabilities: Annotated[
-        bool, typer.Option("--save-probabilities", help="Also OUT/probabilities, a volume a class, and OUT/confidence.")
-    ] = False,
-    save_masks: Annotated[
-        bool, typer.Option("--save-masks", help="Also write OUT/masks/NAME_label-LABEL_mask, a file for each label.")
-    ] = False,
-    naming: Annotated[
-        str | None,
-        typer.Option(
-            help="bids (a derivative dataset), spine (*_seg masks) or image (names of the inputs, in one folder).",
-            show_default="bids for one BIDS dataset, else image",
-        ),
-    ] = None,
+    save_probabilities: ProbabilitiesOption = False,
+    save_masks: MasksOption = False,
+    naming: NamingOption = None,
     mirroring: Annotated[bool, typer.Option(help="Average over mirrored copies of the image.")] = True,
     step: Annotated[float, typer.Option(min=0.1, max=1.0, help="Distance of tiles in patch sizes.")] = 0.5,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Predict finished files again.")] = False,

@@ -26,7 +26,7 @@ def segment_elsewhere(
     """As ``segmenting.pass_through``, by ``workers``, of which each calls ``make_line`` with ``request`` once."""
     for (case, _), done in workers.results(partial(segment_one, make_line, request), todo.items(), SHARE):
         if isinstance(done, LostWork):
-            done = InWork(case, failed=f"{case.name}: {done}.", short_of_memory=True)
+            done = InWork(case, failed=f"{case.name}: {done.reason}.", short_of_memory=True)
         yield done
 
 

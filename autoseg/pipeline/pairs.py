@@ -79,12 +79,10 @@ def segment_fold(
 
     ChildProcessError: the workers that were at a case were lost.
     """
-    if not cases:
-        return
     if workers is not None:
         for case, rows in workers.results(partial(segment_one, pairs), cases, SHARE):
             if isinstance(rows, LostWork):
-                raise LostWork(f"{case.name}: {rows}; the same command continues.")
+                raise ChildProcessError(f"{case.name}: {rows.reason}; the same command continues.")
             yield case, rows
         return
     averaging = load_pairs(pairs)

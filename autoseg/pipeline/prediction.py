@@ -23,7 +23,7 @@ from autoseg.pipeline.models import Choice, TrainedModels, choose, placed_models
 from autoseg.pipeline.safety import safety_of
 from autoseg.pipeline.segmenting import InWork, Line, Predicted, pass_through, recorded
 from autoseg.pipeline.voxel_cascade import load_chains
-from autoseg.runtime.progress import say
+from autoseg.runtime.progress import counted, say
 from autoseg.runtime.workers import Workers
 
 if TYPE_CHECKING:
@@ -82,18 +82,18 @@ def predict(
     layout = named_layout(inputs, output, plan.labels, f"the model {models.dataset}, {chosen.title}", options)
     refuse_to_write_over(cases, layout)
     request = Request(models.place, chosen, replace(options, workers=None), len(cases), layout.table is None)
-    say(f"{models.dataset} {chosen.title}")
-    for values in chosen.postprocessing.keep_largest:
-        say(f"then only the largest component of {label_names(plan.labels, values)}")
     segmented: Callable[[Mapping[CaseFiles, Outputs]], Iterator[InWork]]
     if options.workers is None:
         line = make_line(models, request)
-        say(f"on {line.guard.predictor.describe()}")
-        segmented = partial(pass_through, line)
+        where, segmented = line.guard.predictor.describe(), partial(pass_through, line)
     else:
         output.mkdir(parents=True, exist_ok=True)
         options.workers.require_seen([models.place, output, *(case.channels[0] for case in cases[:1])])
+        where = counted(options.workers.num_workers, "worker")
         segmented = partial(segment_elsewhere, options.workers, line_of, request)
+    say(f"{models.dataset} {chosen.title} on {where}")
+    for values in chosen.postprocessing.keep_largest:
+        say(f"then only the largest component of {label_names(plan.labels, values)}")
     with held(output / "predictions", "written"):
         predicted = recorded(cases, layout, options.overwrite, not request.in_documents, segmented)
     return replace(predicted, problems=(*problems, *predicted.problems))

@@ -62,13 +62,13 @@ def measure_case(
 
 
 def over_cases(function: Callable[[Case], Result], cases: Sequence[Case], workers: Workers | None) -> Iterator[Result]:
-    """``map`` over cases, by ``workers`` or in threads of this process; LostWork where a case cannot be done there."""
+    """``map`` over cases, by ``workers`` or in threads of this process; ChildProcessError where they were lost."""
     if workers is None:
         yield from map_threads(function, cases)
         return
     for case, result in workers.results(function, cases):
         if isinstance(result, LostWork):
-            raise LostWork(f"{case.name}: {result}; run the command again with fewer threads a worker.")
+            raise ChildProcessError(f"{case.name}: {result.reason}; run the command again with fewer threads a worker.")
         yield result
 
 

@@ -205,7 +205,8 @@ def predict_pairs(
             files = [(folder / (case.name + ending), table) for folder, table in tables.items()]
             return all(file.is_file() and table.has(file) for file, table in files)
 
-        todo = {fold: [case for case in cases if not is_done(case)] for fold, cases in validated.folds.items()}
+        left = {fold: [case for case in cases if not is_done(case)] for fold, cases in validated.folds.items()}
+        todo = {fold: cases for fold, cases in left.items() if cases}
         total, done = sum(map(len, todo.values())), 0
         if not total:
             return

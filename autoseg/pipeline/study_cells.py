@@ -55,7 +55,7 @@ def fill_rows(
         return
     for (name, _), row in workers.results(partial(fill_row_alone, rows), trained.items(), share=1.0):
         if isinstance(row, LostWork):
-            raise LostWork(f"{name} on the test cases: {row}; the same command continues.")
+            raise ChildProcessError(f"{name} on the test cases: {row.reason}; the same command continues.")
         yield name, row
 
 

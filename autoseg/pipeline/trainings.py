@@ -77,7 +77,9 @@ def _by_workers(trainings: Sequence[Training], options: TrainingOptions, workers
         for part, answer in workers.results(train_one, parts, WHOLE):
             name = f"{part.dataset} {part.configuration} {part.fold}"
             if isinstance(answer, LostWork):
-                failures.append((ChildProcessError, f"{name}: {answer}; the same command with --resume continues."))
+                failures.append(
+                    (ChildProcessError, f"{name}: {answer.reason}; the same command with --resume continues.")
+                )
             elif "error" in answer:
                 failures.append((ERRORS[answer["error"]], answer["sentence"]))
             else:

@@ -25,7 +25,7 @@ ANSWER_LIMIT_S = 20.0
 SILENT = logging.CRITICAL  # what concerns a person is raised, and said in a sentence
 SETTINGS = {
     "logging.distributed": "critical",
-    "distributed.scheduler.allowed-failures": 2,  # workers that a piece of work may lose before the third is the last
+    "distributed.scheduler.allowed-failures": 1,  # with a second worker that is lost, its work is tried alone
 }
 NO_DASHBOARD = {"dashboard": False, "dashboard_address": None}
 

@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator
-from concurrent.futures import Executor, Future, ThreadPoolExecutor, wait
-from contextlib import closing
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from functools import wraps
 from threading import Lock
 from typing import TypeVar
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+Settled = TypeVar("Settled")
 
 
 _granted: list[int] = []  # cores, where this process shares those of its machine with others that work with it
@@ -47,25 +47,30 @@ def map_threads(
 def in_order(
     pool: Executor, function: Callable[[Item], Result], items: Iterable[Item], in_flight: int
 ) -> Iterator[Result]:
-    """``map`` by ``pool``, results in order; an exception surfaces at its item. Else as ``outcomes``."""
-    with closing(outcomes(pool, function, items, in_flight)) as finished:
-        for _, outcome in finished:
-            yield outcome.result()
+    """``map`` by ``pool``, results in order; an exception surfaces at its item. Else as ``settled``."""
+    return settled(pool, function, items, in_flight, lambda _, own, __: own.result())
 
 
-def outcomes(
-    pool: Executor, function: Callable[[Item], Result], items: Iterable[Item], in_flight: int
-) -> Generator[tuple[Item, Future[Result]]]:
-    """Each item, in order, with what became of it: a future that is done.
+def settled(
+    pool: Executor,
+    function: Callable[[Item], Result],
+    items: Iterable[Item],
+    in_flight: int,
+    settle: Callable[[Item, Future[Result], Sequence[Future[Result]]], Settled],
+) -> Iterator[Settled]:
+    """For each item, in order, what ``settle`` makes of it, its future, and those of later items that are in flight.
 
     At most ``in_flight`` items are taken before their results are, so memory does not grow with their
-    number. What has not begun is cancelled when the generator is closed.
+    number. What has not begun is cancelled when the iterator is closed.
     """
     pending: deque[tuple[Item, Future[Result]]] = deque()
 
-    def first() -> tuple[Item, Future[Result]]:
-        wait([pending[0][1]])
-        return pending.popleft()
+    def first() -> Settled:
+        item, own = pending.popleft()
+        try:
+            return settle(item, own, [future for _, future in pending])
+        finally:
+            own.cancel()  # where it was not waited for
 
     try:
         for item in items:

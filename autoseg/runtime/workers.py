@@ -6,9 +6,9 @@ what a worker was at when it was lost is done again by another one.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Executor
-from contextlib import closing
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Executor, Future, wait
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, TypeVar
 import autoseg
 from autoseg.core.errors import BadInput
 from autoseg.runtime import progress
-from autoseg.runtime.jobs import grant_cores, num_cores, outcomes
+from autoseg.runtime.jobs import grant_cores, num_cores, settled
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -29,8 +29,11 @@ PLACES = ("GPU", "CPU")  # resources of dask: a GPU of a worker, or else all of 
 SOON_S = 5.0
 
 
-class LostWork(ChildProcessError):
-    """The workers that were at a piece of work were lost, one after the other."""
+@dataclass(frozen=True)
+class LostWork:
+    """In place of a result: the workers that were at a piece of work were lost, one after the other."""
+
+    reason: str
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,19 +56,25 @@ class Workers:
     ) -> Iterator[tuple[Item, Result | LostWork]]:
         """Each item, in order, with what ``function`` made of it or that it was lost; any other error is raised.
 
-        ``function`` and the items are sent to the workers: a function of a module, or a ``partial`` of one.
+        ``function`` and the items are sent to the workers: a function of a module, or a ``partial`` of one. What was
+        lost with several workers is tried again alone: whatever shared one with it is not to blame.
         """
         from distributed.scheduler import KilledWorker
 
+        pool, work = self.executor(share), partial(on_worker, function)
+
+        def settle(item: Item, own: Future[Result], others: Sequence[Future[Result]]) -> tuple[Item, Result | LostWork]:
+            with suppress(KilledWorker):
+                return item, own.result()
+            wait(others)
+            try:
+                return item, pool.submit(work, item).result()
+            except KilledWorker as error:
+                times = progress.counted(error.allowed_failures + 1, "worker")
+                return item, LostWork(f"{times} with nothing else to do were lost over it, perhaps for lack of memory")
+
         in_flight = max(64, 4 * self.num_threads)  # enough for all, whoever is fast
-        work = partial(on_worker, function)
-        with closing(outcomes(self.executor(share), work, items, in_flight)) as finished:
-            for item, outcome in finished:
-                try:
-                    yield item, outcome.result()
-                except KilledWorker as error:
-                    times = progress.counted(error.allowed_failures + 1, "worker")
-                    yield item, LostWork(f"{times} that had begun it were lost, perhaps for lack of memory")
+        return settled(pool, work, items, in_flight, settle)
 
     def require_seen(self, paths: Iterable[Path]) -> None:
         """BadInput where a worker does not see one of these files or folders: all work on the same ones."""

@@ -74,7 +74,7 @@ def test_a_pair_segments_each_case_with_the_fold_that_has_not_seen_it(validated)
 def test_the_second_time_gives_the_same_and_predicts_nothing(validated, monkeypatch):
     first = select(validated, "Tiny", device="cpu")
     text = validated.selection_file("Tiny").read_text()
-    monkeypatch.setattr(selection, "predict_fold", lambda *_: pytest.fail("a case is predicted again"))
+    monkeypatch.setattr(selection, "segment_fold", lambda *_: pytest.fail("a case is predicted again"))
     assert select(validated, "Tiny", device="cpu") == first
     assert validated.selection_file("Tiny").read_text() == text
 
@@ -85,12 +85,12 @@ def test_an_interrupted_selection_continues_with_the_cases_that_are_missing(vali
     label_map(validated, PAIR, fold, case).unlink()
     predicted = []
 
-    def watched(validated, fold, cases, *rest):
-        predicted.extend((fold, one.name) for one in cases)
-        return original(validated, fold, cases, *rest)
+    def watched(pairs, cases, workers):
+        predicted.extend((pairs.fold, one.name) for one in cases)
+        return original(pairs, cases, workers)
 
-    original = selection.predict_fold
-    monkeypatch.setattr(selection, "predict_fold", watched)
+    original = selection.segment_fold
+    monkeypatch.setattr(selection, "segment_fold", watched)
     select(validated, "Tiny", device="cpu")
     assert predicted == [(fold, case.name)]
 

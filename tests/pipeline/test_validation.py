@@ -1,12 +1,12 @@
 """Held-out cases that two processes share out end in the same files, rows and scores."""
 
 import json
-from dataclasses import replace
 
 import pytest
 
 from autoseg.interop.prediction_table import TABLE, read_table
 from autoseg.pipeline import validation
+from autoseg.pipeline.segmenting import InWork
 from autoseg.pipeline.validation import segment_share, validate_fold
 from autoseg.planning.folds import Fold
 from autoseg.runtime import ranks
@@ -23,10 +23,10 @@ def apart(validated, monkeypatch):
     """Validate fold1 (four cases) in two processes, one after the other in this one; what was told."""
     dataset = validated.read_dataset("Tiny")
     cases = tuple(case.name for case in dataset.cases)
-    messages, parts = [], [None]
+    messages, parts = [], [[]]
 
     def gathered(document):
-        if document is None:  # the first process waits for the other
+        if not ranks.number():  # it waits for the other
             with monkeypatch.context() as patch:
                 of_two(patch, 1)
                 segment_share(validated, json.loads(json.dumps(messages[-1])), "cpu")
@@ -64,10 +64,9 @@ def test_two_processes_leave_what_one_does(validated, apart):
 def test_what_is_finished_is_not_shared_out(validated, apart):
     folder = validated.model_folder("Tiny", *NAMES) / "validation"
     before = contents(folder)
-    (folder / ".of-process-1").mkdir()  # of an interrupted validation
     _, message, parts = apart()
     assert message["shares"] == [[], []]
-    assert parts[1]["rows"] == {}
+    assert parts[1] == []
     assert contents(folder) == before
 
 
@@ -75,16 +74,15 @@ def test_the_first_process_tells_what_another_could_not_do(validated, apart, mon
     folder = validated.model_folder("Tiny", *NAMES) / "validation"
     for path in folder.iterdir():
         path.unlink()
-    original = validation.predict_cases
+    original = validation.pass_through
 
-    def short(predictor, cases, *arguments, **options):
-        if not ranks.number():
-            return original(predictor, cases, *arguments, **options)
-        sentence = f"{cases[0].name}: the memory did not suffice."
-        done = original(predictor, cases[1:], *arguments, **options)
-        return replace(done, problems=(sentence,), short_of_memory=(sentence,))
+    def short(line, todo):
+        failing = next(iter(todo)) if ranks.number() else None
+        if failing:
+            yield InWork(failing, failed=f"{failing.name}: the memory did not suffice.", short_of_memory=True)
+        yield from original(line, {case: outputs for case, outputs in todo.items() if case != failing})
 
-    monkeypatch.setattr(validation, "predict_cases", short)
+    monkeypatch.setattr(validation, "pass_through", short)
     with pytest.raises(MemoryError, match=r"is trained and not validated: .*: the memory did not suffice"):
         apart()
     assert len(read_table(folder / TABLE).rows) == 3

@@ -1,13 +1,12 @@
 """Processes that are started together end together; what is said, and by whom."""
 
-import signal
 import subprocess
 import sys
 import time
 
 import pytest
 
-from autoseg.runtime import launching
+from autoseg.runtime import launching, lifeline
 
 SLEEP = "import time; time.sleep(60)"
 
@@ -19,7 +18,7 @@ def started(monkeypatch):
     def run(*programs):
         processes = []
 
-        def process(arguments, rank, place):
+        def process(arguments, rank, place, descriptors):
             processes.append(subprocess.Popen([sys.executable, "-c", programs[rank]]))
             return processes[-1]
 
@@ -39,7 +38,7 @@ def test_all_end_well(started):
 
 
 def test_the_status_of_the_one_that_failed_by_itself_counts(started):
-    assert started(f"raise SystemExit({launching.LOST})", "raise SystemExit(2)") == 2
+    assert started(f"raise SystemExit({lifeline.LOST})", "raise SystemExit(2)") == 2
     assert started("raise SystemExit(1)", SLEEP) == 1
 
 
@@ -71,7 +70,7 @@ time.sleep(60)
 
 
 def test_the_environment_tells_the_place(monkeypatch):
-    for name in ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT", launching.LIFELINE):
+    for name in ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT", lifeline.VARIABLE):
         monkeypatch.delenv(name, raising=False)
     assert (launching.planned_count(), launching.planned_rank(), launching.speaks_through_another()) == (1, 0, False)
     for name, value in {"RANK": "0", "WORLD_SIZE": "3", "MASTER_ADDR": "a", "MASTER_PORT": "1"}.items():
@@ -80,29 +79,5 @@ def test_the_environment_tells_the_place(monkeypatch):
     monkeypatch.setenv("RANK", "2")
     assert (launching.planned_rank(), launching.speaks_through_another()) == (2, True)
     monkeypatch.setenv("RANK", "0")
-    monkeypatch.setenv(launching.LIFELINE, "7")
+    monkeypatch.setenv(lifeline.VARIABLE, "7")
     assert launching.speaks_through_another()
-
-
-def test_a_process_ends_with_its_launcher(tmp_path):
-    child = "from autoseg.runtime import launching; import time; launching.end_with_launcher(); time.sleep(60)"
-    program = f"""
-import os, subprocess, sys
-given, kept = os.pipe()
-own = os.environ | {{"AUTOSEG_LAUNCHER": str(given)}}
-process = subprocess.Popen([sys.executable, "-c", {child!r}], pass_fds=[given], env=own)
-print(process.pid, flush=True)
-sys.stdin.read(1)
-os.kill(os.getpid(), 9)
-"""
-    launcher = subprocess.Popen(
-        [sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    )
-    pid = int(launcher.stdout.readline())
-    time.sleep(1)
-    launcher.communicate("x", timeout=30)
-    assert launcher.returncode == -signal.SIGKILL
-    until = time.monotonic() + 15
-    while time.monotonic() < until and subprocess.run(["kill", "-0", str(pid)], capture_output=True).returncode == 0:
-        time.sleep(0.1)
-    assert subprocess.run(["kill", "-0", str(pid)], capture_output=True).returncode != 0

@@ -1,0 +1,106 @@
+"""Several trainings, by workers: what they leave, and what fails."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from autoseg.core.errors import BadInput
+from autoseg.pipeline import trainings
+from autoseg.pipeline.training import TrainingOptions, train
+from autoseg.pipeline.trainings import Training, train_all
+from autoseg.runtime.own_process import STOPPED
+
+ONE_EPOCH = TrainingOptions(epochs=1, device="cpu")
+
+
+@pytest.fixture
+def two_splits(workspace):
+    names = [case.name for case in workspace.read_dataset("Tiny").cases]
+    splits = [{"train": names[2:], "val": names[:2]}, {"train": names[:2], "val": names[2:]}]
+    (workspace.dataset_folder("Tiny") / "splits.json").write_text(json.dumps(splits))
+    return workspace
+
+
+def figures(folder):
+    """The losses of the epochs."""
+    lines = [json.loads(line) for line in (folder / "progress.jsonl").read_text().splitlines()]
+    return [line["train_loss"] for line in lines]
+
+
+def folds(workspace):
+    return [workspace.model_folder("Tiny", "3d_fullres", fold) for fold in ("fold0", "fold1")]
+
+
+@pytest.mark.slow  # 30 s: each training is a process that loads torch
+def test_folds_trained_by_workers_are_those_of_this_process(two_splits, workers):
+    training = Training(two_splits, "Tiny", "3d_fullres", "cv")
+    shared = train_all([training], replace(ONE_EPOCH, workers=workers))[0]
+    assert all(summary["held_out"] for summary in shared.values())
+    losses = [figures(folder) for folder in folds(two_splits)]
+    alone = train(two_splits, "Tiny", "3d_fullres", "cv", replace(ONE_EPOCH, overwrite=True))
+    assert alone.keys() == shared.keys()
+    # A worker has other numbers of cores, over which the batch is spread: sums are rounded otherwise.
+    np.testing.assert_allclose([figures(folder) for folder in folds(two_splits)], losses, rtol=1e-5)
+    assert train_all([training], replace(ONE_EPOCH, workers=workers))[0] == alone  # kept
+
+
+def answering(monkeypatch, answer):
+    """The process of each fold gives this answer."""
+
+    class Workers:
+        num_workers = 1
+
+        def results(self, function, items, share=0.0):
+            for item in items:
+                yield item, function(item)
+
+        def require_seen(self, paths):
+            pass
+
+    monkeypatch.setattr(trainings, "run_module", lambda module, request: answer(request["training"]["fold"]))
+    monkeypatch.setattr(trainings, "prepare_cases", lambda *_: None)
+    return replace(ONE_EPOCH, workers=Workers())
+
+
+def test_a_fold_that_fails_leaves_the_others_trained(two_splits, monkeypatch):
+    failed = {"error": "FloatingPointError", "sentence": "the loss became nan."}
+    options = answering(monkeypatch, lambda fold: failed if fold == "fold0" else {"summary": {"mean": {}}})
+    with pytest.raises(FloatingPointError, match=r"^the loss became nan\.$"):
+        train_all([Training(two_splits, "Tiny", "3d_fullres", "cv")], options)
+
+
+def test_a_process_without_memory_is_told(two_splits, monkeypatch):
+    options = answering(monkeypatch, lambda fold: STOPPED)
+    with pytest.raises(MemoryError, match=r"fold1: the system ended its training, .* --resume continues\.$"):
+        train_all([Training(two_splits, "Tiny", "3d_fullres", "fold1")], options)
+
+
+def test_what_is_there_is_not_lost(two_splits, monkeypatch):
+    options = answering(monkeypatch, lambda fold: {"summary": None})
+    training = Training(two_splits, "Tiny", "3d_fullres", "fold0")
+    folder = folds(two_splits)[0]
+    folder.mkdir(parents=True)
+    (folder / "state.safetensors").touch()
+    with pytest.raises(BadInput, match="holds an unfinished training"):
+        train_all([training], options)
+    assert train_all([training], replace(options, resume=True)) == [{"fold0": None}]
+    (folder / "state.safetensors").rename(folder / "final.safetensors")
+    with pytest.raises(BadInput, match="is trained already"):
+        train_all([training], options)
+    with pytest.raises(BadInput, match="lies where --overwrite trains anew"):
+        train_all([training], replace(options, overwrite=True, init_from=folder / "final.safetensors"))
+    assert (folder / "final.safetensors").is_file()
+    train_all([training], replace(options, overwrite=True))
+    assert not (folder / "final.safetensors").exists()
+
+
+def test_several_fail_together(two_splits, monkeypatch):
+    def fails(*_):
+        raise FloatingPointError("the loss became nan.")
+
+    monkeypatch.setattr(trainings, "train", fails)
+    both = [Training(two_splits, "Tiny", "3d_fullres", fold) for fold in ("fold0", "fold1")]
+    with pytest.raises(FloatingPointError, match=r"failed: the loss became nan \(so failed 2 trainings"):
+        train_all(both, ONE_EPOCH)

@@ -1,0 +1,80 @@
+"""Workers of this machine, of a scheduler, and of a batch system that is played by a script."""
+
+import os
+import stat
+import sys
+from pathlib import Path
+
+import pytest
+
+from autoseg.core.errors import BadInput
+from autoseg.core.site import Site
+from autoseg.runtime import clusters
+from tests.runtime import worker_tasks
+
+pytest.importorskip("distributed")
+
+# Runs the job at once, as a node with room would, and remembers its process.
+SBATCH = f"""#!{sys.executable}
+import pathlib, subprocess, sys
+script = pathlib.Path(__file__).with_name("submitted.sh")
+script.write_text(pathlib.Path(sys.argv[1]).read_text())
+with script.with_suffix(".log").open("w") as log:
+    job = subprocess.Popen(["sh", script], stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
+print("Submitted batch job", job.pid)
+"""
+SCANCEL = f"""#!{sys.executable}
+import os, signal, sys
+for job in sys.argv[1:]:
+    try:
+        os.killpg(int(job), signal.SIGTERM)
+    except ProcessLookupError:
+        pass
+"""
+
+
+@pytest.fixture
+def batch_system(tmp_path, monkeypatch):
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    for name, text in (("sbatch", SBATCH), ("scancel", SCANCEL)):
+        (folder / name).write_text(text)
+        (folder / name).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
+    monkeypatch.setenv(
+        "PYTHONPATH", os.pathsep.join([str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH", "")])
+    )
+    return folder
+
+
+def test_jobs_of_a_batch_system_do_the_work(batch_system, tmp_path):
+    site = Site(
+        jobs=1, cores=1, memory="1GB", walltime="00:10:00", account="lab", directives=["--qos=short"], interface="lo"
+    )
+    with clusters.submitted_workers("slurm", site, None, tmp_path / "workers") as workers:
+        assert [square for _, (square, _) in workers.results(worker_tasks.squared, range(5), share=1.0)] == [
+            0,
+            1,
+            4,
+            9,
+            16,
+        ]
+        assert workers.place == "CPU"
+    script = (batch_system / "submitted.sh").read_text()
+    for line in ("#SBATCH -A lab", "#SBATCH --qos=short", "#SBATCH -t 00:10:00", "tls://"):
+        assert line in script
+    assert stat.S_IMODE((tmp_path / "workers").stat().st_mode) == 0o700
+
+
+def test_a_scheduler_that_is_not_there_is_told(tmp_path, monkeypatch):
+    with (
+        pytest.raises(BadInput, match="there is no such file, and it is no address"),
+        clusters.workers_of_scheduler("s.json"),
+    ):
+        pass
+    monkeypatch.setattr(clusters, "ANSWER_LIMIT_S", 0.5)
+    with (
+        pytest.raises(BadInput, match=r"^--scheduler tcp://127.0.0.1:9: no scheduler answers"),
+        clusters.workers_of_scheduler("tcp://127.0.0.1:9"),
+    ):
+        pass

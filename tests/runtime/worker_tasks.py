@@ -1,0 +1,39 @@
+"""What workers do in tests: they load it by its name."""
+
+import os
+import time
+from pathlib import Path
+
+import torch
+
+from autoseg.runtime.jobs import num_cores
+
+
+def squared(number):
+    return number * number, os.getpid()
+
+
+def kill_own_worker_once(flag: Path, number):
+    """The first to come ends its process as a machine that breaks down would."""
+    time.sleep(0.05)
+    try:
+        flag.touch(exist_ok=False)
+    except FileExistsError:
+        return number
+    os.kill(os.getpid(), 9)
+
+
+def kill_own_worker(number):
+    if number == 1:
+        os.kill(os.getpid(), 9)
+    return number
+
+
+def refuse(number):
+    from autoseg.core.errors import BadInput
+
+    raise BadInput(f"{number}: cannot be used; leave it out.")
+
+
+def cores(_):
+    return num_cores(), os.environ["OMP_NUM_THREADS"], torch.get_num_threads()
