@@ -26,7 +26,7 @@ def two_splits(workspace):
 def figures(folder):
     """The losses of the epochs."""
     lines = [json.loads(line) for line in (folder / "progress.jsonl").read_text().splitlines()]
-    return [line["train_loss"] for line in lines]
+    return [line["loss"] for line in lines]
 
 
 def folds(workspace):

@@ -1,0 +1,98 @@
+"""``--executor``: a scheduler and workers as a user starts them, one of which is killed; and what is refused."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+ROOT = str(Path(__file__).resolve().parents[2])
+
+
+def started(*arguments):
+    """A process that finds autoseg."""
+    own = {"PYTHONPATH": os.pathsep.join(filter(None, [ROOT, os.environ.get("PYTHONPATH")]))}
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    return subprocess.Popen([sys.executable, "-m", *map(str, arguments)], env=os.environ | own, **quiet)
+
+
+@pytest.fixture
+def cluster(tmp_path):
+    """``dask scheduler`` and two of ``dask worker``, without a nanny that would start a killed one anew."""
+    pytest.importorskip("distributed")
+    file = tmp_path / "scheduler.json"
+    where = ("--host", "127.0.0.1", "--port", "0", "--scheduler-file", file, "--no-dashboard")
+    processes = [started("distributed.cli.dask_scheduler", *where)]
+    how = ("--scheduler-file", file, "--nthreads", "1", "--no-nanny", "--no-dashboard", "--local-directory", tmp_path)
+    processes += [started("distributed.cli.dask_worker", *how) for _ in range(2)]
+    try:
+        yield file, processes[1:]
+    finally:
+        for process in processes:
+            process.kill()
+            process.wait()
+
+
+def contents(folder):
+    return {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
+
+
+def test_a_worker_that_is_killed_costs_no_case(autoseg, workspace, site, tmp_path, cluster):
+    scheduler, workers = cluster
+    images = tmp_path / "in"
+    images.mkdir()
+    sources = sorted(site.glob("sub-*/anat/*_T1w.nii.gz"))
+    for number in range(60):
+        (images / f"case{number:02d}.nii.gz").symlink_to(sources[number % len(sources)])
+    assert autoseg("predict", images, "-o", tmp_path / "alone", "--dataset", "Tiny") == 0
+    command = ["-m", "autoseg", "--workspace", workspace, "predict", images, "-o", tmp_path / "shared"]
+    command += ["--dataset", "Tiny", "--executor", "dask", "--scheduler", scheduler, "--json"]
+    process = subprocess.Popen([sys.executable, *map(str, command)], stdout=subprocess.PIPE, cwd=ROOT)
+    until = time.monotonic() + 60
+    while time.monotonic() < until and len(list((tmp_path / "shared").glob("case*.nii.gz"))) < 5:
+        time.sleep(0.01)
+    workers[0].kill()
+    output, _ = process.communicate(timeout=120)
+    assert process.returncode == 0
+    document = json.loads(output)
+    assert (len(document["written"]), document["problems"]) == (60, [])
+    assert contents(tmp_path / "shared") == contents(tmp_path / "alone")
+
+
+def test_processes_of_this_machine_prepare_the_same(autoseg, workspace):
+    prepared = workspace / "preprocessed/Tiny/3d_fullres"
+    before = contents(prepared)
+    for path in prepared.iterdir():
+        path.unlink()
+    assert autoseg("preprocess", "Tiny", "3d_fullres", "--executor", "dask", "--workers", "2") == 0
+    assert before.keys() <= contents(prepared).keys()
+    assert {name: content for name, content in contents(prepared).items() if name in before} == before
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (("--scheduler", "s.json"), "--scheduler: is for --executor dask, and it is local; leave one of the two out."),
+        (("--workers", "3"), "--workers: --executor local is this process; leave the option out."),
+        (("--executor", "dask", "--scheduler", "s.json"), "--scheduler s.json: there is no such file, and it is no"),
+        (("--executor", "dask", "--scheduler", "s.json", "--workers", "2"), "--workers: --scheduler has the workers"),
+        (("--executor", "slurm"), "site.json: there is no such file"),
+    ],
+)
+def test_options_that_do_not_fit_are_refused(autoseg, workspace, capsys, options, sentence):
+    assert autoseg("preprocess", "Tiny", *options) == 2
+    assert sentence in capsys.readouterr().err
+
+
+def test_without_the_packages_the_remedy_is_told(autoseg, workspace, capsys, monkeypatch):
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    assert autoseg("preprocess", "Tiny", "--executor", "dask") == 2
+    assert "pip install autoseg[cluster]" in capsys.readouterr().err
+
+
+def test_one_training_is_shared_out_in_one_way(autoseg, workspace, capsys):
+    assert autoseg("train", "Tiny", "3d_fullres", "cv", "--executor", "dask", "--devices", "2") == 2
+    assert "--devices: shares one training, and --executor several, out" in capsys.readouterr().err
