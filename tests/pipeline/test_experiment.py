@@ -131,7 +131,7 @@ def test_a_configuration_whose_loss_became_no_number_is_told_when_the_others_are
     monkeypatch.setattr("autoseg.pipeline.training.validate_fold", lambda *_: {})
     for path in compared.root.glob("models/Tiny/*/*/final.safetensors"):
         path.unlink()
-    with pytest.raises(FloatingPointError, match=r"^2d failed: FOLDER: the loss became nan\.$"):
+    with pytest.raises(FloatingPointError, match=r"^Tiny 2d failed: FOLDER: the loss became nan\.$"):
         run_experiment(compared, "Tiny", "dimensions", TrainingOptions(device="cpu"))
     assert trained == [(one, fold) for one in ("2d", "3d_fullres") for fold in ("fold0", "fold1")]
     assert not (compared.root / "experiments").exists()

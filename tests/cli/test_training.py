@@ -1,4 +1,4 @@
-"""``train --devices 2`` and ``torchrun``, from the command line: one training, one voice, one end."""
+"""``train``: alone, and as ``--devices 2`` or ``torchrun``, which is one training, one voice, one end."""
 
 import json
 import os
@@ -25,6 +25,15 @@ def started(workspace, *more, before=("-m", "autoseg")):
     (workspace / FOLD / "progress.jsonl").unlink(missing_ok=True)
     command = [sys.executable, *before, *arguments]
     return subprocess.Popen(command, env=os.environ | own, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def test_folds_that_are_trained_are_told_with_their_scores(workspace, autoseg, capsys):
+    assert autoseg(*TRAIN[:-1], "--resume") == 0
+    output = capsys.readouterr().out
+    assert "Tiny 3d_fullres fold0: held-out cases" in output
+    assert f"model: {workspace / FOLD}" in output
+    assert autoseg(*TRAIN[:-1], "--resume", "--json") == 0
+    assert json.loads(capsys.readouterr().out)["folds"]["fold0"]["validation"]["held_out"]
 
 
 def children(pid):
