@@ -12,6 +12,7 @@ import pytest
 from autoseg.core.errors import BadInput
 from autoseg.io.workspace import Workspace
 from autoseg.pipeline import study as study_module
+from autoseg.pipeline import trainings
 from autoseg.pipeline.evaluation import evaluate_folders
 from autoseg.pipeline.runs import recorded_split
 from autoseg.pipeline.study import models_of, read_study_file, run_study
@@ -135,18 +136,18 @@ def test_what_is_missing_is_made_and_nothing_else(root, no_page):
 def test_an_interrupted_study_continues(root, monkeypatch, no_page):
     study = root / "workspace/studies/Sites"
     shutil.rmtree(study / "models/general")
-    train = study_module.train
+    train = trainings.train
 
     def interrupted(workspace, dataset, configuration, fold, options):
         if configuration == "tiny_balanced":
             raise KeyboardInterrupt
         return train(workspace, dataset, configuration, fold, options)
 
-    monkeypatch.setattr(study_module, "train", interrupted)
+    monkeypatch.setattr(trainings, "train", interrupted)
     with pytest.raises(KeyboardInterrupt):
         again(root)
     assert (study / "models/general/tiny/all/final.safetensors").is_file()
-    monkeypatch.setattr(study_module, "train", train)
+    monkeypatch.setattr(trainings, "train", train)
     before = times(root / "workspace")
     again(root)
     made = changed_files(study, before)
