@@ -25,9 +25,9 @@ from autoseg.preprocessing.intensity import normalize
 from autoseg.preprocessing.resample import (
     resample_image,
     resample_labels,
-    resample_logits_to_labels,
     separate_axis,
 )
+from autoseg.preprocessing.resample_logits import resample_logits_to_labels
 
 Voxel = TypeVar("Voxel", bound=np.generic)
 
