@@ -91,7 +91,7 @@ def resample_labels(
     if shape_in == shape_out:
         return labels.copy()
     taps = [taps_of(n, m, axis == separate_axis) for axis, (n, m) in enumerate(zip(shape_in, shape_out, strict=True))]
-    nearest = [_nearest(n, m) for n, m in zip(labels.shape, shape_out, strict=True)]
+    nearest = [nearest_places(n, m) for n, m in zip(labels.shape, shape_out, strict=True)]
     result = first_tap(labels, taps)
     flat = np.ascontiguousarray(labels).reshape(-1)
     for where in mixed_voxels(labels, taps):
@@ -106,27 +106,28 @@ def _resample_channel(
 ) -> npt.NDArray[np.float32]:
     """One channel ``(*shape)``, clipped to its range or, with a separate axis, to the range of each slice."""
     if separate is not None and shape_out[separate] < channel.shape[separate]:
-        channel = channel.take(_nearest(channel.shape[separate], shape_out[separate]), axis=separate)
+        channel = channel.take(nearest_places(channel.shape[separate], shape_out[separate]), axis=separate)
     in_slice = tuple(axis for axis in range(channel.ndim) if axis != separate)
     low = channel.min(axis=in_slice, keepdims=True)
     high = channel.max(axis=in_slice, keepdims=True)
     resampled = channel
     for axis in sorted(in_slice, key=lambda axis: shape_out[axis] / channel.shape[axis]):
         if shape_out[axis] != channel.shape[axis]:
-            resampled = _along_axis(resampled, axis, shape_out[axis], order)
+            resampled = along_axis(resampled, axis, shape_out[axis], order)
     if resampled is not channel and order > 1:
         np.clip(resampled, low, high, out=resampled)
     if separate is not None and shape_out[separate] > channel.shape[separate]:
-        resampled = resampled.take(_nearest(channel.shape[separate], shape_out[separate]), axis=separate)
+        resampled = resampled.take(nearest_places(channel.shape[separate], shape_out[separate]), axis=separate)
     return resampled
 
 
-def _along_axis(values: npt.NDArray[np.float32], axis: int, size: int, order: Order) -> npt.NDArray[np.float32]:
+def along_axis(values: npt.NDArray[np.float32], axis: int, size: int, order: Order) -> npt.NDArray[np.float32]:
+    """``values`` with ``size`` voxels along ``axis``."""
     before, after = values.shape[:axis], values.shape[axis + 1 :]
     # (rows, axis) for the last axis and (batch, axis, columns) for the others: a matrix product either way.
     flat = np.ascontiguousarray(values).reshape(-1, values.shape[axis], *((int(np.prod(after)),) if after else ()))
     result = np.empty((flat.shape[0], size, *flat.shape[2:]), np.float32)
-    for rows, columns, weights in _bands(values.shape[axis], size, order):
+    for rows, columns, weights in bands_of(values.shape[axis], size, order):
         if after:
             np.matmul(weights, flat[:, columns], out=result[:, rows])
         else:
@@ -135,7 +136,7 @@ def _along_axis(values: npt.NDArray[np.float32], axis: int, size: int, order: Or
 
 
 @lru_cache(maxsize=64)
-def _bands(size_in: int, size_out: int, order: Order) -> tuple[Band, ...]:
+def bands_of(size_in: int, size_out: int, order: Order) -> tuple[Band, ...]:
     """The ``(size_out, size_in)`` matrix of one axis in bands of rows, made by resampling the identity."""
     from scipy.ndimage import zoom
 
@@ -157,14 +158,15 @@ def _coordinates(size_in: int, size_out: int) -> npt.NDArray[np.float64]:
     return (np.arange(size_out, dtype=np.float64) + 0.5) * (size_in / size_out) - 0.5
 
 
-def _nearest(size_in: int, size_out: int) -> npt.NDArray[np.intp]:
+def nearest_places(size_in: int, size_out: int) -> npt.NDArray[np.intp]:
+    """The input voxel nearest to each output voxel of an axis."""
     return np.floor(_coordinates(size_in, size_out) + 0.5).astype(np.intp).clip(0, size_in - 1)
 
 
 def taps_of(size_in: int, size_out: int, take_nearest: bool) -> tuple[Tap, ...]:
     """One tap where nothing is interpolated, else two; the index of the first is never the larger."""
     if take_nearest or size_in == size_out:
-        return (Tap(_nearest(size_in, size_out), np.ones(size_out)),)
+        return (Tap(nearest_places(size_in, size_out), np.ones(size_out)),)
     coordinates = _coordinates(size_in, size_out)
     lower = np.floor(coordinates).astype(np.intp)
     weight = 1 - (coordinates - lower)
