@@ -13,7 +13,7 @@ from autoseg.io.images import list_images, read_image
 from autoseg.preprocessing import resample_planes as module
 from autoseg.preprocessing.intensity import normalize, normalized_planes
 from autoseg.preprocessing.resample import resample_image
-from autoseg.preprocessing.resample_planes import planes_at_a_time, resample_planes
+from autoseg.preprocessing.resample_planes import resample_planes
 from tests.preprocessing.test_resample import SHAPES
 
 STATISTICS = IntensityStatistics(
@@ -70,8 +70,8 @@ def test_normalised_planes_are_those_of_the_whole(scheme, masked):
 
 def test_only_some_planes_are_held(monkeypatch):
     monkeypatch.setattr(module, "SLAB_BYTES", 2**18)
-    channel = np.random.default_rng(2).normal(size=(900, 40, 40)).astype(np.float32)
-    result = np.zeros((990, 44, 44), np.float32)
+    channel = np.random.default_rng(2).normal(size=(600, 40, 40)).astype(np.float32)
+    result = np.zeros((660, 44, 44), np.float32)
     resample_planes(lambda planes: channel[planes].copy(), channel.shape, result)  # the matrices are made and kept
     tracemalloc.start()
     resample_planes(lambda planes: channel[planes].copy(), channel.shape, result)
@@ -81,7 +81,6 @@ def test_only_some_planes_are_held(monkeypatch):
     of_the_whole = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 0.5 * result.nbytes < result.nbytes < of_the_whole
-    assert planes_at_a_time((512, 512, 1200)) == 27
 
 
 @pytest.mark.parametrize("factor", [0.8, 1.3])
