@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from functools import cache
 from hashlib import sha256
@@ -35,11 +35,13 @@ def measure_dataset(dataset: RawDataset) -> Fingerprint:
         return measure.measure_case(case.name, case.domain, case.subject, image, labels, dataset.labels)
 
     with progress(f"measure {counted(len(dataset.cases), 'case')}") as shown:
-        measured = []
-        for result in map_threads(measure_one, dataset.cases):
-            measured.append(result)
-            shown.update(len(measured) / len(dataset.cases))
-    fingerprint = measure.combine(dataset.name, dataset.channels, dataset.labels, measured)
+
+        def measured() -> Iterator[tuple[Any, Any]]:
+            for done, result in enumerate(map_threads(measure_one, dataset.cases), start=1):
+                yield result
+                shown.update(done / len(dataset.cases))
+
+        fingerprint = measure.combine(dataset.name, dataset.channels, dataset.labels, measured())
     write_text(dataset.folder / "fingerprint.json", fingerprint.model_dump_json(indent=1) + "\n")
     return fingerprint
 
