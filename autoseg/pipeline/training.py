@@ -166,7 +166,7 @@ def train_fold(
     stages = held_out_label_maps(workspace, dataset, configuration, [case.name for case in cases])
     prepare_cases(workspace, plan, [configuration], cases, {configuration_name: stages})
     prepared = workspace.preprocessed_folder(dataset.name, configuration_name)
-    stored = {case.name: store.open_case(prepared, case.name) for case in cases}
+    stored = store.open_cases(prepared, (case.name for case in cases))
 
     training, validation = ([stored[name] for name in names] for names in (fold.train, fold.validation or fold.train))
     domains, voxels = {case.name: case.domain for case in cases}, None
