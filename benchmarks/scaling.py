@@ -21,7 +21,7 @@ from benchmarks import report, synthetic
 from benchmarks.measure import run
 
 Measured = dict[str, Any]
-CASES, VOLUMES = (100, 1000, 3000, 10000), ((96, 96, 96), (160, 160, 160), (256, 256, 256), (512, 512, 300))
+CASES, VOLUMES = (100, 300, 1000, 10000), ((96, 96, 96), (160, 160, 160), (256, 256, 256), (512, 512, 300))
 WHOLE_BODY, CLASSES = (512, 512, 1200), 5
 PATCH, WIDTH = (64, 64, 64), 4  # of the small network
 CONFIGURATION = "3d_fullres"
@@ -76,7 +76,7 @@ def stages_of(root: Path, num_cases: int) -> dict[str, Measured]:
         "fingerprint and plan": measured(*cli, "plan", "Tiny"),
         "plan, fingerprint there": measured("benchmarks.ours.planning", dataset / "fingerprint.json"),
     }
-    narrow(dataset / "plan.json", {"steps_per_epoch": 2, "validation_steps": 1})
+    narrow(dataset / "plan.json", {"steps_per_epoch": 2, "validation_steps": 1}, {"batch_size": 2})
     ran["preprocess"] = measured(*cli, "preprocess", "Tiny", CONFIGURATION)
     ran["train: 2 steps of all cases"] = measured(*cli, "train", "Tiny", CONFIGURATION, "all", "--epochs", "1")
     model = ("--dataset", "Tiny", "--configuration", CONFIGURATION, "--folds", "all")
