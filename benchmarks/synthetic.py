@@ -17,7 +17,7 @@ SLICES_AT_A_TIME = 16
 
 
 def tiny_bids(root: Path, num_cases: int) -> None:
-    """``num_cases`` subjects with a T1w image of ``TINY`` voxels and a label map of two structures, 2.5 kB a subject."""
+    """``num_cases`` subjects with a T1w image of ``TINY`` voxels and a label map of two structures."""
     import nibabel
 
     generator = np.random.default_rng(0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -68,7 +69,7 @@ def normalized_planes(
     return normalized
 
 
-def _own(scheme: Normalization, slabs: Slabs) -> tuple[float, float] | None:
+def _own(scheme: Normalization, slabs: Slabs) -> tuple[Any, Any] | None:
     """The statistics of the channel itself that ``scheme`` needs: mean and deviation, or the range."""
     if scheme == "zscore":
         return _mean_and_std(slabs)
@@ -82,7 +83,7 @@ def _scale(
     result: npt.NDArray[np.float32],
     scheme: Normalization,
     statistics: IntensityStatistics,
-    own: tuple[float, float] | None,
+    own: tuple[Any, Any] | None,
 ) -> None:
     """In place."""
     if scheme == "zscore" and own is not None:
