@@ -53,13 +53,17 @@ class MemoryGuard:
     left: Memory
     instead: tuple[str, ...]
 
-    def require_by_header(self, case: CaseFiles) -> None:
-        """BadInput where a case clearly needs more than is left, whatever a crop to nonzero voxels leaves of it."""
+    def require_by_header(self, case: CaseFiles) -> int:
+        """BadInput where a case clearly needs more than is left, whatever a crop to nonzero voxels leaves of it.
+
+        Returns its number of values; 0 of a DICOM series.
+        """
         if any(path.is_dir() for path in case.channels):
-            return  # the header of a DICOM series is that of all its files
+            return 0  # the header of a DICOM series is that of all its files
         headers = [images.read_header(path) for path in case.channels]
         (shape, affine), num_channels = headers[0][1], sum(channels for channels, _ in headers)
         self._require(case.name, num_channels, shape, affine, (1, 1, 1))
+        return num_channels * prod(shape)
 
     def require(self, name: str, image: Image) -> None:
         """The same of an image that has been read, and so can tell what a crop leaves. Cheap where all of it fits."""

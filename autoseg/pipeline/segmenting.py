@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
+from threading import Semaphore
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import numpy as np
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from autoseg.inference.predictor import Labels as LabelMap
 
 UNCHANGED = Postprocessing()
+LARGE_CASE_VALUES = 2**26  # of the image: from here on only one case at a time is read, prepared or segmented
 
 
 class Segmenter(Protocol):
@@ -77,6 +79,7 @@ class InWork:
     judgement: Judgement | None = None
     failed: str | None = None
     short_of_memory: bool = False
+    alone: bool = False  # large: no other large case is read until the networks have seen it
 
 
 def predict_cases(
@@ -138,20 +141,26 @@ def pass_through(
 ) -> Iterator[InWork]:
     """Each case when its files are written; ``in_documents`` puts what is known of it into its JSON documents.
 
-    While the networks see a case, the next one is read and prepared and the one before is written, each in a thread
-    of its own.
+    While the networks see a case, the next one is read and prepared (unless both are large) and the one before is
+    written, each in a thread of its own.
     """
 
     predictor: Segmenter = guard.predictor
+    room_for_large = Semaphore()
 
     def prepare(case: CaseFiles) -> InWork:
+        alone = False
         try:
-            guard.require_by_header(case)
+            alone = guard.require_by_header(case) > LARGE_CASE_VALUES and room_for_large.acquire()
             image = images.read_channels(case.channels)
             guard.require(case.name, image)
             prepared = predictor.prepare(case.name, image)  # first: it refuses a wrong number of channels
-            return InWork(case, prepared, unlike=safety.unlike(image) if safety else ())
-        except (BadInput, MemoryError, RuntimeError) as error:
+            return InWork(case, prepared, unlike=safety.unlike(image) if safety else (), alone=alone)
+        except Exception as error:
+            if alone:
+                room_for_large.release()
+            if not isinstance(error, BadInput | MemoryError | RuntimeError):
+                raise
             return left_out(guard, case, error)
 
     def segmented() -> Iterator[InWork]:
@@ -163,7 +172,10 @@ def pass_through(
                     labels = segment(predictor, one.prepared, one.case, todo[one.case], sums)
                 one = replace(one, prepared=None, labels=labels, sums=sums)
             except (BadInput, MemoryError, RuntimeError) as error:
-                one = left_out(guard, one.case, error)
+                one = replace(left_out(guard, one.case, error), alone=one.alone)
+            finally:
+                if one.alone:
+                    room_for_large.release()
             yield one
             del one, labels
 
