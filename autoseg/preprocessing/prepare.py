@@ -16,9 +16,9 @@ import numpy.typing as npt
 
 from autoseg.core.case import Case, Image, SpatialTrace
 from autoseg.core.errors import BadInput
+from autoseg.core.fingerprint import IntensityStatistics
 from autoseg.core.geometry import box_shape, box_slices, working_axes
 from autoseg.core.labels import Labels
-from autoseg.core.fingerprint import IntensityStatistics
 from autoseg.core.plan import Configuration, Normalization, Plan
 from autoseg.preprocessing.bias_field import correct_bias_field
 from autoseg.preprocessing.case_grid import crop_box, prepared_grid

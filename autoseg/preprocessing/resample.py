@@ -96,7 +96,7 @@ def resample_labels(
     flat = np.ascontiguousarray(labels).reshape(-1)
     for where in mixed_voxels(labels, taps):
         corners = [(flat.take(index, mode="clip"), weight) for index, weight in corners_of(where, taps, labels.shape)]
-        middle = flat[flat_index([line[axis] for line, axis in zip(nearest, where, strict=True)], labels.shape)]
+        middle = flat[_flat_index([line[axis] for line, axis in zip(nearest, where, strict=True)], labels.shape)]
         result[where] = _vote(corners, middle)
     return result
 
@@ -204,14 +204,14 @@ def corners_of(
 ) -> Iterator[tuple[npt.NDArray[np.intp], npt.NDArray[np.float64]]]:
     """Flat input index and weight of each corner around the output voxels ``where``, last axis fastest."""
     for corner in product(*taps):
-        index = flat_index([tap.places[axis] for tap, axis in zip(corner, where, strict=True)], shape_in)
+        index = _flat_index([tap.places[axis] for tap, axis in zip(corner, where, strict=True)], shape_in)
         weight = np.ones(where[0].size)
         for tap, axis in zip(corner, where, strict=True):
             weight *= tap.weights[axis]
         yield index, weight
 
 
-def flat_index(index: Sequence[npt.NDArray[np.intp]], shape: Shape) -> npt.NDArray[np.intp]:
+def _flat_index(index: Sequence[npt.NDArray[np.intp]], shape: Shape) -> npt.NDArray[np.intp]:
     return (index[0] * shape[1] + index[1]) * shape[2] + index[2]
 
 

@@ -20,7 +20,7 @@ Given = Callable[[slice], Array]  # planes of axis 0, contiguous and the caller'
 
 
 def planes_at_a_time(shape: Sequence[int]) -> int:
-    """How many planes of a float32 array of ``shape`` take ``SLAB_BYTES``; at least 2: BLAS takes one row another way."""
+    """How many planes of a float32 array of ``shape`` take ``SLAB_BYTES``; at least 2: BLAS takes 1 another way."""
     return max(2, SLAB_BYTES // (4 * shape[1] * shape[2]))
 
 
