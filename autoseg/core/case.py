@@ -34,7 +34,7 @@ class Image:
         return self.stated_spacing_mm or spacing_mm(self.affine)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class CaseFiles:
     """Where one case of a dataset lies: its images, and its labels if there are any.
 

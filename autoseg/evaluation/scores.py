@@ -60,7 +60,7 @@ DEFAULT_FAMILIES = ("overlap", "surface")
 SCORES = {score.name: score for family in FAMILIES.values() for score in family}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class LabelMetrics:
     """The scores of one label in one case; None where a score is undefined (``EMPTY_LABEL_RULE``).
 

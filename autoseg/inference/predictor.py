@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from importlib.resources.abc import Traversable
@@ -27,7 +27,8 @@ from autoseg.io.files import read_text
 from autoseg.networks import build_planned, model_file
 from autoseg.preprocessing import prepare
 from autoseg.preprocessing.previous_stage import num_input_channels, one_hot_channels
-from autoseg.preprocessing.resample import resample_logits_to_labels
+from autoseg.preprocessing.resample_logits import labels_of_slabs
+from autoseg.preprocessing.resample_slabs import Slab
 from autoseg.runtime.devices import Execution, choose_device, native_precisions
 from autoseg.runtime.profiling import timed
 
@@ -84,15 +85,8 @@ class Predictor:
         large to be held beside those of the next case are resampled before this returns. When the labels are given,
         the ``certainty.logits_sums`` of the case have been added to ``sums``: of each voxel of the networks' own grid.
         """
-        shape = box_shape(case.trace.box)
-        if tuple(case.trace.resampled_shape) == shape and not self.configuration.whole_case:
-            labels = self.plan.labels
-            indices = np.empty(shape, np.uint8 if len(labels.stored_values) <= 256 else np.uint16)
-            for planes, slab in sliding_window_slabs(*self._window(case.image)):
-                indices[planes] = resample_logits_to_labels(slab, slab.shape[1:], written=labels.written_indices)
-                if sums is not None:
-                    sums += logits_sums(slab, labels)
-            return partial(prepare.undo_labels, indices, case.trace, labels)
+        if not self.configuration.whole_case and self._by_slabs(case):
+            return partial(prepare.undo_labels, self._labels_by_slabs(case, sums), case.trace, self.plan.labels)
         logits = self.logits(case.image)
 
         def decide() -> Labels:
@@ -104,6 +98,29 @@ class Predictor:
             return decide
         finished = decide()
         return lambda: finished
+
+    def _by_slabs(self, case: Case) -> bool:
+        """Whether nothing is resampled, or the logits of the whole case are too large to wait."""
+        grid = tuple(case.trace.resampled_shape)
+        return grid == box_shape(case.trace.box) or 4 * self.plan.labels.num_outputs * prod(grid) > WAITING_LOGITS_BYTES
+
+    def _labels_by_slabs(self, case: Case, sums: Sums | None) -> Labels:
+        """Indices in the box, decided some planes at a time: the logits of the whole case are never there."""
+        labels, trace = self.plan.labels, case.trace
+
+        def summed() -> Iterator[Slab]:
+            for planes, slab in sliding_window_slabs(*self._window(case.image)):
+                if sums is not None:
+                    sums[...] += logits_sums(slab, labels)
+                yield planes, slab
+
+        shape = box_shape(trace.box)
+        indices = np.empty(shape, np.uint8 if len(labels.stored_values) <= 256 else np.uint16)
+        whole = (labels.num_outputs, *trace.resampled_shape)
+        separate = prepare.axis_back(trace)
+        for planes, part in labels_of_slabs(summed(), whole, shape, separate, labels.written_indices):
+            indices[planes] = part
+        return indices
 
     def logits(self, image: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         """Prepared ``(C, *shape)`` -> ``(K, *shape)``."""

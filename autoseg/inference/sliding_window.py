@@ -19,10 +19,10 @@ import torch
 
 from autoseg.inference.engines import Engine
 from autoseg.inference.lanes import Lanes, side_by_side
+from autoseg.preprocessing.resample_slabs import Slab
 from autoseg.runtime.progress import part_done
 
 Start = tuple[int, ...]
-Slab = tuple[slice, npt.NDArray[np.float32]]
 
 
 class Copy(NamedTuple):

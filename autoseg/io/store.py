@@ -11,8 +11,8 @@ from __future__ import annotations
 import os
 import shutil
 import threading
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cache
 from math import prod
 from pathlib import Path
@@ -34,24 +34,38 @@ MAX_LOCATIONS = 10_000
 LOCATIONS_SEED = 1234
 KNOWN = -1  # in place of a label: every voxel that has a reference
 DECODED_BYTES = 2**27
+FOREGROUND_BYTES = 2**26
 _NOTES = "autoseg"  # one entry of a file's metadata: each takes a millisecond
 _TRACE = TypeAdapter(SpatialTrace)
+Foreground = Mapping[int, npt.NDArray[np.int32 | np.int64]]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, slots=True, weakref_slot=True)
 class StoredCase:
     """A prepared case on disk; ``shape`` is in working axes, without the channels.
 
-    ``foreground`` maps each label above 0 that is present to at most 10 000 of its voxels, as flat indices
-    into ``shape`` (C order), ascending. Where some voxels have no reference, ``KNOWN`` maps to those that have.
+    ``kept`` is its ``foreground`` where that is held in memory.
     """
 
     name: str
     shape: Shape
     num_channels: int
-    foreground: Mapping[int, npt.NDArray[np.int32 | np.int64]]
-    trace: SpatialTrace
     folder: Path
+    kept: Foreground | None = None
+
+    @property
+    def foreground(self) -> Foreground:
+        """Each label above 0 that is present and at most 10 000 of its voxels, as flat indices into ``shape``.
+
+        In C order, ascending. Where some voxels have no reference, ``KNOWN`` maps to those that have. Read from disk
+        (0.4 ms) unless it is kept.
+        """
+        return _read_foreground(self.folder, self.name) if self.kept is None else self.kept
+
+    @property
+    def trace(self) -> SpatialTrace:
+        """What was done to its grid; read from disk."""
+        return _TRACE.validate_json(_notes(_image_path(self.folder, self.name))["trace"])
 
     def read(self, box: Box) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int16]]:
         """Image ``(C, *box)`` and labels ``(*box)``; beyond the case the image is 0 and the labels are -1.
@@ -145,21 +159,40 @@ def stored_key(folder: Path, name: str) -> str | None:
     if not image_path.is_file() or not _labels_path(folder, name).is_file():
         return None
     try:
-        stored = _open(image_path)  # named, because its notes do not keep it alive
-        return str(stored.schunk.vlmeta[_NOTES]["key"])
+        return str(_notes(image_path)["key"])
     except (BadInput, KeyError):
         return None
 
 
 def open_case(folder: Path, name: str) -> StoredCase:
     """The description of a stored case; no voxel is read. BadInput if a file is missing or damaged."""
-    image, labels = _open(_image_path(folder, name)), _open(_labels_path(folder, name))
-    notes = labels.schunk.vlmeta[_NOTES]
+    image, foreground = _open(_image_path(folder, name)), _read_foreground(folder, name)
+    return StoredCase(name, tuple(image.shape[1:]), int(image.shape[0]), folder, foreground)
+
+
+def open_cases(folder: Path, names: Iterable[str]) -> dict[str, StoredCase]:
+    """Name -> ``open_case``; of the first ``FOREGROUND_BYTES`` of foreground it is kept, and read anew of the others.
+
+    A hundred thousand cases would else hold 40 kB a label of each.
+    """
+    found, held = {}, 0
+    for name in names:
+        case = open_case(folder, name)
+        held += sum(indices.nbytes for indices in case.foreground.values())
+        found[name] = case if held <= FOREGROUND_BYTES else replace(case, kept=None)
+    return found
+
+
+def _read_foreground(folder: Path, name: str) -> Foreground:
+    notes = _notes(_labels_path(folder, name))
     indices = np.frombuffer(notes["indices"], notes["index_type"])
     ends = np.cumsum(notes["counts"], dtype=np.int64)[:-1]
-    foreground = dict(zip(notes["labels"], np.split(indices, ends), strict=True)) if notes["labels"] else {}
-    trace = _TRACE.validate_json(image.schunk.vlmeta[_NOTES]["trace"])
-    return StoredCase(name, tuple(image.shape[1:]), int(image.shape[0]), foreground, trace, folder)
+    return dict(zip(notes["labels"], np.split(indices, ends), strict=True)) if notes["labels"] else {}
+
+
+def _notes(path: Path) -> dict[str, Any]:
+    stored = _open(path)  # named, because its notes do not keep it alive
+    return dict(stored.schunk.vlmeta[_NOTES])
 
 
 def _image_path(folder: Path, name: str) -> Path:

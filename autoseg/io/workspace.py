@@ -7,11 +7,12 @@ import difflib
 import io
 import os
 import re
+import sys
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 
@@ -21,6 +22,7 @@ from autoseg.core.labels import Labels
 from autoseg.io.files import read_json, read_text
 
 WORKSPACE_VARIABLE, DEFAULT_WORKSPACE = "AUTOSEG_WORKSPACE", "autoseg-workspace"
+_NEEDED_COLUMNS = ("case", "domain", "subject", "source")
 LABELS_FILE = "labels.json"  # beside predictions with overlapping regions or ignored voxels, which dseg.tsv cannot name
 
 
@@ -62,6 +64,17 @@ def checked_name(dataset: str) -> str:
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", dataset):
         raise BadInput(f"--dataset {dataset!r}: use letters, digits, '-', '_' and '.' only.")
     return dataset
+
+
+class _Row(NamedTuple):
+    """What is read of a row of ``cases.tsv``."""
+
+    case: str
+    domain: str
+    subject: str
+    source: str
+    group: str
+    session: str
 
 
 @dataclass(frozen=True)
@@ -142,38 +155,50 @@ class Workspace:
             ) from None
         rows = _read_cases(folder / "cases.tsv", num_cases)
         cases = tuple(_case_files(folder, row, len(channels), ending) for row in rows)
-        sources = frozenset(Path(row["source"]) for row in rows)
+        sources = frozenset(Path(source) for source in {row.source for row in rows})
         return RawDataset(dataset, folder, channels, labels, ending, cases, sources)
 
 
-def _read_cases(table: Path, num_cases: int) -> list[dict[str, str]]:
+def _read_cases(table: Path, num_cases: int) -> list[_Row]:
     """The rows of ``cases.tsv``; BadInput unless they are ``num_cases`` different cases with all that is needed."""
     if not table.is_file():
         raise BadInput(f"{table}: the table of cases is missing; convert the dataset again.")
     try:
-        rows = list(csv.DictReader(io.StringIO(read_text(table), newline=""), delimiter="\t"))
+        # One by one: of all the columns of many cases only those are kept that are needed.
+        lines = filter(None, csv.reader(io.StringIO(read_text(table), newline=""), delimiter="\t"))
+        header = next(lines, [])
+        rows = [_row(header, line) for line in lines]
     except csv.Error as error:
         raise BadInput(f"{table}: is no table ({error}); convert the dataset again.") from None
-    if len(rows) != num_cases or any(None in row or None in row.values() for row in rows):
+    if len(rows) != num_cases or None in rows:
         raise BadInput(f"{table}: does not hold the {num_cases} cases of dataset.json; convert the dataset again.")
-    missing = [column for column in ("case", "domain", "subject", "source") if any(column not in row for row in rows)]
+    missing = [column for column in _NEEDED_COLUMNS if rows and column not in header]
     if missing:
         raise BadInput(f"{table}: has no column {missing[0]}; convert the dataset again.")
-    for name, times in Counter(row["case"] for row in rows).items():
+    complete = [row for row in rows if row is not None]
+    for name, times in Counter(row.case for row in complete).items():
         if name in ("", ".", "..") or "/" in name or "\0" in name:
             raise BadInput(f"{table}: {name!r} is no name of a case; convert the dataset again.")
         if times > 1:
             raise BadInput(f"{table}: names the case {name} twice; convert the dataset again.")
-    return rows
+    return complete
 
 
-def _case_files(folder: Path, row: dict[str, str], num_channels: int, ending: str) -> CaseFiles:
+def _row(header: Sequence[str], line: Sequence[str]) -> _Row | None:
+    """None where the line has not as many columns as the header; what most cases share is one string."""
+    if len(line) != len(header):
+        return None
+    cells = dict(zip(header, line, strict=True))
+    case, *others = (cells.get(column, "") for column in _Row._fields)
+    return _Row(case, *map(sys.intern, others))
+
+
+def _case_files(folder: Path, row: _Row, num_channels: int, ending: str) -> CaseFiles:
     """A file may hold several channels (RGB), so there may be fewer files than channels."""
-    name = row["case"]
-    channels = tuple(folder / "imagesTr" / f"{name}_{i:04d}{ending}" for i in range(num_channels))
+    images, labels = folder / "imagesTr", folder / "labelsTr"
+    channels = tuple(images / f"{row.case}_{i:04d}{ending}" for i in range(num_channels))
     if num_channels > 1:
         channels = tuple(path for path in channels if os.path.lexists(path)) or channels
-    labels = folder / "labelsTr" / f"{name}{ending}"
     return CaseFiles(
-        name, channels, labels, row["domain"], row["subject"], row.get("group", ""), row.get("session", "")
+        row.case, channels, labels / f"{row.case}{ending}", row.domain, row.subject, row.group, row.session
     )

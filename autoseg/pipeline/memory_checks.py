@@ -36,6 +36,7 @@ CLEARLY = 1.2
 PREDICTING_IN_HALF, TRAINING_IN_HALF = 0.75, 0.6
 BYTES_PER_GB = 1e9
 _BYTES_PER_VALUE = 4  # fp32
+_PREPARING_VALUES = 2**27  # of slabs at most, where a channel is prepared some planes at a time
 
 
 @dataclass(frozen=True)
@@ -54,13 +55,17 @@ class MemoryGuard:
     left: Memory
     instead: tuple[str, ...]
 
-    def require_by_header(self, case: CaseFiles) -> None:
-        """BadInput where a case clearly needs more than is left, whatever a crop to nonzero voxels leaves of it."""
+    def require_by_header(self, case: CaseFiles) -> int:
+        """BadInput where a case clearly needs more than is left, whatever a crop to nonzero voxels leaves of it.
+
+        Returns its number of values; 0 of a DICOM series.
+        """
         if any(path.is_dir() for path in case.channels):
-            return  # the header of a DICOM series is that of all its files
+            return 0  # the header of a DICOM series is that of all its files
         headers = [images.read_header(path) for path in case.channels]
         (shape, affine), num_channels = headers[0][1], sum(channels for channels, _ in headers)
         self._require(case.name, num_channels, shape, affine, (1, 1, 1))
+        return num_channels * prod(shape)
 
     def require(self, name: str, image: Image) -> None:
         """The same of an image that has been read, and so can tell what a crop leaves. Cheap where all of it fits."""
@@ -124,7 +129,7 @@ def need(
     """
     held, working, device = 0, num_channels * prod(shape), 0
     for member in members:
-        own, preparing, passing = _values(member, shape, affine, kept)
+        own, preparing, passing = _values(member, shape, affine, kept, by_slabs=len(members) == 1)
         on_cpu = member.execution.device == "cpu"
         held += own
         working = max(working, num_channels * prod(shape) + preparing, passing if on_cpu else 0)
@@ -133,8 +138,15 @@ def need(
     return Memory(_BYTES_PER_VALUE * (held + working) + 2 * prod(shape), _BYTES_PER_VALUE * device)
 
 
-def _values(member: Predictor, shape: Shape, affine: npt.NDArray[np.float64], kept: Shape) -> tuple[int, int, int]:
-    """Numbers of fp32: prepared image and logits; what preparing takes besides; what the forward passes take."""
+def _values(
+    member: Predictor, shape: Shape, affine: npt.NDArray[np.float64], kept: Shape, by_slabs: bool
+) -> tuple[int, int, int]:
+    """Numbers of fp32: prepared image and logits; what preparing takes besides; what the forward passes take.
+
+    ``by_slabs``: large logits are made labels some planes at a time, as where no others are averaged with them.
+    """
+    from autoseg.inference.predictor import WAITING_LOGITS_BYTES
+
     plan, configuration = member.plan, member.configuration
     axes = working_axes(affine, plan.axis_order, plan.orientation).axes
     spacing = tuple(spacing_mm(affine)[axis] for axis in axes)
@@ -148,7 +160,7 @@ def _values(member: Predictor, shape: Shape, affine: npt.NDArray[np.float64], ke
     if configuration.whole_case:
         sizes = zip(patch, grid, configuration.network.size_multiple, strict=True)
         patch, passes = [max(size, -(-extent // multiple) * multiple) for size, extent, multiple in sizes], 1
-    elif box_shape(box) == tuple(grid):  # some planes at a time
+    elif box_shape(box) == tuple(grid) or (by_slabs and _BYTES_PER_VALUE * logits > WAITING_LOGITS_BYTES):
         planes = patch[0] if len(patch) == 3 else 1
         logits = outputs * min(planes, grid[0]) * prod(grid[1:])
     if member.execution.device != "cpu":
@@ -158,7 +170,8 @@ def _values(member: Predictor, shape: Shape, affine: npt.NDArray[np.float64], ke
         passing = prediction_bytes(configuration.network, patch, passes, inputs, outputs) // _BYTES_PER_VALUE
         if member.execution.precision != "fp32":
             passing = round(PREDICTING_IN_HALF * passing)
-    return inputs * prod(grid) + logits, 2 * max(prod(box_shape(box)), prod(grid)), passing
+    preparing = min(2 * max(prod(box_shape(box)), prod(grid)), _PREPARING_VALUES)
+    return inputs * prod(grid) + logits, preparing, passing
 
 
 def require_memory_to_train(plan: Plan, configuration: Configuration, device: str) -> None:

@@ -44,11 +44,13 @@ def measure_dataset(dataset: RawDataset, workers: Workers | None = None) -> Fing
     """One pass over the images and labels; writes ``fingerprint.json``."""
     measure_one = partial(measure_case, dataset.channels, dataset.labels)
     with progress(f"measure {counted(len(dataset.cases), 'case')}") as shown:
-        measured = []
-        for result in over_cases(measure_one, dataset.cases, workers):
-            measured.append(result)
-            shown.update(len(measured) / len(dataset.cases))
-    fingerprint = measure.combine(dataset.name, dataset.channels, dataset.labels, measured)
+
+        def measured() -> Iterator[tuple[CaseMeasurement, measure.IntensitySample]]:
+            for done, result in enumerate(over_cases(measure_one, dataset.cases, workers), start=1):
+                yield result
+                shown.update(done / len(dataset.cases))
+
+        fingerprint = measure.combine(dataset.name, dataset.channels, dataset.labels, measured())
     write_text(dataset.folder / "fingerprint.json", fingerprint.model_dump_json(indent=1) + "\n")
     return fingerprint
 

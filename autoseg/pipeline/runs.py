@@ -81,7 +81,7 @@ def assignment_of(
     from autoseg.training.trainer import Assignment
 
     prepared = workspace.preprocessed_folder(dataset.name, configuration.name)
-    stored = {name: store.open_case(prepared, name) for name in dict.fromkeys((*fold.train, *fold.validation))}
+    stored = store.open_cases(prepared, dict.fromkeys((*fold.train, *fold.validation)))
     training, validation = ([stored[name] for name in names] for names in (fold.train, fold.validation or fold.train))
     domains, voxels = {case.name: case.domain for case in dataset.cases}, None
     if configuration.candidates:

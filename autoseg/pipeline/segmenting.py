@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
+from threading import Semaphore
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import numpy as np
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from autoseg.inference.predictor import Labels as LabelMap
 
 UNCHANGED = Postprocessing()
+LARGE_CASE_VALUES = 2**26  # of the image: from here on only one case at a time is read, prepared or segmented
 
 
 class Segmenter(Protocol):
@@ -78,6 +80,7 @@ class InWork:
     rows: Sequence[Row] = ()  # of the table of predictions
     failed: str | None = None
     short_of_memory: bool = False
+    alone: bool = False  # large: no other large case is read until the networks have seen it
 
 
 @dataclass(frozen=True)
@@ -88,16 +91,22 @@ class Line:
     postprocessing: Postprocessing
     safety: Safety | None
     in_documents: bool
+    room_for_large: Semaphore = field(default_factory=Semaphore)
 
     def prepare(self, case: CaseFiles) -> InWork:
-        """Read it, and make of it what the networks see."""
+        """Read it, and make of it what the networks see. Of large cases only one is so far and not segmented."""
+        alone = False
         try:
-            self.guard.require_by_header(case)
+            alone = self.guard.require_by_header(case) > LARGE_CASE_VALUES and self.room_for_large.acquire()
             image = images.read_channels(case.channels)
             self.guard.require(case.name, image)
             prepared = self.guard.predictor.prepare(case.name, image)  # first: it refuses a wrong number of channels
-            return InWork(case, prepared, unlike=self.safety.unlike(image) if self.safety else ())
-        except (BadInput, MemoryError, RuntimeError) as error:
+            return InWork(case, prepared, unlike=self.safety.unlike(image) if self.safety else (), alone=alone)
+        except Exception as error:
+            if alone:
+                self.room_for_large.release()
+            if not isinstance(error, BadInput | MemoryError | RuntimeError):
+                raise
             return left_out(self.guard, case, error)
 
     def segment(self, one: InWork, outputs: Outputs) -> InWork:
@@ -107,9 +116,12 @@ class Line:
         try:
             if not one.failed:
                 labels = segment(self.guard.predictor, one.prepared, one.case, outputs, sums)
-            return replace(one, prepared=None, labels=labels, sums=sums)
+            return replace(one, prepared=None, labels=labels, sums=sums, alone=False)
         except (BadInput, MemoryError, RuntimeError) as error:
             return left_out(self.guard, one.case, error)
+        finally:
+            if one.alone:
+                self.room_for_large.release()
 
     def write(self, one: InWork, outputs: Outputs) -> InWork:
         """Write the files; what is left is what is known of the case."""
@@ -192,8 +204,8 @@ def is_finished(outputs: Outputs, table: PredictionTable | None) -> bool:
 def pass_through(line: Line, todo: Mapping[CaseFiles, Outputs]) -> Iterator[InWork]:
     """Each case when its files are written.
 
-    While the networks see a case, the next one is read and prepared and the one before is written, each in a thread
-    of its own.
+    While the networks see a case, the next one is read and prepared (unless both are large) and the one before is
+    written, each in a thread of its own.
     """
 
     def segmented() -> Iterator[InWork]:

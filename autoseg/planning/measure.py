@@ -1,13 +1,15 @@
 """Measure cases one by one, then combine them into a fingerprint.
 
 A case leaves a small measurement and a bounded sample of its intensities, so memory does not
-depend on the size of images, and hardly on their number.
+depend on the size of images, and hardly on their number. Summaries of parts of a dataset can be merged: the fingerprint
+is the same, bit for bit, however the cases were divided.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
+from itertools import islice
 
 import numpy as np
 import numpy.typing as npt
@@ -19,7 +21,8 @@ from autoseg.core.labels import Labels
 from autoseg.planning.case_profile import intensity_quantiles
 
 QUANTILES_PER_CASE = 8192  # a power of two, so that samples can be halved down to one value
-LARGEST_SAMPLE = 1_000_000  # quantiles per channel that ``combine`` holds over all cases
+LARGEST_SAMPLE = 1_000_000  # quantiles per channel that a summary holds over all cases
+CASES_AT_A_TIME = 64  # that join a summary together
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,11 +45,42 @@ class IntensitySample:
     whole_mean: npt.NDArray[np.float64]
     whole_variance: npt.NDArray[np.float64]
 
-    def halved(self) -> IntensitySample:
-        """The same with half of the quantiles: the means of neighbours."""
-        channels, size = self.quantiles.shape
-        pairs = self.quantiles.reshape(channels, size // 2, 2).mean(axis=2, dtype=np.float64)
-        return replace(self, quantiles=pairs.astype(np.float32))
+
+@dataclass(frozen=True, eq=False)
+class Samples:
+    """The samples of some cases in one array of each kind: as those of ``IntensitySample`` behind an axis of cases.
+
+    All have the same number of quantiles.
+    """
+
+    of_foreground: npt.NDArray[np.bool_]
+    mean: npt.NDArray[np.float64]
+    variance: npt.NDArray[np.float64]
+    minimum: npt.NDArray[np.float64]
+    maximum: npt.NDArray[np.float64]
+    quantiles: npt.NDArray[np.float32]
+    whole_mean: npt.NDArray[np.float64]
+    whole_variance: npt.NDArray[np.float64]
+
+    def taken(self, cases: npt.NDArray[np.generic]) -> Samples:
+        """Those of ``cases``: an index of the first axis."""
+        return Samples(*(getattr(self, field.name)[cases] for field in fields(self)))
+
+    def with_quantiles(self, size: int) -> Samples:
+        """The same with ``size`` quantiles of each, halved as often: the means of neighbours."""
+        quantiles = self.quantiles
+        while (now := quantiles.shape[2]) > size:
+            pairs = quantiles.reshape(*quantiles.shape[:2], now // 2, 2)
+            quantiles = pairs.mean(axis=3, dtype=np.float64).astype(np.float32)
+        return replace(self, quantiles=quantiles)
+
+
+@dataclass(frozen=True, eq=False)
+class Summary:
+    """What is kept of some cases of a dataset: about 2 kB and, over all, ``LARGEST_SAMPLE`` quantiles a channel."""
+
+    cases: tuple[CaseMeasurement, ...]
+    samples: Samples | None  # None of no case
 
 
 def measure_case(
@@ -114,68 +148,97 @@ def sample_intensities(
     )
 
 
+def summarize(measured: Iterable[tuple[CaseMeasurement, IntensitySample]]) -> Summary:
+    """The summary of cases that are measured one after the other; none of them is held as it comes."""
+    found, iterator = merge(()), iter(measured)
+    while some := list(islice(iterator, CASES_AT_A_TIME)):
+        cases, samples = zip(*some, strict=True)
+        del some
+        found = merge((found, Summary(cases, stacked(samples))))
+        del samples
+    return found
+
+
+def merge(summaries: Sequence[Summary]) -> Summary:
+    """The summary of all their cases.
+
+    The number of quantiles a case follows from the number of cases alone: halved until they are no more than
+    ``LARGEST_SAMPLE`` a channel. So it does not matter which cases were merged first.
+    """
+    parts = [(one.cases, one.samples) for one in summaries if one.samples is not None]
+    cases = tuple(case for of_part, _ in parts for case in of_part)
+    if not parts:
+        return Summary((), None)
+    size = QUANTILES_PER_CASE
+    while size > 1 and size * len(cases) > LARGEST_SAMPLE:
+        size //= 2
+    halved = [samples.with_quantiles(size) for _, samples in parts]
+    return Summary(
+        cases, Samples(*(np.concatenate([getattr(one, field.name) for one in halved]) for field in fields(Samples)))
+    )
+
+
+def stacked(samples: Sequence[IntensitySample]) -> Samples:
+    """Samples of cases as one; they have the same number of quantiles."""
+    return Samples(*(np.stack([getattr(sample, field.name) for sample in samples]) for field in fields(Samples)))
+
+
 def combine(
     dataset: str,
     channels: Sequence[str],
     labels: Labels,
     measured: Iterable[tuple[CaseMeasurement, IntensitySample]],
 ) -> Fingerprint:
-    """The fingerprint of all measured cases, whatever their order.
+    """The fingerprint of all measured cases, whatever their order."""
+    return fingerprint_of(dataset, channels, labels, summarize(measured))
+
+
+def fingerprint_of(dataset: str, channels: Sequence[str], labels: Labels, summary: Summary) -> Fingerprint:
+    """The fingerprint of all cases of a summary.
 
     Every case weighs the same, as in nnU-Net, which draws the same number of voxels from each. Cases
-    without foreground count only where no case has any. The quantiles of all cases are halved each
-    time they exceed ``LARGEST_SAMPLE`` a channel, so memory is bounded.
+    without foreground count only where no case has any.
     """
-    size = QUANTILES_PER_CASE
-    collected: list[tuple[CaseMeasurement, IntensitySample]] = []
-    for measurement, full in measured:
-        sample = full
-        while sample.quantiles.shape[1] > size:
-            sample = sample.halved()
-        collected.append((measurement, sample))
-        if size > 1 and size * len(collected) > LARGEST_SAMPLE:
-            size //= 2
-            collected = [(case, kept.halved()) for case, kept in collected]
-    collected.sort(key=lambda pair: pair[0].name)
-    domains = sorted({case.domain for case, _ in collected})
+    order = sorted(range(len(summary.cases)), key=lambda place: summary.cases[place].name)
+    cases, samples = tuple(summary.cases[place] for place in order), summary.samples
+    domains: dict[str, list[int]] = {}
+    for place, case in zip(order, cases, strict=True):
+        domains.setdefault(case.domain, []).append(place)
     return Fingerprint(
         dataset=dataset,
         channels=tuple(channels),
         labels=labels,
-        cases=tuple(case for case, _ in collected),
-        intensities=pool([sample for _, sample in collected]) if collected else (),
-        domain_intensities={
-            domain: pool([sample for case, sample in collected if case.domain == domain]) for domain in domains
-        },
+        cases=cases,
+        intensities=() if samples is None else pool(samples.taken(np.array(order))),
+        domain_intensities={}
+        if samples is None
+        else {domain: pool(samples.taken(np.array(domains[domain]))) for domain in sorted(domains)},
     )
 
 
-def pool(samples: Sequence[IntensitySample]) -> tuple[IntensityStatistics, ...]:
-    """Statistics per channel over ``samples``, each with the same weight and number of quantiles.
+def pool(samples: Samples) -> tuple[IntensityStatistics, ...]:
+    """Statistics per channel over ``samples``, each with the same weight.
 
     Mean and standard deviation are exact (law of total variance); the percentiles are of the samples.
     """
-    used = [sample for sample in samples if sample.of_foreground] or list(samples)
-    means = np.stack([sample.mean for sample in used])
-    spread = np.stack([sample.variance for sample in used]).mean(axis=0) + means.var(axis=0)
-    whole_means = np.stack([sample.whole_mean for sample in samples])
-    whole_spread = np.stack([sample.whole_variance for sample in samples]).mean(axis=0) + whole_means.var(axis=0)
-    low = np.stack([sample.minimum for sample in used]).min(axis=0)
-    high = np.stack([sample.maximum for sample in used]).max(axis=0)
+    used = samples.taken(samples.of_foreground) if samples.of_foreground.any() else samples
+    spread = used.variance.mean(axis=0) + used.mean.var(axis=0)
+    whole_spread = samples.whole_variance.mean(axis=0) + samples.whole_mean.var(axis=0)
+    low, high = used.minimum.min(axis=0), used.maximum.max(axis=0)
     statistics = []
-    for channel in range(means.shape[1]):
-        values = np.concatenate([sample.quantiles[channel] for sample in used])
+    for channel in range(used.mean.shape[1]):
+        values = used.quantiles[:, channel].ravel()
         tail_low, median, tail_high = np.percentile(values, (0.5, 50, 99.5), method="hazen")  # for mid-shares
         statistics.append(
             IntensityStatistics(
-                mean=float(means[:, channel].mean()),
+                mean=float(used.mean[:, channel].mean()),
                 median=float(median),
                 std=float(np.sqrt(spread[channel])),
                 minimum=float(low[channel]),
                 maximum=float(high[channel]),
                 percentile_00_5=float(tail_low),
                 percentile_99_5=float(tail_high),
-                whole_mean=float(whole_means[:, channel].mean()),
+                whole_mean=float(samples.whole_mean[:, channel].mean()),
                 whole_std=float(np.sqrt(whole_spread[channel])),
             )
         )

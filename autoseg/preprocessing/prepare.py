@@ -16,20 +16,25 @@ import numpy.typing as npt
 
 from autoseg.core.case import Case, Image, SpatialTrace
 from autoseg.core.errors import BadInput
+from autoseg.core.fingerprint import IntensityStatistics
 from autoseg.core.geometry import box_shape, box_slices, working_axes
 from autoseg.core.labels import Labels
-from autoseg.core.plan import Configuration, Plan
+from autoseg.core.plan import Configuration, Normalization, Plan
 from autoseg.preprocessing.bias_field import correct_bias_field
 from autoseg.preprocessing.case_grid import crop_box, prepared_grid
-from autoseg.preprocessing.intensity import normalize
+from autoseg.preprocessing.intensity import normalize, normalized_planes
 from autoseg.preprocessing.resample import (
     resample_image,
     resample_labels,
-    resample_logits_to_labels,
     separate_axis,
 )
+from autoseg.preprocessing.resample_logits import resample_logits_to_labels
+from autoseg.preprocessing.resample_planes import planes_at_a_time, resample_planes
 
 Voxel = TypeVar("Voxel", bound=np.generic)
+
+# Smaller channels are normalised and resampled as a whole, which takes three float32 copies and fewer passes.
+LARGE_CHANNEL_VOXELS = 2**25
 
 GRID_FIELDS = ("crop", "native_spacing", "resized_shape")
 USED_STATISTICS = {
@@ -80,13 +85,29 @@ def apply(
         inner = channel[box_slices(box)]
         if configuration.bias_field_correction and scheme not in WITHOUT_BIAS_FIELD:
             inner = correct_bias_field(inner, spacing)
-        normalized = normalize(inner, scheme, statistics, mask)
-        prepared[number] = resample_image(normalized[None], shape, separate_axis=separate)[0]
+        _prepare_channel(inner, scheme, statistics, mask, separate, prepared[number])
 
     def on_grid(indices: npt.NDArray[np.int16] | None) -> npt.NDArray[np.int16] | None:
         return None if indices is None else resample_labels(indices, shape, separate)
 
     return Case(name, prepared, on_grid(cropped), trace, on_grid(before))
+
+
+def _prepare_channel(
+    inner: npt.NDArray[Any],
+    scheme: Normalization,
+    statistics: IntensityStatistics,
+    mask: npt.NDArray[np.bool_] | None,
+    separate: int | None,
+    result: npt.NDArray[np.float32],
+) -> None:
+    """Normalise and resample into ``result``; a large channel some planes at a time."""
+    if max(inner.size, result.size) <= LARGE_CHANNEL_VOXELS or separate not in (None, 0):
+        normalized = normalize(inner, scheme, statistics, mask)
+        result[...] = resample_image(normalized[None], result.shape, separate_axis=separate)[0]
+        return
+    planes = normalized_planes(inner, scheme, statistics, mask, planes_at_a_time(inner.shape))
+    resample_planes(planes, inner.shape, result, flat=separate == 0)
 
 
 def undo(logits: npt.NDArray[np.float32], trace: SpatialTrace, labels: Labels) -> npt.NDArray[np.integer]:

@@ -91,47 +91,13 @@ def resample_labels(
     if shape_in == shape_out:
         return labels.copy()
     taps = [taps_of(n, m, axis == separate_axis) for axis, (n, m) in enumerate(zip(shape_in, shape_out, strict=True))]
-    nearest = [_nearest(n, m) for n, m in zip(labels.shape, shape_out, strict=True)]
-    result = _first_tap(labels, taps)
+    nearest = [nearest_places(n, m) for n, m in zip(labels.shape, shape_out, strict=True)]
+    result = first_tap(labels, taps)
     flat = np.ascontiguousarray(labels).reshape(-1)
-    for where in _mixed_voxels(labels, taps):
-        corners = [(flat.take(index, mode="clip"), weight) for index, weight in _corners(where, taps, labels.shape)]
+    for where in mixed_voxels(labels, taps):
+        corners = [(flat.take(index, mode="clip"), weight) for index, weight in corners_of(where, taps, labels.shape)]
         middle = flat[_flat_index([line[axis] for line, axis in zip(nearest, where, strict=True)], labels.shape)]
         result[where] = _vote(corners, middle)
-    return result
-
-
-def resample_logits_to_labels(
-    logits: npt.NDArray[np.float32],
-    shape_out: Sequence[int],
-    separate_axis: int | None = None,
-    written: Sequence[int] = (),
-) -> npt.NDArray[np.uint8 | np.uint16]:
-    """Linear interpolation of ``(K, *shape)`` logits to ``shape_out``, then the class with the largest.
-
-    A tie goes to the lowest class. Of regions, ``written`` is the (different) index that each writes where its
-    logit is positive, later ones over earlier ones. Where one class wins at all voxels around a point it wins there
-    too, as no weight is negative; so only points between classes are interpolated, a chunk at a time, and the
-    memory needed does not depend on K: two label maps and a mask.
-    """
-    shape_in, shape_out = logits.shape[1:], tuple(int(size) for size in shape_out)
-    winners = _classes(logits, written)
-    if shape_in == shape_out:
-        return winners
-    taps = [taps_of(n, m, axis == separate_axis) for axis, (n, m) in enumerate(zip(shape_in, shape_out, strict=True))]
-    result = _first_tap(winners, taps)
-    flat = np.ascontiguousarray(logits).reshape(len(logits), -1)
-    for where in _mixed_voxels(winners, taps):
-        corners = [(index, weight.astype(np.float32)) for index, weight in _corners(where, taps, shape_in)]
-        best = np.full(where[0].size, -np.inf, np.float32)
-        best_class = np.zeros(where[0].size, result.dtype)
-        for number, values in enumerate(flat):
-            score = np.zeros_like(best)
-            for index, weight in corners:
-                # mode="clip" skips the bounds check: four times faster.
-                score += values.take(index, mode="clip") * weight
-            _decide(best, best_class, score, number, written)
-        result[where] = best_class
     return result
 
 
@@ -140,27 +106,28 @@ def _resample_channel(
 ) -> npt.NDArray[np.float32]:
     """One channel ``(*shape)``, clipped to its range or, with a separate axis, to the range of each slice."""
     if separate is not None and shape_out[separate] < channel.shape[separate]:
-        channel = channel.take(_nearest(channel.shape[separate], shape_out[separate]), axis=separate)
+        channel = channel.take(nearest_places(channel.shape[separate], shape_out[separate]), axis=separate)
     in_slice = tuple(axis for axis in range(channel.ndim) if axis != separate)
     low = channel.min(axis=in_slice, keepdims=True)
     high = channel.max(axis=in_slice, keepdims=True)
     resampled = channel
     for axis in sorted(in_slice, key=lambda axis: shape_out[axis] / channel.shape[axis]):
         if shape_out[axis] != channel.shape[axis]:
-            resampled = _along_axis(resampled, axis, shape_out[axis], order)
+            resampled = along_axis(resampled, axis, shape_out[axis], order)
     if resampled is not channel and order > 1:
         np.clip(resampled, low, high, out=resampled)
     if separate is not None and shape_out[separate] > channel.shape[separate]:
-        resampled = resampled.take(_nearest(channel.shape[separate], shape_out[separate]), axis=separate)
+        resampled = resampled.take(nearest_places(channel.shape[separate], shape_out[separate]), axis=separate)
     return resampled
 
 
-def _along_axis(values: npt.NDArray[np.float32], axis: int, size: int, order: Order) -> npt.NDArray[np.float32]:
+def along_axis(values: npt.NDArray[np.float32], axis: int, size: int, order: Order) -> npt.NDArray[np.float32]:
+    """``values`` with ``size`` voxels along ``axis``."""
     before, after = values.shape[:axis], values.shape[axis + 1 :]
     # (rows, axis) for the last axis and (batch, axis, columns) for the others: a matrix product either way.
     flat = np.ascontiguousarray(values).reshape(-1, values.shape[axis], *((int(np.prod(after)),) if after else ()))
     result = np.empty((flat.shape[0], size, *flat.shape[2:]), np.float32)
-    for rows, columns, weights in _bands(values.shape[axis], size, order):
+    for rows, columns, weights in bands_of(values.shape[axis], size, order):
         if after:
             np.matmul(weights, flat[:, columns], out=result[:, rows])
         else:
@@ -169,7 +136,7 @@ def _along_axis(values: npt.NDArray[np.float32], axis: int, size: int, order: Or
 
 
 @lru_cache(maxsize=64)
-def _bands(size_in: int, size_out: int, order: Order) -> tuple[Band, ...]:
+def bands_of(size_in: int, size_out: int, order: Order) -> tuple[Band, ...]:
     """The ``(size_out, size_in)`` matrix of one axis in bands of rows, made by resampling the identity."""
     from scipy.ndimage import zoom
 
@@ -191,28 +158,29 @@ def _coordinates(size_in: int, size_out: int) -> npt.NDArray[np.float64]:
     return (np.arange(size_out, dtype=np.float64) + 0.5) * (size_in / size_out) - 0.5
 
 
-def _nearest(size_in: int, size_out: int) -> npt.NDArray[np.intp]:
+def nearest_places(size_in: int, size_out: int) -> npt.NDArray[np.intp]:
+    """The input voxel nearest to each output voxel of an axis."""
     return np.floor(_coordinates(size_in, size_out) + 0.5).astype(np.intp).clip(0, size_in - 1)
 
 
 def taps_of(size_in: int, size_out: int, take_nearest: bool) -> tuple[Tap, ...]:
     """One tap where nothing is interpolated, else two; the index of the first is never the larger."""
     if take_nearest or size_in == size_out:
-        return (Tap(_nearest(size_in, size_out), np.ones(size_out)),)
+        return (Tap(nearest_places(size_in, size_out), np.ones(size_out)),)
     coordinates = _coordinates(size_in, size_out)
     lower = np.floor(coordinates).astype(np.intp)
     weight = 1 - (coordinates - lower)
     return Tap(lower.clip(0), weight), Tap((lower + 1).clip(max=size_in - 1), 1 - weight)
 
 
-def _first_tap(labels: npt.NDArray[Label], taps: Sequence[tuple[Tap, ...]]) -> npt.NDArray[Label]:
+def first_tap(labels: npt.NDArray[Label], taps: Sequence[tuple[Tap, ...]]) -> npt.NDArray[Label]:
     """The label at the first tap of every output voxel: the answer wherever all taps agree."""
     for axis, axis_taps in enumerate(taps):
         labels = labels.take(axis_taps[0].places, axis=axis, mode="clip")
     return labels
 
 
-def _mixed_voxels(
+def mixed_voxels(
     labels: npt.NDArray[np.generic], taps: Sequence[tuple[Tap, ...]]
 ) -> Iterator[tuple[npt.NDArray[np.intp], ...]]:
     """Output voxels whose taps hold different labels, as index arrays of at most ``VOXELS_PER_VOTE``."""
@@ -231,7 +199,7 @@ def _mixed_voxels(
             yield np.full(row[chunk].size, number), row[chunk], column[chunk]
 
 
-def _corners(
+def corners_of(
     where: tuple[npt.NDArray[np.intp], ...], taps: Sequence[tuple[Tap, ...]], shape_in: Shape
 ) -> Iterator[tuple[npt.NDArray[np.intp], npt.NDArray[np.float64]]]:
     """Flat input index and weight of each corner around the output voxels ``where``, last axis fastest."""
@@ -270,30 +238,3 @@ def _vote(corners: Sequence[Corner], nearest: npt.NDArray[np.int16]) -> npt.NDAr
         best, leader = np.where(better, score, best), np.where(better, label, leader)
     winner[open_votes] = np.where(nearest_best == best, nearest[open_votes], leader)
     return winner
-
-
-def _classes(logits: npt.NDArray[np.float32], written: Sequence[int]) -> npt.NDArray[np.uint8 | np.uint16]:
-    """The decision at each voxel, plane by plane: ``np.argmax`` would copy the whole array."""
-    kind = np.uint8 if max(written, default=len(logits) - 1) <= 255 else np.uint16
-    winners: npt.NDArray[np.uint8 | np.uint16] = np.zeros(logits.shape[1:], kind)
-    for number, winner in enumerate(winners):
-        best = np.full(winner.shape, -np.inf, np.float32)
-        for candidate in range(len(logits)):
-            _decide(best, winner, logits[candidate, number], candidate, written)
-    return winners
-
-
-def _decide(
-    best: npt.NDArray[np.float32],
-    best_class: npt.NDArray[np.uint8 | np.uint16],
-    score: npt.NDArray[np.float32],
-    number: int,
-    written: Sequence[int],
-) -> None:
-    """In place, outputs in ascending order: a class where its score exceeds the best, a region where it is positive."""
-    if written:
-        return np.copyto(best_class, written[number], where=score > 0)
-    # Ten times faster than np.copyto(where=): the numbers come in ascending order, so the larger one is the newer.
-    better = score > best
-    np.maximum(best, score, out=best)
-    np.maximum(best_class, better * best_class.dtype.type(number), out=best_class)

@@ -186,7 +186,8 @@ def draw_centre(
     groups: Sequence[Sequence[int]] = [(KNOWN,)] if labels.ignore_index is not None else []
     if foreground:
         groups = labels.region_indices
-    present = [[case.foreground[index] for index in group if index in case.foreground] for group in groups]
+    found = case.foreground if groups else {}
+    present = [[found[index] for index in group if index in found] for group in groups]
     present = [places for places in present if places]
     if not present:
         return None

@@ -13,7 +13,8 @@ from pathlib import Path
 import numpy as np
 import scipy.ndimage  # noqa: F401  (imported when first needed: not to be counted)
 
-from autoseg.preprocessing.resample import resample_image, resample_labels, resample_logits_to_labels
+from autoseg.preprocessing.resample import resample_image, resample_labels
+from autoseg.preprocessing.resample_logits import resample_logits_to_labels
 
 
 def main() -> None:

@@ -1,6 +1,7 @@
 """From a stored image to labels on its grid, and which folds go together."""
 
 import importlib.util
+import tracemalloc
 
 import nibabel
 import numpy as np
@@ -9,6 +10,8 @@ import torch
 
 from autoseg.core.case import Image
 from autoseg.core.errors import BadInput
+from autoseg.core.geometry import working_axes
+from autoseg.core.labels import Labels
 from autoseg.core.network_spec import PublishedNetwork
 from autoseg.inference.predictor import load_predictor
 from autoseg.networks import build_planned, model_file
@@ -161,3 +164,39 @@ def test_the_engine_depends_on_how_much_there_is_to_do(tmp_path, tiny_plan, monk
     assert load_predictor([folder], "3d_fullres", "cpu").engine_name == "torch"
     assert load_predictor([folder], "3d_fullres", "cpu", num_cases=1000).engine_name == "openvino"
     assert load_predictor([folder], "3d_fullres", "cpu", num_cases=1000, engine="torch").engine_name == "torch"
+
+
+FEW = 2**16  # bytes of a slab
+
+
+@pytest.mark.parametrize("spacing", [1.0, 1.1])
+def test_memory_of_a_large_case_is_the_image_twice_and_slabs(tmp_path, tiny_plan, monkeypatch, spacing):
+    """Bytes a voxel above the image, of which the prepared one is 4; the logits alone would be 20 of the network's."""
+    labels = Labels(values={"background": 0, **{f"organ{value}": value for value in range(1, 5)}})
+    predictor = load_predictor(
+        [save_fold(tmp_path / "fold0", tiny_plan.model_copy(update={"labels": labels}))],
+        *("3d_fullres", "cpu"),
+        mirror=False,
+        step=1.0,
+    )
+    target = predictor.configuration.spacing_mm
+    axes = working_axes(np.eye(4), tiny_plan.axis_order, tiny_plan.orientation).axes
+    stored = [0.0] * 3
+    for axis, size in zip(axes, target, strict=True):
+        stored[axis] = spacing * size
+    sizes = [48, 48, 48]
+    sizes[axes[0]] = 320
+    voxels = np.random.default_rng(0).normal(100, 20, (1, *sizes)).astype(np.float32)
+    image = Image(voxels, np.diag([*stored, 1.0]))
+    monkeypatch.setattr("autoseg.preprocessing.prepare.LARGE_CHANNEL_VOXELS", 0)
+    monkeypatch.setattr("autoseg.preprocessing.resample_planes.SLAB_BYTES", FEW)
+    monkeypatch.setattr("autoseg.preprocessing.resample_logits.PART_BYTES", FEW)
+    monkeypatch.setattr("autoseg.inference.predictor.WAITING_LOGITS_BYTES", 0)
+    predictor.predict("case", Image(voxels[:, :40, :40, :40], image.affine))  # what is imported and kept
+    tracemalloc.start()
+    found = predictor.predict("case", image)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert found.shape == image.shape
+    on_either_grid = max(1, spacing**3) * voxels.size
+    assert peak / on_either_grid < 8

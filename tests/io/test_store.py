@@ -219,3 +219,18 @@ def test_threads_may_read_decoded_cases(tmp_path: Path):
 
     with ThreadPoolExecutor(4) as pool:
         assert all(pool.map(read, range(400)))
+
+
+def test_foreground_is_kept_of_some_cases_and_read_anew_of_the_others(tmp_path, monkeypatch):
+    cases = [make_case(name=f"case{number}") for number in range(3)]
+    for case in cases:
+        store.save_case(tmp_path, case, "key")
+    one = store.open_case(tmp_path, "case0")
+    size = sum(indices.nbytes for indices in one.foreground.values())
+    monkeypatch.setattr(store, "FOREGROUND_BYTES", 2 * size)
+    found = store.open_cases(tmp_path, [case.name for case in cases])
+    assert [case.kept is not None for case in found.values()] == [True, True, False]
+    for case in found.values():
+        assert case.foreground.keys() == one.foreground.keys()
+        for label, indices in case.foreground.items():
+            np.testing.assert_array_equal(indices, store.open_case(tmp_path, case.name).foreground[label])

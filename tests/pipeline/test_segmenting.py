@@ -1,6 +1,7 @@
 """Case after case through the networks and onto the disk."""
 
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from autoseg.interop.prediction_inputs import find_inputs
 from autoseg.interop.prediction_outputs import Outputs, image_layout
 from autoseg.interop.prediction_table import UNKNOWN, read_table
 from autoseg.io import images
+from autoseg.pipeline import segmenting
 from autoseg.pipeline.safety import Safety
 from autoseg.pipeline.segmenting import is_finished, predict_cases
 
@@ -42,6 +44,32 @@ def test_the_next_case_is_prepared_and_the_last_written_while_the_networks_run(
     assert len(threads["read"]) == len(threads["write"]) == 1
     assert len(threads["read"] | threads["write"] | {threading.get_ident()}) == 3
     assert (tmp_path / "predictions.tsv").is_file() == with_safety
+
+
+@pytest.mark.parametrize("large", [True, False])
+def test_of_large_cases_only_one_is_read_or_segmented_at_a_time(validated, tiny_bids, tmp_path, monkeypatch, large):
+    predictor = load_predictor([validated.model_folder("Tiny", "3d_fullres", "fold0")], "3d_fullres", "cpu")
+    cases, _ = find_inputs([tiny_bids], predictor.plan.channels)
+    steps, read_channels, segment = [], images.read_channels, segmenting.segment
+
+    def read(paths):
+        steps.append("read")
+        if "sub-02" in paths[0].name:
+            raise BadInput(f"{paths[0]}: is damaged.")
+        return read_channels(paths)
+
+    def slowly(*arguments):
+        time.sleep(0.2)
+        steps.append("segmented")
+        return segment(*arguments)
+
+    monkeypatch.setattr(images, "read_channels", read)
+    monkeypatch.setattr(segmenting, "segment", slowly)
+    monkeypatch.setattr(segmenting, "LARGE_CASE_VALUES", 0 if large else 2**40)
+    result = predict_cases(predictor, cases, image_layout(tmp_path, predictor.plan.labels), True)
+    assert (len(result.written), len(result.problems)) == (5, 1)
+    in_turn = ["read", "segmented"] * 2 + ["read"] + ["read", "segmented"] * 3
+    assert (steps == in_turn) == large
 
 
 def test_the_rows_of_what_was_done_are_kept_when_a_case_fails(validated, tiny_bids, tmp_path, monkeypatch):

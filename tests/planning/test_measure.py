@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+import weakref
+from dataclasses import replace
 from pathlib import Path
 
 import nibabel
@@ -12,7 +14,16 @@ import pytest
 from autoseg.core.case import Image
 from autoseg.core.labels import Labels
 from autoseg.planning import measure
-from autoseg.planning.measure import combine, measure_case, pool, sample_intensities
+from autoseg.planning.measure import (
+    combine,
+    fingerprint_of,
+    measure_case,
+    merge,
+    pool,
+    sample_intensities,
+    stacked,
+    summarize,
+)
 
 LABELS = Labels(values={"background": 0, "a": 1, "b": 2})
 
@@ -66,7 +77,7 @@ def test_labels_of_another_shape_are_refused() -> None:
 def test_statistics_of_one_case_are_those_of_numpy() -> None:
     values = np.random.default_rng(1).gamma(2, 5e5, (2, 50_000)).astype(np.float32)  # intensities like hippocampus-c
     for channel, statistics in zip(
-        values.astype(np.float64), pool([sample_intensities(values, True, values)]), strict=True
+        values.astype(np.float64), pool(stacked([sample_intensities(values, True, values)])), strict=True
     ):
         low, median, high = np.percentile(channel, (0.5, 50, 99.5))
         assert statistics.mean == pytest.approx(channel.mean(), rel=1e-6)
@@ -81,7 +92,7 @@ def test_every_case_weighs_the_same() -> None:
     rng = np.random.default_rng(2)
     # 0.5 % of both is 1 % of the small case: in the middle of its third voxel, not on a step between two
     small, large = rng.normal(10, 1, (1, 250)), rng.normal(50, 3, (1, 90_000))
-    (pooled,) = pool([sample_intensities(small, True, small), sample_intensities(large, True, large)])
+    (pooled,) = pool(stacked([sample_intensities(small, True, small), sample_intensities(large, True, large)]))
     drawn = np.concatenate([rng.choice(small[0], 400_000), rng.choice(large[0], 400_000)])  # as nnU-Net does
     assert pooled.mean == pytest.approx(drawn.mean(), rel=2e-3)
     assert pooled.std == pytest.approx(drawn.std(), rel=2e-3)
@@ -92,15 +103,16 @@ def test_every_case_weighs_the_same() -> None:
 def test_cases_without_foreground_count_only_among_themselves() -> None:
     seven, three = np.full((1, 9), 7.0), np.full((1, 9), 3.0)
     empty, full = sample_intensities(seven, False, seven), sample_intensities(three, True, three)
-    assert pool([empty, full])[0].mean == 3
-    assert pool([empty])[0].mean == 7
-    assert pool([sample_intensities(np.zeros((1, 0)), False, np.zeros((1, 1)))])[0].maximum == 0
+    assert pool(stacked([empty, full]))[0].mean == 3
+    assert pool(stacked([empty]))[0].mean == 7
+    assert pool(stacked([sample_intensities(np.zeros((1, 0)), False, np.zeros((1, 1)))]))[0].maximum == 0
 
 
 def test_all_voxels_of_all_cases_are_pooled_too() -> None:
     rng = np.random.default_rng(4)
     cases = [rng.normal(level, 2, (2, 500)).astype(np.float32) for level in (3, 9, 20)]
-    pooled = pool([sample_intensities(case[:, :10], number > 0, case) for number, case in enumerate(cases)])
+    samples = [sample_intensities(case[:, :10], number > 0, case) for number, case in enumerate(cases)]
+    pooled = pool(stacked(samples))
     for channel, statistics in zip(np.concatenate(cases, axis=1).astype(np.float64), pooled, strict=True):
         assert statistics.whole_mean == pytest.approx(channel.mean(), rel=1e-6)
         assert statistics.whole_std == pytest.approx(channel.std(), rel=1e-6)
@@ -140,9 +152,9 @@ def test_memory_is_bounded_by_halving_the_samples(monkeypatch: pytest.MonkeyPatc
     whole = combine("D", ["T1w"], LABELS, measured).intensities[0]
     monkeypatch.setattr(measure, "LARGEST_SAMPLE", 40 * 512)
     sizes = []
-    monkeypatch.setattr(measure, "pool", lambda samples: sizes.append({s.quantiles.shape[1] for s in samples}) or ())
+    monkeypatch.setattr(measure, "pool", lambda samples: sizes.append(samples.quantiles.shape[2]) or ())
     combine("D", ["T1w"], LABELS, measured)
-    assert sizes[0] == {512}
+    assert sizes[0] == 512
     monkeypatch.setattr(measure, "pool", pool)
     halved = combine("D", ["T1w"], LABELS, measured).intensities[0]
     assert halved.mean == whole.mean
@@ -169,3 +181,34 @@ def test_real_case_equals_a_direct_computation(real_data: Path) -> None:
         np.prod(volume.header.get_zooms()) * (mask == 1).sum(), rel=1e-3
     )
     assert sample.mean[0] == pytest.approx(np.asarray(volume.dataobj, np.float64)[mask > 0].mean(), rel=1e-6)
+
+
+@pytest.mark.parametrize("sizes", [(1, 39), (20, 20), (3, 5, 32), (0, 40)])
+def test_shards_merged_in_any_grouping_are_one_pass_bit_for_bit(sizes, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(measure, "LARGEST_SAMPLE", 40 * 512)
+    monkeypatch.setattr(measure, "CASES_AT_A_TIME", 7)
+    measured = measured_cases(40)
+    order = np.random.default_rng(7).permutation(40)
+    ends = np.cumsum(sizes)
+    shards = [summarize(measured[place] for place in part) for part in np.split(order, ends[:-1])]
+    whole = combine("D", ["T1w"], LABELS, measured)
+    assert fingerprint_of("D", ["T1w"], LABELS, merge(shards)) == whole
+    one_by_one = merge(())
+    for shard in reversed(shards):
+        one_by_one = merge((one_by_one, shard))
+    assert fingerprint_of("D", ["T1w"], LABELS, one_by_one).model_dump_json() == whole.model_dump_json()
+    assert merge(shards).samples.quantiles.nbytes <= 4 * measure.LARGEST_SAMPLE
+
+
+def test_measured_cases_are_not_held_as_they_come() -> None:
+    alive: list[weakref.ref] = []
+
+    def measured():
+        for case, sample in measured_cases(200):
+            copied = replace(sample, quantiles=sample.quantiles.copy())
+            alive.append(weakref.ref(copied))
+            yield case, copied
+            del copied
+            assert sum(one() is not None for one in alive) <= measure.CASES_AT_A_TIME + 1
+
+    assert len(summarize(measured()).cases) == len(alive) == 200

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import tracemalloc
 from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from batchgenerators.augmentations.utils import resize_segmentation
 from scipy.ndimage import map_coordinates
 from skimage.transform import resize
@@ -15,7 +13,6 @@ from skimage.transform import resize
 from autoseg.preprocessing.resample import (
     resample_image,
     resample_labels,
-    resample_logits_to_labels,
     separate_axis,
 )
 
@@ -98,56 +95,12 @@ def test_labels_with_a_separate_axis_are_resampled_slice_by_slice(axis):
         np.testing.assert_array_equal(resample_labels(volume, shape_out, separate_axis=axis), expected)
 
 
-@pytest.mark.parametrize(("shape_in", "shape_out"), SHAPES)
-@pytest.mark.parametrize("classes", [1, 2, 5])
-def test_logits_equal_torch_interpolation_then_argmax(shape_in, shape_out, classes):
-    logits = np.random.default_rng(classes).normal(size=(classes, *shape_in)).astype(np.float32)
-    interpolated = torch.nn.functional.interpolate(
-        torch.from_numpy(logits).double()[None], shape_out, mode="trilinear", align_corners=False
-    )[0].numpy()
-    result = resample_logits_to_labels(logits, shape_out)
-    assert result.dtype == np.uint8
-    chosen = np.take_along_axis(interpolated, result[None].astype(np.int64), 0)[0]
-    np.testing.assert_allclose(chosen, interpolated.max(0), rtol=0, atol=1e-5)  # a near-tie may go either way
-    assert (result == interpolated.argmax(0)).mean() > 0.999
-
-
-def test_logits_with_a_separate_axis():
-    logits = np.random.default_rng(4).normal(size=(3, 6, 9, 8)).astype(np.float32)
-    for shape_out in [(13, 15, 11), (3, 15, 11), (6, 20, 8)]:
-        expected = np.stack(
-            [slice_by_slice(c.astype(float), shape_out, 0, lambda s, to: resize(s, to, 1, mode="edge")) for c in logits]
-        )
-        result = resample_logits_to_labels(logits, shape_out, separate_axis=0)
-        np.testing.assert_array_equal(result, expected.argmax(0))
-
-
-def test_many_classes_and_ties():
-    logits = np.zeros((300, 4, 4, 4), np.float32)
-    logits[299, 2:] = 1
-    result = resample_logits_to_labels(logits, (8, 4, 4))
-    assert result.dtype == np.uint16
-    # Between planes 1 and 2 the weight of class 299 is 1/4, then 3/4: positive, so it wins both.
-    np.testing.assert_array_equal(result[:, 0, 0], [0, 0, 0, 299, 299, 299, 299, 299])
-    assert resample_logits_to_labels(logits, (4, 4, 4))[0, 0, 0] == 0
-
-
-def test_logits_need_memory_for_labels_only():
-    logits = np.random.default_rng(0).normal(size=(40, 12, 12, 12)).astype(np.float32)
-    tracemalloc.start()
-    result = resample_logits_to_labels(logits, (64, 64, 64))
-    peak = tracemalloc.get_traced_memory()[1]
-    tracemalloc.stop()
-    assert peak < 4 * result.nbytes + 2e6  # all interpolated logits would be 160 times the labels
-
-
 def test_inputs_are_not_written_to():
     image, labels = np.random.default_rng(0).normal(size=(1, 5, 5, 5)).astype(np.float32), blobs((5, 5, 5), 3)
     image_before, labels_before = image.copy(), labels.copy()
     for shape in [(5, 5, 5), (8, 4, 5)]:
         resample_image(image, shape)
         resample_labels(labels, shape)
-        resample_logits_to_labels(image, shape)
     np.testing.assert_array_equal(image, image_before)
     np.testing.assert_array_equal(labels, labels_before)
 

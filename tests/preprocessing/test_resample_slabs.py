@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from skimage.transform import resize
 
-from autoseg.preprocessing.resample import resample_logits_to_labels
+from autoseg.preprocessing.resample_logits import resample_logits_to_labels
 from autoseg.preprocessing.resample_slabs import resample_logits_slab, slabs
 
 SHAPES = [((7, 9, 8), (13, 9, 5)), ((7, 9, 8), (7, 12, 12)), ((6, 5, 7), (6, 5, 7)), ((6, 5, 7), (3, 10, 9))]
