@@ -3,6 +3,7 @@
 import json
 import re
 import subprocess
+import sysconfig
 import tomllib
 from pathlib import Path
 
@@ -106,7 +107,7 @@ def test_both_recipes_copy_the_same_files_which_are_there():
 
 @pytest.mark.parametrize(
     ("device", "extras", "index"),
-    [("cpu", "[openvino]", "https://download.pytorch.org/whl/cpu"), ("cuda", "", "https://pypi.org/simple")],
+    [("cpu", "[cluster,openvino]", "https://download.pytorch.org/whl/cpu"), ("cuda", "[cluster]", "https://pypi.org/simple")],
 )
 def test_the_installation_takes_the_build_of_the_device_and_the_pinned_versions(tmp_path, device, extras, index):
     """With a python that only writes down what it is asked."""
@@ -120,6 +121,36 @@ def test_the_installation_takes_the_build_of_the_device_and_the_pinned_versions(
     for line, what in ((torch, "torch"), (package, f"/source{extras}")):
         assert "--constraint /source/requirements/constraints.txt" in line
         assert line.endswith(f"--extra-index-url {index} {what}")
+
+
+SCRIPTS = [FOLDER / "install", ROOT / ".ci/run", *sorted((ROOT / "bin").iterdir())]
+
+
+def linted(*command):
+    """What a linter says, nothing if all is well."""
+    program = Path(sysconfig.get_path("scripts")) / command[0]
+    run = subprocess.run([program, *command[1:]], capture_output=True, text=True, cwd=ROOT)
+    return run.stdout + run.stderr
+
+
+def test_the_dockerfile_has_nothing_that_hadolint_minds(tmp_path):
+    assert linted("hadolint", FOLDER / "Dockerfile") == ""
+    text = (FOLDER / "Dockerfile").read_text(encoding="utf-8")
+    (tmp_path / "Dockerfile").write_text(text.replace("WORKDIR /tmp", "WORKDIR tmp"))
+    assert "DL3000" in linted("hadolint", tmp_path / "Dockerfile")
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_shell_scripts_have_nothing_that_shellcheck_minds(script):
+    assert linted("shellcheck", "--external-sources", "--source-path", ROOT / "bin", script) == ""
+
+
+def test_the_definition_has_a_script_that_shellcheck_understands(tmp_path):
+    _, sections = definition()
+    for name in ("post", "environment", "runscript", "test"):
+        lines = [line.replace("{{ device }}", "cpu") for line in sections[name]]
+        (tmp_path / name).write_text("\n".join(["#!/bin/sh", *lines]) + "\n")
+        assert linted("shellcheck", tmp_path / name) == ""
 
 
 def test_another_device_is_refused():
