@@ -107,7 +107,10 @@ def test_both_recipes_copy_the_same_files_which_are_there():
 
 @pytest.mark.parametrize(
     ("device", "extras", "index"),
-    [("cpu", "[cluster,openvino]", "https://download.pytorch.org/whl/cpu"), ("cuda", "[cluster]", "https://pypi.org/simple")],
+    [
+        ("cpu", "[cluster,openvino]", "https://download.pytorch.org/whl/cpu"),
+        ("cuda", "[cluster]", "https://pypi.org/simple"),
+    ],
 )
 def test_the_installation_takes_the_build_of_the_device_and_the_pinned_versions(tmp_path, device, extras, index):
     """With a python that only writes down what it is asked."""

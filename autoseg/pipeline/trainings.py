@@ -25,7 +25,7 @@ from autoseg.pipeline.training import (
 from autoseg.runtime.jobs import num_cores
 from autoseg.runtime.own_process import STOPPED, run_module
 from autoseg.runtime.progress import counted, progress, say
-from autoseg.runtime.workers import LostWork, Workers
+from autoseg.runtime.workers import LostWork, Workers, is_wanted
 
 MODULE = "autoseg.pipeline.one_training"
 WHOLE = 1.0  # of a GPU, or of the cores of a worker
@@ -116,18 +116,23 @@ def _begin(training: Training, options: TrainingOptions, workers: Workers) -> li
 
 
 def train_in_process(options: TrainingOptions, training: Training) -> dict[str, Any]:
-    """In a worker: train one fold in a process that ends with this one; its summary, or an error and its sentence."""
+    """In a worker: train one fold in a process of its own; its summary, or an error and its sentence.
+
+    It ends, with its state saved, with this process or when nobody waits for it any more.
+    """
+    folder = training.workspace.model_folder(training.dataset, training.configuration, training.fold)
     request = {
         "training": {**asdict(training), "workspace": str(training.workspace.root)},
         "options": {name: str(value) if isinstance(value, Path) else value for name, value in asdict(options).items()},
         "cores": num_cores(),
     }
     try:
-        answer = run_module(MODULE, request)
+        answer = run_module(MODULE, request, is_wanted())
     except ChildProcessError as error:
         return {"error": "ChildProcessError", "sentence": str(error)}
+    except KeyboardInterrupt:  # of the other process; in this one it would end the worker
+        return {"error": "ChildProcessError", "sentence": f"{folder}: its training was stopped; --resume continues."}
     if answer == STOPPED:
-        folder = training.workspace.model_folder(training.dataset, training.configuration, training.fold)
         sentence = (
             f"{folder}: the system ended its training, as for lack of memory; the same command with --resume continues."
         )

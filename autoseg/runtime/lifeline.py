@@ -6,8 +6,8 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
 LOST = 75  # the exit status of a process that ends because another one has
@@ -17,24 +17,28 @@ VARIABLE = "AUTOSEG_LIFELINE"  # the descriptor of its end of the pipe
 
 @dataclass(frozen=True)
 class Lifeline:
-    """What a process to be started is given: variables, and descriptors that it keeps open."""
+    """What a process to be started is given: variables, and descriptors that it keeps open.
+
+    ``let_go`` ends those that were started, as the end of this process would.
+    """
 
     variables: dict[str, str]
     descriptors: tuple[int, ...]
+    let_go: Callable[[], None]
 
 
 @contextmanager
 def lifeline() -> Iterator[Lifeline]:
     """For processes that are started, and have ended, inside the block; systems other than POSIX have none."""
     if os.name != "posix":
-        yield Lifeline({}, ())
+        yield Lifeline({}, (), lambda: None)
         return
     given, kept = os.pipe()
-    try:
-        yield Lifeline({VARIABLE: str(given)}, (given,))
-    finally:
-        os.close(kept)
-        os.close(given)
+    with ExitStack() as ends:
+        ends.callback(os.close, given)
+        own_end = ends.enter_context(ExitStack())  # closed once, by whoever comes first
+        own_end.callback(os.close, kept)
+        yield Lifeline({VARIABLE: str(given)}, (given,), own_end.close)
 
 
 def has_lifeline() -> bool:

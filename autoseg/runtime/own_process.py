@@ -7,26 +7,30 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
+from threading import Event, Thread
 from typing import Any
 
 import autoseg
 from autoseg.runtime.lifeline import lifeline
 
+POLL_S = 1.0
 STOPPED = "stopped"  # in place of a result: by the system, or by its own failure to get memory
 _OF_MEMORY = (-signal.SIGKILL, -signal.SIGABRT)  # the kernel kills what takes too much; a library aborts that gets none
 
 
-def run_module(module: str, request: Mapping[str, Any]) -> Any:
+def run_module(module: str, request: Mapping[str, Any], wanted: Callable[[], bool] = lambda: True) -> Any:
     """``python -m module`` with ``request`` as JSON on its stdin; the last line of its stdout, which is JSON.
 
-    It may end with this process (``lifeline.end_with_parent``). ``STOPPED`` if it was ended for its memory.
+    It may end with this process (``lifeline.end_with_parent``), and when it is not ``wanted`` any more.
+    ``STOPPED`` if it was ended for its memory.
     ChildProcessError, one sentence: another signal ended it, or it failed.
     """
     package = str(Path(autoseg.__file__).resolve().parents[1])
     path = os.pathsep.join(filter(None, [package, os.environ.get("PYTHONPATH")]))
-    with lifeline() as line:
+    with lifeline() as line, _watching(wanted, line.let_go):
         finished = subprocess.run(
             [sys.executable, "-m", module],
             input=json.dumps(request),
@@ -50,3 +54,22 @@ def run_module(module: str, request: Mapping[str, Any]) -> Any:
         last = (finished.stderr.strip().splitlines() or ["it said nothing"])[-1]
         raise ChildProcessError(f"{module}: failed in its own process ({last}); run the command again.")
     return json.loads(lines[-1])
+
+
+@contextmanager
+def _watching(wanted: Callable[[], bool], otherwise: Callable[[], None]) -> Iterator[None]:
+    """Inside the block ``otherwise`` is called, once, when something is not wanted any more."""
+    ended = Event()
+
+    def watch() -> None:
+        while not ended.wait(POLL_S):
+            if not wanted():
+                return otherwise()
+
+    watcher = Thread(target=watch, name="wanted", daemon=True)
+    watcher.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        watcher.join()

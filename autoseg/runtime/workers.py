@@ -117,6 +117,20 @@ def on_worker(function: Callable[[Item], Result], item: Item) -> Result:
     return function(item)
 
 
+def is_wanted() -> Callable[[], bool]:
+    """In a worker: what tells whether anybody waits for the work at hand; who shared it out may have been stopped."""
+    from distributed import get_worker
+
+    worker = get_worker()
+    key = worker.get_current_task()
+
+    def wanted() -> bool:
+        task = worker.state.tasks.get(key)
+        return task is not None and task.state == "executing"
+
+    return wanted
+
+
 def _version() -> str:
     return autoseg.__version__
 

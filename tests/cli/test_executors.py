@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -13,7 +14,7 @@ ROOT = str(Path(__file__).resolve().parents[2])
 
 
 def started(*arguments):
-    """A process that finds autoseg."""
+    """A process that finds autoseg and says nothing."""
     own = {"PYTHONPATH": os.pathsep.join(filter(None, [ROOT, os.environ.get("PYTHONPATH")]))}
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     return subprocess.Popen([sys.executable, "-m", *map(str, arguments)], env=os.environ | own, **quiet)
@@ -21,12 +22,23 @@ def started(*arguments):
 
 @pytest.fixture
 def cluster(tmp_path):
-    """``dask scheduler`` and two of ``dask worker``, without a nanny that would start a killed one anew."""
+    """``dask scheduler`` and two of ``dask worker``: each states a GPU, and has no nanny that would start it anew."""
     pytest.importorskip("distributed")
     file = tmp_path / "scheduler.json"
     where = ("--host", "127.0.0.1", "--port", "0", "--scheduler-file", file, "--no-dashboard")
     processes = [started("distributed.cli.dask_scheduler", *where)]
-    how = ("--scheduler-file", file, "--nthreads", "1", "--no-nanny", "--no-dashboard", "--local-directory", tmp_path)
+    how = (
+        "--scheduler-file",
+        file,
+        "--nthreads",
+        "1",
+        "--no-nanny",
+        "--no-dashboard",
+        "--resources",
+        "GPU=1",
+        "--local-directory",
+        tmp_path,
+    )
     processes += [started("distributed.cli.dask_worker", *how) for _ in range(2)]
     try:
         yield file, processes[1:]
@@ -60,6 +72,29 @@ def test_a_worker_that_is_killed_costs_no_case(autoseg, workspace, site, tmp_pat
     document = json.loads(output)
     assert (len(document["written"]), document["problems"]) == (60, [])
     assert contents(tmp_path / "shared") == contents(tmp_path / "alone")
+
+
+@pytest.mark.slow  # 40 s: processes that load torch, one after the other
+def test_trainings_on_workers_are_stopped_with_the_command_and_continue(autoseg, workspace, cluster):
+    scheduler, workers = cluster
+    command = ("train", "Tiny", "3d_fullres", "cv", "--epochs", "2000", "--executor", "dask", "--scheduler", scheduler)
+    process = started("autoseg", "--workspace", workspace, *command, "--resume")
+    folds = [workspace / "models/Tiny/3d_fullres" / fold for fold in ("fold1", "fold2")]
+    until = time.monotonic() + 90
+    while time.monotonic() < until and not all((folder / "progress.jsonl").exists() for folder in folds):
+        time.sleep(0.1)
+    process.send_signal(signal.SIGINT)
+    assert process.wait(timeout=60) == 130
+    until = time.monotonic() + 60
+    while time.monotonic() < until and not all((folder / "state.safetensors").exists() for folder in folds):
+        time.sleep(0.1)
+    assert all((folder / "state.safetensors").is_file() for folder in folds)
+    assert not any((folder / "final.safetensors").is_file() for folder in folds)
+    assert all(worker.poll() is None for worker in workers)
+    steps = [json.loads((folder / "progress.jsonl").read_text().splitlines()[-1])["step"] for folder in folds]
+    time.sleep(3)
+    later = [json.loads((folder / "progress.jsonl").read_text().splitlines()[-1])["step"] for folder in folds]
+    assert later == steps
 
 
 def test_processes_of_this_machine_prepare_the_same(autoseg, workspace):

@@ -59,7 +59,8 @@ def answering(monkeypatch, answer):
         def require_seen(self, paths):
             pass
 
-    monkeypatch.setattr(trainings, "run_module", lambda module, request: answer(request["training"]["fold"]))
+    monkeypatch.setattr(trainings, "run_module", lambda module, request, wanted: answer(request["training"]["fold"]))
+    monkeypatch.setattr(trainings, "is_wanted", lambda: lambda: True)
     monkeypatch.setattr(trainings, "prepare_cases", lambda *_: None)
     return replace(ONE_EPOCH, workers=Workers())
 

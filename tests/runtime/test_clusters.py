@@ -66,6 +66,15 @@ def test_jobs_of_a_batch_system_do_the_work(batch_system, tmp_path):
     assert stat.S_IMODE((tmp_path / "workers").stat().st_mode) == 0o700
 
 
+def test_a_gpu_is_called_as_cuda_calls_it(monkeypatch):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 2)
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    assert clusters._gpus() == ["0", "1"]
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3,GPU-8f2a")
+    assert clusters._gpus() == ["3", "GPU-8f2a"]
+
+
 def test_a_scheduler_that_is_not_there_is_told(tmp_path, monkeypatch):
     with (
         pytest.raises(BadInput, match="there is no such file, and it is no address"),

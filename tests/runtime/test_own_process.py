@@ -1,5 +1,7 @@
 """A module in a process of its own: JSON in, JSON out, and what became of it."""
 
+import time
+
 import pytest
 
 from autoseg.runtime.own_process import STOPPED, run_module
@@ -47,3 +49,23 @@ def test_a_crash_is_one_sentence_with_what_it_worked_on(module):
     assert str(caught.value) == (
         'own: its process was ended by SIGSEGV while it worked on {"configuration": "2d"}; run the command again.'
     )
+
+
+def test_what_is_not_wanted_any_more_is_asked_to_end(module, tmp_path):
+    source = f"""
+import pathlib, signal, time
+from autoseg.runtime.lifeline import end_with_parent
+
+def end(*_):
+    pathlib.Path({str(tmp_path / "saved")!r}).touch()
+    print(1)
+    sys.exit()
+
+signal.signal(signal.SIGTERM, end)
+end_with_parent()
+time.sleep(60)
+"""
+    started = time.monotonic()
+    assert run_module(module(source), {}, wanted=lambda: time.monotonic() < started + 2) == 1
+    assert (tmp_path / "saved").is_file()
+    assert time.monotonic() - started < 30

@@ -1,6 +1,7 @@
 """Work that real worker processes do: results, errors, and workers that are lost."""
 
 import os
+import time
 from functools import partial
 
 import pytest
@@ -40,6 +41,21 @@ def test_an_error_is_raised_here(workers):
 def test_a_worker_uses_as_many_cores_as_it_has_threads(workers):
     threads = max(1, num_cores() // 2)
     assert next(workers.results(worker_tasks.cores, [0])) == (0, (threads, str(threads), threads))
+
+
+def appears(path, seconds=30):
+    until = time.monotonic() + seconds
+    while time.monotonic() < until and not path.exists():
+        time.sleep(0.05)
+    return path.exists()
+
+
+def test_work_learns_that_nobody_waits_for_it(workers, tmp_path):
+    future = workers.executor().submit(worker_tasks.wait_until_unwanted, tmp_path)
+    assert appears(tmp_path / "begun")
+    assert not (tmp_path / "unwanted").exists()
+    future.cancel()
+    assert appears(tmp_path / "unwanted")
 
 
 def test_networks_take_the_cores_where_there_is_no_gpu(workers):

@@ -35,5 +35,15 @@ def refuse(number):
     raise BadInput(f"{number}: cannot be used; leave it out.")
 
 
+def wait_until_unwanted(folder: Path):
+    from autoseg.runtime.workers import is_wanted
+
+    wanted = is_wanted()
+    (folder / "begun").touch()
+    while wanted():
+        time.sleep(0.05)
+    (folder / "unwanted").touch()
+
+
 def cores(_):
     return num_cores(), os.environ["OMP_NUM_THREADS"], torch.get_num_threads()
