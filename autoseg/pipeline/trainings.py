@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
+from threading import Event, Thread
 from typing import Any
 
 from autoseg.core.case import CaseFiles
 from autoseg.core.errors import BadInput
+from autoseg.core.plan import read_plan
 from autoseg.io.workspace import Workspace
 from autoseg.pipeline.cascade import held_out_label_maps
 from autoseg.pipeline.preparation import prepare_cases, read_or_make_plan, require_configuration, require_own_plan
@@ -24,11 +29,13 @@ from autoseg.pipeline.training import (
 )
 from autoseg.runtime.jobs import num_cores
 from autoseg.runtime.own_process import STOPPED, run_module
-from autoseg.runtime.progress import counted, progress, say
+from autoseg.runtime.progress import Progress, counted, progress, say
 from autoseg.runtime.workers import LostWork, Workers, is_wanted
+from autoseg.training.schedule import Clock
 
 MODULE = "autoseg.pipeline.one_training"
 WHOLE = 1.0  # of a GPU, or of the cores of a worker
+FOLLOW_S = 5.0
 # What a process may answer instead of a summary: an error of one of these kinds, and its sentence.
 ERRORS = {kind.__name__: kind for kind in (BadInput, FloatingPointError, MemoryError, ChildProcessError)}
 
@@ -72,7 +79,8 @@ def _by_workers(trainings: Sequence[Training], options: TrainingOptions, workers
     parts = [replace(one, fold=fold) for one in trainings for fold in _begin(one, options, workers)]
     found: dict[Training, Summary] = {}
     failures: list[tuple[type[Exception], str]] = []
-    with progress(f"train {counted(len(parts), 'fold')} on {counted(workers.num_workers, 'worker')}") as shown:
+    title = f"train {counted(len(parts), 'fold')} on {counted(workers.num_workers, 'worker')}"
+    with progress(title) as shown, _followed(parts, shown):
         train_one = partial(train_in_process, replace(options, workers=None, overwrite=False, resume=True))
         for part, answer in workers.results(train_one, parts, WHOLE):
             name = f"{part.dataset} {part.configuration} {part.fold}"
@@ -86,11 +94,47 @@ def _by_workers(trainings: Sequence[Training], options: TrainingOptions, workers
                 found[part] = answer["summary"]
             if failures and part not in found:
                 say(f"{name} failed: {failures[-1][1]}", style="red")
-            shown.update((len(found) + len(failures)) / len(parts), name)
     if failures:
         kinds = [kind for kind, _ in failures]
         raise kinds[0](told_together([sentence for _, sentence in failures], "folds"))
     return [{part.fold: found[part] for part in parts if replace(part, fold=one.fold) == one} for one in trainings]
+
+
+@contextmanager
+def _followed(parts: Sequence[Training], shown: Progress) -> Iterator[None]:
+    """Inside the block the step shows how far the folds are, as their folders tell."""
+    ended, started = Event(), time.monotonic()
+    before = sum(map(done_share, parts)) / len(parts)
+
+    def follow() -> None:
+        while not ended.wait(FOLLOW_S):
+            shares = [done_share(one) for one in parts]
+            done, spent_s = sum(shares) / len(parts), time.monotonic() - started
+            left_s = spent_s * (1 - done) / (done - before) if done > before else None
+            under_way = (f"{one.fold} {share:.0%}" for one, share in zip(parts, shares, strict=True) if 0 < share < 1)
+            shown.update(done, ", ".join(under_way), left_s)
+
+    follower = Thread(target=follow, name="progress of trainings", daemon=True)
+    follower.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        follower.join()
+
+
+def done_share(training: Training) -> float:
+    """How much of a fold is trained, 0 to 1, as of the last epoch that has ended."""
+    folder = training.workspace.model_folder(training.dataset, training.configuration, training.fold)
+    if (folder / "final.safetensors").is_file():
+        return 1.0
+    try:
+        last = json.loads((folder / "progress.jsonl").read_text(encoding="utf-8").splitlines()[-1])
+        plan = read_plan((folder / "plan.json").read_text(encoding="utf-8"), str(folder))
+    except (OSError, ValueError, IndexError, BadInput):  # not begun, or just being written
+        return 0.0
+    spec = plan.configurations[training.configuration].training
+    return Clock(spec, elapsed_before_s=last["elapsed_s"]).fraction(last["step"])
 
 
 def _begin(training: Training, options: TrainingOptions, workers: Workers) -> list[str]:

@@ -9,7 +9,7 @@ import pytest
 from autoseg.core.errors import BadInput
 from autoseg.pipeline import trainings
 from autoseg.pipeline.training import TrainingOptions, train
-from autoseg.pipeline.trainings import Training, train_all
+from autoseg.pipeline.trainings import Training, done_share, train_all
 from autoseg.runtime.own_process import STOPPED
 
 ONE_EPOCH = TrainingOptions(epochs=1, device="cpu")
@@ -95,6 +95,22 @@ def test_what_is_there_is_not_lost(two_splits, monkeypatch):
     assert (folder / "final.safetensors").is_file()
     train_all([training], replace(options, overwrite=True))
     assert not (folder / "final.safetensors").exists()
+
+
+def test_how_far_a_fold_is_can_be_read_while_it_is_trained(two_splits):
+    training = Training(two_splits, "Tiny", "3d_fullres", "fold0")
+    folder = folds(two_splits)[0]
+    assert done_share(training) == 0
+    folder.mkdir(parents=True)
+    plan = json.loads((two_splits.dataset_folder("Tiny") / "plan.json").read_text())  # 3 epochs of 4 steps
+    (folder / "plan.json").write_text(json.dumps(plan))
+    (folder / "progress.jsonl").write_text('{"step": 4, "elapsed_s": 20.0}\n{"step": 8, "elapsed_s": 30.0}\n')
+    assert done_share(training) == pytest.approx(8 / 12)
+    plan["configurations"]["3d_fullres"]["training"]["time_budget_s"] = 120.0
+    (folder / "plan.json").write_text(json.dumps(plan))
+    assert done_share(training) == pytest.approx(30 / 120, abs=0.01)
+    (folder / "final.safetensors").touch()
+    assert done_share(training) == 1
 
 
 def test_several_fail_together(two_splits, monkeypatch):
