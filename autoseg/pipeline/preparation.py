@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from functools import cache, partial
 from hashlib import sha256
@@ -63,7 +63,7 @@ def measure_case(
     return measure.measure_case(case.name, case.domain, case.subject, image, label_map, labels)
 
 
-def over_cases(function: Callable[[Case], Result], cases: Sequence[Case], workers: Workers | None) -> Iterator[Result]:
+def over_cases(function: Callable[[Case], Result], cases: Sequence[Case], workers: Workers | None) -> Generator[Result]:
     """``map`` over cases, by ``workers`` or in threads of this process; ChildProcessError where they were lost."""
     if workers is None:
         yield from map_threads(function, cases)
@@ -226,7 +226,8 @@ def prepare_cases(
             locks.enter_context(held(folder, "prepared", waiting=say))
         remove_partial(folders.values())
         shown = locks.enter_context(progress(f"prepare {counted(len(cases), 'case')} for {names}"))
-        for done, (case, _) in enumerate(zip(cases, over_cases(prepare_one, staged, workers), strict=True), start=1):
+        prepared = locks.enter_context(closing(over_cases(prepare_one, staged, workers)))  # ends before the locks do
+        for done, (case, _) in enumerate(zip(cases, prepared, strict=True), start=1):
             shown.update(done / len(cases), case.name)
 
 

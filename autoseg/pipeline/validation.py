@@ -65,8 +65,9 @@ def segment_together(
         if own:
             yield from pass_through(_line(workspace, dataset, *names, held_out, device), own)
         for part in ranks.gathered([])[1:]:
-            for one in part:
-                yield InWork(**{**one, "case": by_name[one["case"]], "rows": [tuple(row) for row in one["rows"]]})
+            for name, failed, short_of_memory, rows in part:
+                known = [tuple(row) for row in rows]
+                yield InWork(by_name[name], failed=failed, short_of_memory=short_of_memory, rows=known)
 
     return list(recorded(cases, _layout(workspace, dataset, *names), False, True, segmented).short_of_memory)
 
@@ -80,8 +81,7 @@ def segment_share(workspace: Workspace, message: dict[str, Any], device: str) ->
     done: Iterable[InWork] = ()
     if own:
         done = pass_through(_line(workspace, dataset, *names, message["held_out"], device), own)
-    told = ("failed", "short_of_memory", "rows")
-    ranks.gathered([{"case": one.case.name, **{name: getattr(one, name) for name in told}} for one in done])
+    ranks.gathered([(one.case.name, one.failed, one.short_of_memory, one.rows) for one in done])
 
 
 def _layout(workspace: Workspace, dataset: RawDataset, configuration_name: str, fold_name: str) -> Layout:

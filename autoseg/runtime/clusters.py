@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 from collections.abc import Iterator
 from concurrent.futures import CancelledError
 from contextlib import contextmanager
@@ -90,16 +91,19 @@ def submitted_workers(system: BatchSystem, site: Site, count: int | None, folder
 
     What they say, and the credentials by which they and this process know each other, goes into ``folder``.
     """
-    import dask_jobqueue
-
+    with _own_signals():
+        from dask_jobqueue.lsf import LSFCluster
+        from dask_jobqueue.pbs import PBSCluster
+        from dask_jobqueue.slurm import SLURMCluster
     number = count or site.jobs
     folder.mkdir(parents=True, exist_ok=True)
     folder.chmod(0o700)
-    kind = {"slurm": "SLURMCluster", "pbs": "PBSCluster", "lsf": "LSFCluster"}[system]
+    kind = {"slurm": SLURMCluster, "pbs": PBSCluster, "lsf": LSFCluster}[system]
     place = f"GPU={site.gpus}" if site.gpus else "CPU=1"
+    account: dict[str, Any] = {"project" if system == "lsf" else "account": site.account} if site.account else {}
     with (
         _settings(),
-        getattr(dask_jobqueue, kind)(
+        kind(
             cores=site.cores,
             memory=site.memory,
             walltime=site.walltime,
@@ -118,13 +122,24 @@ def submitted_workers(system: BatchSystem, site: Site, count: int | None, folder
             protocol="tls://",
             security=True,
             silence_logs=SILENT,
-            **({"project" if system == "lsf" else "account": site.account} if site.account else {}),
+            **account,
         ) as cluster,
     ):
         cluster.adapt(minimum_jobs=number, maximum_jobs=number)
         say(f"{counted(number, 'job')} submitted to {system}; the work begins with the first that runs")
         with _client(cluster) as client:
             yield connected(client)
+
+
+@contextmanager
+def _own_signals() -> Iterator[None]:
+    """What is imported inside the block leaves the handlers of signals as they are; dask-jobqueue 0.9 would not."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 @contextmanager

@@ -76,7 +76,7 @@ def test_segmenting_evaluating_and_exporting(validated, tiny_bids, tmp_path, mon
 
 
 def test_the_whole_path(tiny_bids, tiny_plan, tmp_path, monkeypatch):
-    def tiny(workspace, name, memory_gb):
+    def tiny(workspace, name, memory_gb, workers):
         write_text(workspace.dataset_folder(name) / "plan.json", tiny_plan.model_dump_json())
         return tiny_plan
 

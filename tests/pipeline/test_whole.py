@@ -5,6 +5,7 @@ import pytest
 from autoseg.core.errors import BadInput
 from autoseg.pipeline import whole
 from autoseg.pipeline.training import TrainingOptions
+from autoseg.pipeline.trainings import Training
 from autoseg.pipeline.whole import require_same_sources
 
 
@@ -12,9 +13,9 @@ def test_a_converted_dataset_is_not_converted_or_planned_again(workspace, tiny_b
     trained = []
     monkeypatch.setattr(whole, "write", None)
     monkeypatch.setattr(whole, "plan_dataset", None)
-    monkeypatch.setattr(whole, "train", lambda *arguments: trained.append(arguments[1:4]) or {})
+    monkeypatch.setattr(whole, "train_all", lambda trainings, _: trained.extend(trainings) or [{}])
     result = whole.run(workspace, [tiny_bids], "Tiny", TrainingOptions())
-    assert trained == [("Tiny", tiny_plan.recommended, "fold0")]
+    assert trained == [Training(workspace, "Tiny", tiny_plan.recommended, "fold0")]
     assert result["configuration"] == tiny_plan.recommended
 
 

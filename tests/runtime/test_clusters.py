@@ -1,6 +1,7 @@
 """Workers of this machine, of a scheduler, and of a batch system that is played by a script."""
 
 import os
+import signal
 import stat
 import sys
 from pathlib import Path
@@ -51,7 +52,9 @@ def test_jobs_of_a_batch_system_do_the_work(batch_system, tmp_path):
     site = Site(
         jobs=1, cores=1, memory="1GB", walltime="00:10:00", account="lab", directives=["--qos=short"], interface="lo"
     )
+    handlers = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
     with clusters.submitted_workers("slurm", site, None, tmp_path / "workers") as workers:
+        assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == handlers
         assert [square for _, (square, _) in workers.results(worker_tasks.squared, range(5), share=1.0)] == [
             0,
             1,

@@ -41,7 +41,7 @@ def started(count, request):
             cwd=ROOT,
             env=os.environ | place | own | {"RANK": str(rank)},
             stderr=subprocess.PIPE,
-            text=True,
+            encoding="utf-8",
         )
         for rank in range(count)
     ]
