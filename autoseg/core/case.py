@@ -39,16 +39,31 @@ class CaseFiles:
     """Where one case of a dataset lies: its images, and its labels if there are any.
 
     The channels are those of the first file (several in a colour picture), then those of the next. ``group`` is
-    what folds keep together beyond a subject (``family=3``), if anything.
+    what folds keep together beyond a subject (``family=3``), if anything. Files are held as text: a path takes five
+    times the memory, and every stage holds those of all cases.
     """
 
     name: str
-    channels: tuple[Path, ...]
-    labels: Path | None
+    files: tuple[str | Path, ...]
+    label_file: str | Path | None
     domain: str
     subject: str
     group: str = ""
     session: str = ""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "files", tuple(map(str, self.files)))
+        object.__setattr__(self, "label_file", None if self.label_file is None else str(self.label_file))
+
+    @property
+    def channels(self) -> tuple[Path, ...]:
+        """The files of the images."""
+        return tuple(map(Path, self.files))
+
+    @property
+    def labels(self) -> Path | None:
+        """The file of the labels."""
+        return None if self.label_file is None else Path(self.label_file)
 
 
 @dataclass(frozen=True)

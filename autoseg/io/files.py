@@ -86,6 +86,18 @@ def read_text(path: Traversable) -> str:
         raise BadInput(f"{path}: is no text in UTF-8 ({error.reason} at byte {error.start}); correct it.") from None
 
 
+def read_lines(path: Traversable) -> Iterator[str]:
+    """The lines of ``read_text``, of which no more are held than the one that is asked for."""
+    if not path.is_file():
+        read_text(path)
+    try:
+        with path.open(encoding="utf-8") as lines:
+            yield from lines
+    except UnicodeDecodeError:
+        read_text(path)  # tells which byte of the whole file
+        raise
+
+
 def read_json(path: Traversable) -> Any:
     """The JSON document in a file; BadInput where it is none."""
     try:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import difflib
-import io
 import os
 import re
 import sys
@@ -19,7 +18,7 @@ from pydantic import ValidationError
 from autoseg.core.case import CaseFiles
 from autoseg.core.errors import BadInput
 from autoseg.core.labels import Labels
-from autoseg.io.files import read_json, read_text
+from autoseg.io.files import read_json, read_lines
 
 WORKSPACE_VARIABLE, DEFAULT_WORKSPACE = "AUTOSEG_WORKSPACE", "autoseg-workspace"
 _NEEDED_COLUMNS = ("case", "domain", "subject", "source")
@@ -153,41 +152,46 @@ class Workspace:
             raise BadInput(
                 f"{folder / 'dataset.json'}: cannot be read ({error!r}); convert the dataset again."
             ) from None
-        rows = _read_cases(folder / "cases.tsv", num_cases)
-        cases = tuple(_case_files(folder, row, len(channels), ending) for row in rows)
-        sources = frozenset(Path(source) for source in {row.source for row in rows})
+        cases, sources = _read_cases(folder, num_cases, len(channels), ending)
         return RawDataset(dataset, folder, channels, labels, ending, cases, sources)
 
 
-def _read_cases(table: Path, num_cases: int) -> list[_Row]:
-    """The rows of ``cases.tsv``; BadInput unless they are ``num_cases`` different cases with all that is needed."""
+def _read_cases(
+    folder: Path, num_cases: int, num_channels: int, ending: str
+) -> tuple[tuple[CaseFiles, ...], frozenset[Path]]:
+    """What ``cases.tsv`` tells: the cases and their sources; BadInput unless it tells of ``num_cases`` different ones.
+
+    It is read row by row: of many cases nothing is held but what is needed.
+    """
+    table = folder / "cases.tsv"
     if not table.is_file():
         raise BadInput(f"{table}: the table of cases is missing; convert the dataset again.")
+    cases, sources, num_rows = [], set(), 0
     try:
-        # One by one: of all the columns of many cases only those are kept that are needed.
-        lines = filter(None, csv.reader(io.StringIO(read_text(table), newline=""), delimiter="\t"))
+        lines = filter(None, csv.reader(read_lines(table), delimiter="\t"))
         header = next(lines, [])
-        rows = [_row(header, line) for line in lines]
+        for num_rows, line in enumerate(lines, start=1):
+            if len(line) == len(header):
+                row = _row(header, line)
+                cases.append(_case_files(folder, row, num_channels, ending))
+                sources.add(row.source)
     except csv.Error as error:
         raise BadInput(f"{table}: is no table ({error}); convert the dataset again.") from None
-    if len(rows) != num_cases or None in rows:
+    if not num_rows == len(cases) == num_cases:
         raise BadInput(f"{table}: does not hold the {num_cases} cases of dataset.json; convert the dataset again.")
-    missing = [column for column in _NEEDED_COLUMNS if rows and column not in header]
+    missing = [column for column in _NEEDED_COLUMNS if cases and column not in header]
     if missing:
         raise BadInput(f"{table}: has no column {missing[0]}; convert the dataset again.")
-    complete = [row for row in rows if row is not None]
-    for name, times in Counter(row.case for row in complete).items():
+    for name, times in Counter(case.name for case in cases).items():
         if name in ("", ".", "..") or "/" in name or "\0" in name:
             raise BadInput(f"{table}: {name!r} is no name of a case; convert the dataset again.")
         if times > 1:
             raise BadInput(f"{table}: names the case {name} twice; convert the dataset again.")
-    return complete
+    return tuple(cases), frozenset(map(Path, sources))
 
 
-def _row(header: Sequence[str], line: Sequence[str]) -> _Row | None:
-    """None where the line has not as many columns as the header; what most cases share is one string."""
-    if len(line) != len(header):
-        return None
+def _row(header: Sequence[str], line: Sequence[str]) -> _Row:
+    """What most cases share is one string."""
     cells = dict(zip(header, line, strict=True))
     case, *others = (cells.get(column, "") for column in _Row._fields)
     return _Row(case, *map(sys.intern, others))
@@ -195,10 +199,8 @@ def _row(header: Sequence[str], line: Sequence[str]) -> _Row | None:
 
 def _case_files(folder: Path, row: _Row, num_channels: int, ending: str) -> CaseFiles:
     """A file may hold several channels (RGB), so there may be fewer files than channels."""
-    images, labels = folder / "imagesTr", folder / "labelsTr"
-    channels = tuple(images / f"{row.case}_{i:04d}{ending}" for i in range(num_channels))
+    images, labels = os.path.join(folder, "imagesTr", row.case), os.path.join(folder, "labelsTr", row.case)
+    channels = tuple(f"{images}_{i:04d}{ending}" for i in range(num_channels))
     if num_channels > 1:
         channels = tuple(path for path in channels if os.path.lexists(path)) or channels
-    return CaseFiles(
-        row.case, channels, labels / f"{row.case}{ending}", row.domain, row.subject, row.group, row.session
-    )
+    return CaseFiles(row.case, channels, f"{labels}{ending}", row.domain, row.subject, row.group, row.session)
