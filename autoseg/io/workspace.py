@@ -6,16 +6,15 @@ import csv
 import difflib
 import os
 import re
-import sys
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from pydantic import ValidationError
 
-from autoseg.core.case import CaseFiles
+from autoseg.core.case import NAME, CaseFiles
 from autoseg.core.errors import BadInput
 from autoseg.core.labels import Labels
 from autoseg.io.files import read_json, read_lines
@@ -63,17 +62,6 @@ def checked_name(dataset: str) -> str:
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", dataset):
         raise BadInput(f"--dataset {dataset!r}: use letters, digits, '-', '_' and '.' only.")
     return dataset
-
-
-class _Row(NamedTuple):
-    """What is read of a row of ``cases.tsv``."""
-
-    case: str
-    domain: str
-    subject: str
-    source: str
-    group: str
-    session: str
 
 
 @dataclass(frozen=True)
@@ -166,15 +154,19 @@ def _read_cases(
     table = folder / "cases.tsv"
     if not table.is_file():
         raise BadInput(f"{table}: the table of cases is missing; convert the dataset again.")
-    cases, sources, num_rows = [], set(), 0
+    names = folder / "imagesTr" / NAME, folder / "labelsTr" / NAME
+    channels, labels = tuple(f"{names[0]}_{i:04d}{ending}" for i in range(num_channels)), f"{names[1]}{ending}"
+    cases, sources, num_rows, shared = [], set(), 0, _Shared()
     try:
         lines = filter(None, csv.reader(read_lines(table), delimiter="\t"))
         header = next(lines, [])
         for num_rows, line in enumerate(lines, start=1):
             if len(line) == len(header):
-                row = _row(header, line)
-                cases.append(_case_files(folder, row, num_channels, ending))
-                sources.add(row.source)
+                cells = defaultdict(str, zip(header, line, strict=True))
+                own = shared[_present(channels, cells["case"])]
+                others = (shared[cells[column]] for column in ("domain", "subject", "group", "session"))
+                cases.append(CaseFiles(cells["case"], own, labels, *others))
+                sources.add(cells["source"])
     except csv.Error as error:
         raise BadInput(f"{table}: is no table ({error}); convert the dataset again.") from None
     if not num_rows == len(cases) == num_cases:
@@ -190,17 +182,15 @@ def _read_cases(
     return tuple(cases), frozenset(map(Path, sources))
 
 
-def _row(header: Sequence[str], line: Sequence[str]) -> _Row:
-    """What most cases share is one string."""
-    cells = dict(zip(header, line, strict=True))
-    case, *others = (cells.get(column, "") for column in _Row._fields)
-    return _Row(case, *map(sys.intern, others))
+class _Shared(dict[Any, Any]):
+    """Gives for what it is asked an equal one, of equal ones always the same."""
+
+    def __missing__(self, one: Any) -> Any:
+        return self.setdefault(one, one)
 
 
-def _case_files(folder: Path, row: _Row, num_channels: int, ending: str) -> CaseFiles:
-    """A file may hold several channels (RGB), so there may be fewer files than channels."""
-    images, labels = os.path.join(folder, "imagesTr", row.case), os.path.join(folder, "labelsTr", row.case)
-    channels = tuple(f"{images}_{i:04d}{ending}" for i in range(num_channels))
-    if num_channels > 1:
-        channels = tuple(path for path in channels if os.path.lexists(path)) or channels
-    return CaseFiles(row.case, channels, f"{labels}{ending}", row.domain, row.subject, row.group, row.session)
+def _present(channels: tuple[str, ...], name: str) -> tuple[str, ...]:
+    """The files that a case has: one may hold several channels (RGB), so there may be fewer."""
+    if len(channels) == 1:
+        return channels
+    return tuple(file for file in channels if os.path.lexists(file.replace(NAME, name))) or channels
