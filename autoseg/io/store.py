@@ -64,7 +64,7 @@ class StoredCase:
     @property
     def trace(self) -> SpatialTrace:
         """What was done to its grid; read from disk."""
-        return _TRACE.validate_json(_notes(_image_path(self.folder, self.name))["trace"])
+        return _TRACE.validate_json(read_notes(_image_path(self.folder, self.name))["trace"])
 
     def read(self, box: Box) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int16]]:
         """Image ``(C, *box)`` and labels ``(*box)``; beyond the case the image is 0 and the labels are -1.

@@ -156,12 +156,13 @@ def _read_cases(
         raise BadInput(f"{table}: the table of cases is missing; convert the dataset again.")
     names = folder / "imagesTr" / NAME, folder / "labelsTr" / NAME
     channels, labels = tuple(f"{names[0]}_{i:04d}{ending}" for i in range(num_channels)), f"{names[1]}{ending}"
-    cases, sources, num_rows, shared = [], set(), 0, _Shared()
+    cases, sources, whole, shared = [], set(), True, _Shared()
     try:
         lines = filter(None, csv.reader(read_lines(table), delimiter="\t"))
         header = next(lines, [])
-        for num_rows, line in enumerate(lines, start=1):
-            if len(line) == len(header):
+        for line in lines:
+            whole = whole and len(line) == len(header)
+            if whole:
                 cells = defaultdict(str, zip(header, line, strict=True))
                 own = shared[_present(channels, cells["case"])]
                 others = (shared[cells[column]] for column in ("domain", "subject", "group", "session"))
@@ -169,7 +170,7 @@ def _read_cases(
                 sources.add(cells["source"])
     except csv.Error as error:
         raise BadInput(f"{table}: is no table ({error}); convert the dataset again.") from None
-    if not num_rows == len(cases) == num_cases:
+    if not whole or len(cases) != num_cases:
         raise BadInput(f"{table}: does not hold the {num_cases} cases of dataset.json; convert the dataset again.")
     missing = [column for column in _NEEDED_COLUMNS if cases and column not in header]
     if missing:
