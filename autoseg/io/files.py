@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import errno
 import hashlib
 import json
@@ -116,6 +117,12 @@ def write_bytes(path: Path, content: bytes) -> None:
     """Write ``content`` atomically."""
     with atomic(path) as temporary:
         temporary.write_bytes(content)
+
+
+def write_csv(path: Path, rows: Iterable[Iterable[Any]]) -> None:
+    """Write a table atomically, row by row; None is an empty field."""
+    with atomic(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file, lineterminator="\n").writerows(rows)
 
 
 def write_json(path: Path, document: Any) -> None:
