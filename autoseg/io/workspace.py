@@ -21,6 +21,7 @@ from autoseg.io.files import read_json, read_lines
 
 WORKSPACE_VARIABLE, DEFAULT_WORKSPACE = "AUTOSEG_WORKSPACE", "autoseg-workspace"
 _NEEDED_COLUMNS = ("case", "domain", "subject", "source")
+_FACTS = ("domain", "subject", "group", "session")  # of ``CaseFiles``, in its order
 LABELS_FILE = "labels.json"  # beside predictions with overlapping regions or ignored voxels, which dseg.tsv cannot name
 
 
@@ -156,7 +157,8 @@ def _read_cases(
         raise BadInput(f"{table}: the table of cases is missing; convert the dataset again.")
     names = folder / "imagesTr" / NAME, folder / "labelsTr" / NAME
     channels, labels = tuple(f"{names[0]}_{i:04d}{ending}" for i in range(num_channels)), f"{names[1]}{ending}"
-    cases, sources, whole, shared = [], set(), True, _Shared()
+    cases, sources, whole = [], set(), True
+    shared: dict[Any, Any] = {}  # what several cases have in common is one object
     try:
         lines = filter(None, csv.reader(read_lines(table), delimiter="\t"))
         header = next(lines, [])
@@ -164,9 +166,8 @@ def _read_cases(
             whole = whole and len(line) == len(header)
             if whole:
                 cells = defaultdict(str, zip(header, line, strict=True))
-                own = shared[_present(channels, cells["case"])]
-                others = (shared[cells[column]] for column in ("domain", "subject", "group", "session"))
-                cases.append(CaseFiles(cells["case"], own, labels, *others))
+                facts = (_present(channels, cells["case"]), labels, *(cells[column] for column in _FACTS))
+                cases.append(CaseFiles(cells["case"], *(shared.setdefault(fact, fact) for fact in facts)))
                 sources.add(cells["source"])
     except csv.Error as error:
         raise BadInput(f"{table}: is no table ({error}); convert the dataset again.") from None
@@ -181,13 +182,6 @@ def _read_cases(
         if times > 1:
             raise BadInput(f"{table}: names the case {name} twice; convert the dataset again.")
     return tuple(cases), frozenset(map(Path, sources))
-
-
-class _Shared(dict[Any, Any]):
-    """Gives for what it is asked an equal one, of equal ones always the same."""
-
-    def __missing__(self, one: Any) -> Any:
-        return self.setdefault(one, one)
 
 
 def _present(channels: tuple[str, ...], name: str) -> tuple[str, ...]:
