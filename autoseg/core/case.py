@@ -10,6 +10,8 @@ import numpy.typing as npt
 
 from autoseg.core.geometry import Box, Reorientation, Shape, spacing_mm
 
+NAME = "\0"  # in the text of a file, where no file name has it
+
 
 @dataclass(frozen=True, eq=False)
 class Image:
@@ -39,16 +41,33 @@ class CaseFiles:
     """Where one case of a dataset lies: its images, and its labels if there are any.
 
     The channels are those of the first file (several in a colour picture), then those of the next. ``group`` is
-    what folds keep together beyond a subject (``family=3``), if anything.
+    what folds keep together beyond a subject (``family=3``), if anything. Every stage holds those of all cases, so
+    files are held as text, a fifth of a path, in which ``NAME`` stands for the name: cases may share it.
     """
 
     name: str
-    channels: tuple[Path, ...]
-    labels: Path | None
+    files: tuple[str | Path, ...]
+    label_file: str | Path | None
     domain: str
     subject: str
     group: str = ""
     session: str = ""
+
+    def __post_init__(self) -> None:
+        if any(isinstance(file, Path) for file in self.files):
+            object.__setattr__(self, "files", tuple(map(str, self.files)))
+        if isinstance(self.label_file, Path):
+            object.__setattr__(self, "label_file", str(self.label_file))
+
+    @property
+    def channels(self) -> tuple[Path, ...]:
+        """The files of the images."""
+        return tuple(Path(str(file).replace(NAME, self.name)) for file in self.files)
+
+    @property
+    def labels(self) -> Path | None:
+        """The file of the labels."""
+        return None if self.label_file is None else Path(str(self.label_file).replace(NAME, self.name))
 
 
 @dataclass(frozen=True)

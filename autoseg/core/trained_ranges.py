@@ -41,7 +41,7 @@ class DomainRanges(Frozen):
     intensities: tuple[tuple[Span, ...], ...]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class CaseProfile:
     """What is compared of one image; ``intensities`` as in ``DomainRanges``, of the nonzero voxels."""
 

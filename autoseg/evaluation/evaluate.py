@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import csv
-import io
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import stdev
 from typing import Any
@@ -22,7 +20,7 @@ from autoseg.evaluation.scores import (
 TABLE_SCORES = ("dice", "hd95_mm", "assd_mm", "nsd", "hd_voxels", "shd_mm", "smd_mm", "lesion_f1")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class CaseResult:
     """The scores of one case, by label name."""
 
@@ -72,17 +70,13 @@ def families_of(results: Iterable[CaseResult]) -> tuple[str, ...]:
     return tuple(family for family in FAMILIES if family in found) or DEFAULT_FAMILIES
 
 
-def csv_text(results: Iterable[CaseResult]) -> str:
-    """One row for each case and label, with a header; an undefined score is an empty field."""
-    kept = list(results)
-    columns = column_names(families_of(kept))
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["case", "domain", "label", *columns])
-    for result in kept:
+def csv_rows(results: Sequence[CaseResult]) -> Iterator[tuple[Any, ...]]:
+    """A header, then one row for each case and label; an undefined score is None."""
+    columns = column_names(families_of(results))
+    yield "case", "domain", "label", *columns
+    for result in results:
         for name, metrics in result.labels.items():
-            writer.writerow([result.case, result.domain, name, *(getattr(metrics, column) for column in columns)])
-    return text.getvalue()
+            yield result.case, result.domain, name, *(getattr(metrics, column) for column in columns)
 
 
 def summary_table(summary: Mapping[str, Any]) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:

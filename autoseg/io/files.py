@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import errno
 import hashlib
 import json
@@ -86,6 +87,18 @@ def read_text(path: Traversable) -> str:
         raise BadInput(f"{path}: is no text in UTF-8 ({error.reason} at byte {error.start}); correct it.") from None
 
 
+def read_lines(path: Traversable) -> Iterator[str]:
+    """The lines of ``read_text``, of which no more are held than the one that is asked for."""
+    if not path.is_file():
+        read_text(path)
+    try:
+        with path.open(encoding="utf-8") as lines:
+            yield from lines
+    except UnicodeDecodeError:
+        read_text(path)  # tells which byte of the whole file
+        raise
+
+
 def read_json(path: Traversable) -> Any:
     """The JSON document in a file; BadInput where it is none."""
     try:
@@ -104,6 +117,12 @@ def write_bytes(path: Path, content: bytes) -> None:
     """Write ``content`` atomically."""
     with atomic(path) as temporary:
         temporary.write_bytes(content)
+
+
+def write_csv(path: Path, rows: Iterable[Iterable[Any]]) -> None:
+    """Write a table atomically, row by row; None is an empty field."""
+    with atomic(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file, lineterminator="\n").writerows(rows)
 
 
 def write_json(path: Path, document: Any) -> None:

@@ -4,25 +4,24 @@ from __future__ import annotations
 
 import csv
 import difflib
-import io
 import os
 import re
-import sys
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from pydantic import ValidationError
 
-from autoseg.core.case import CaseFiles
+from autoseg.core.case import NAME, CaseFiles
 from autoseg.core.errors import BadInput
 from autoseg.core.labels import Labels
-from autoseg.io.files import read_json, read_text
+from autoseg.io.files import read_json, read_lines
 
 WORKSPACE_VARIABLE, DEFAULT_WORKSPACE = "AUTOSEG_WORKSPACE", "autoseg-workspace"
 _NEEDED_COLUMNS = ("case", "domain", "subject", "source")
+_FACTS = ("domain", "subject", "group", "session")  # of ``CaseFiles``, in its order
 LABELS_FILE = "labels.json"  # beside predictions with overlapping regions or ignored voxels, which dseg.tsv cannot name
 
 
@@ -64,17 +63,6 @@ def checked_name(dataset: str) -> str:
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", dataset):
         raise BadInput(f"--dataset {dataset!r}: use letters, digits, '-', '_' and '.' only.")
     return dataset
-
-
-class _Row(NamedTuple):
-    """What is read of a row of ``cases.tsv``."""
-
-    case: str
-    domain: str
-    subject: str
-    source: str
-    group: str
-    session: str
 
 
 @dataclass(frozen=True)
@@ -153,52 +141,51 @@ class Workspace:
             raise BadInput(
                 f"{folder / 'dataset.json'}: cannot be read ({error!r}); convert the dataset again."
             ) from None
-        rows = _read_cases(folder / "cases.tsv", num_cases)
-        cases = tuple(_case_files(folder, row, len(channels), ending) for row in rows)
-        sources = frozenset(Path(source) for source in {row.source for row in rows})
+        cases, sources = _read_cases(folder, num_cases, len(channels), ending)
         return RawDataset(dataset, folder, channels, labels, ending, cases, sources)
 
 
-def _read_cases(table: Path, num_cases: int) -> list[_Row]:
-    """The rows of ``cases.tsv``; BadInput unless they are ``num_cases`` different cases with all that is needed."""
+def _read_cases(
+    folder: Path, num_cases: int, num_channels: int, ending: str
+) -> tuple[tuple[CaseFiles, ...], frozenset[Path]]:
+    """What ``cases.tsv`` tells: the cases and their sources; BadInput unless it tells of ``num_cases`` different ones.
+
+    It is read row by row: of many cases nothing is held but what is needed.
+    """
+    table = folder / "cases.tsv"
     if not table.is_file():
         raise BadInput(f"{table}: the table of cases is missing; convert the dataset again.")
+    names = folder / "imagesTr" / NAME, folder / "labelsTr" / NAME
+    channels, labels = tuple(f"{names[0]}_{i:04d}{ending}" for i in range(num_channels)), f"{names[1]}{ending}"
+    cases, sources, whole = [], set(), True
+    shared: dict[Any, Any] = {}  # what several cases have in common is one object
     try:
-        # One by one: of all the columns of many cases only those are kept that are needed.
-        lines = filter(None, csv.reader(io.StringIO(read_text(table), newline=""), delimiter="\t"))
+        lines = filter(None, csv.reader(read_lines(table), delimiter="\t"))
         header = next(lines, [])
-        rows = [_row(header, line) for line in lines]
+        for line in lines:
+            whole = whole and len(line) == len(header)
+            if whole:
+                cells = defaultdict(str, zip(header, line, strict=True))
+                facts = (_present(channels, cells["case"]), labels, *(cells[column] for column in _FACTS))
+                cases.append(CaseFiles(cells["case"], *(shared.setdefault(fact, fact) for fact in facts)))
+                sources.add(cells["source"])
     except csv.Error as error:
         raise BadInput(f"{table}: is no table ({error}); convert the dataset again.") from None
-    if len(rows) != num_cases or None in rows:
+    if not whole or len(cases) != num_cases:
         raise BadInput(f"{table}: does not hold the {num_cases} cases of dataset.json; convert the dataset again.")
-    missing = [column for column in _NEEDED_COLUMNS if rows and column not in header]
+    missing = [column for column in _NEEDED_COLUMNS if cases and column not in header]
     if missing:
         raise BadInput(f"{table}: has no column {missing[0]}; convert the dataset again.")
-    complete = [row for row in rows if row is not None]
-    for name, times in Counter(row.case for row in complete).items():
+    for name, times in Counter(case.name for case in cases).items():
         if name in ("", ".", "..") or "/" in name or "\0" in name:
             raise BadInput(f"{table}: {name!r} is no name of a case; convert the dataset again.")
         if times > 1:
             raise BadInput(f"{table}: names the case {name} twice; convert the dataset again.")
-    return complete
+    return tuple(cases), frozenset(map(Path, sources))
 
 
-def _row(header: Sequence[str], line: Sequence[str]) -> _Row | None:
-    """None where the line has not as many columns as the header; what most cases share is one string."""
-    if len(line) != len(header):
-        return None
-    cells = dict(zip(header, line, strict=True))
-    case, *others = (cells.get(column, "") for column in _Row._fields)
-    return _Row(case, *map(sys.intern, others))
-
-
-def _case_files(folder: Path, row: _Row, num_channels: int, ending: str) -> CaseFiles:
-    """A file may hold several channels (RGB), so there may be fewer files than channels."""
-    images, labels = folder / "imagesTr", folder / "labelsTr"
-    channels = tuple(images / f"{row.case}_{i:04d}{ending}" for i in range(num_channels))
-    if num_channels > 1:
-        channels = tuple(path for path in channels if os.path.lexists(path)) or channels
-    return CaseFiles(
-        row.case, channels, labels / f"{row.case}{ending}", row.domain, row.subject, row.group, row.session
-    )
+def _present(channels: tuple[str, ...], name: str) -> tuple[str, ...]:
+    """The files that a case has: one may hold several channels (RGB), so there may be fewer."""
+    if len(channels) == 1:
+        return channels
+    return tuple(file for file in channels if os.path.lexists(file.replace(NAME, name))) or channels

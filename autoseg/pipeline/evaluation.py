@@ -16,21 +16,21 @@ from autoseg.core.errors import BadInput
 from autoseg.core.geometry import canonical_axes, spacing_mm
 from autoseg.core.labels import Labels
 from autoseg.evaluation.error_maps import ERRORS, error_map
-from autoseg.evaluation.evaluate import CaseResult, csv_text, summarize
+from autoseg.evaluation.evaluate import CaseResult, csv_rows, summarize
 from autoseg.evaluation.metrics import case_metrics
 from autoseg.evaluation.scores import DEFAULT_FAMILIES, chosen_families
 from autoseg.interop.bids_derivative import LABEL_TABLE, find_segmentations
 from autoseg.interop.label_conventions import LabelSource, read_label_table
 from autoseg.interop.references import find_references, read_reference
 from autoseg.io import images
-from autoseg.io.files import read_json, write_json, write_text
+from autoseg.io.files import read_json, write_csv, write_json, write_text
 from autoseg.io.grids import grid_difference
 from autoseg.io.workspace import LABELS_FILE, parse_labels
 from autoseg.runtime.jobs import map_threads
 from autoseg.runtime.progress import counted, progress, say
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Pair:
     """A prediction and what it is compared with: a label file with our values, or labels of a BIDS dataset."""
 
@@ -81,9 +81,9 @@ def evaluate_pairs(
             shown.update(done / len(pairs))
     if not results:
         raise BadInput(f"{output}: no case could be evaluated ({problems[0] if problems else 'there is none'})")
+    write_csv(output / "evaluation.csv", csv_rows(results))
     summary = {**summarize(results), **(facts or {}), "problems": problems}
     write_json(output / "evaluation.json", summary)
-    write_text(output / "evaluation.csv", csv_text(results))
     return summary
 
 
@@ -108,12 +108,18 @@ def evaluate_folders(
         error_maps.resolve() == predictions.resolve() or error_maps.resolve().is_relative_to(references.resolve())
     ):
         raise BadInput(f"{error_maps}: holds segmentations or references; choose another folder for the error maps.")
+    pairs = _pairs(predictions, references)
+    labels = labels_of_predictions(predictions, references)
+    return evaluate_pairs(pairs, labels, output or predictions, families, error_maps=error_maps)
+
+
+def _pairs(predictions: Path, references: Path) -> list[Pair]:
+    """Each prediction that has a reference; BadInput if none has."""
     stems = {file: images.file_stem(file) for file in images.list_images(predictions)} or find_segmentations(
         predictions
     )
     if not stems:
         raise BadInput(f"{predictions}: holds no segmentations ({', '.join(images.IMAGE_ENDINGS)}).")
-    labels = labels_of_predictions(predictions, references)
     known = _references(references)
     domains = _domains(references)
     others = _only_labels_of_a_scan(known, stems.values())
@@ -135,7 +141,7 @@ def evaluate_folders(
         )
     if unmatched:
         say(f"note: {len(unmatched)} predictions have no reference: {', '.join(unmatched[:5])}", style="yellow")
-    return evaluate_pairs(pairs, labels, output or predictions, families, error_maps=error_maps)
+    return pairs
 
 
 def read_both(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from functools import cache, partial
@@ -63,7 +63,7 @@ def measure_case(
     return measure.measure_case(case.name, case.domain, case.subject, image, label_map, labels)
 
 
-def over_cases(function: Callable[[Case], Result], cases: Sequence[Case], workers: Workers | None) -> Generator[Result]:
+def over_cases(function: Callable[[Case], Result], cases: Iterable[Case], workers: Workers | None) -> Generator[Result]:
     """``map`` over cases, by ``workers`` or in threads of this process; ChildProcessError where they were lost."""
     if workers is None:
         yield from map_threads(function, cases)
@@ -217,7 +217,7 @@ def prepare_cases(
     if workers is not None:
         workers.require_seen([*folders.values(), *(case.channels[0] for case in cases[:1])])
     prepare_one = partial(prepare_case, Preparation(plan, tuple(configurations), folders, tuple(known)))
-    staged = [StagedCase(case, {name: files[case.name] for name, files in previous.items()}) for case in cases]
+    staged = (StagedCase(case, {name: files[case.name] for name, files in previous.items()}) for case in cases)
 
     corrected = ", bias field corrected" if any(one.bias_field_correction for one in configurations) else ""
     names = " and ".join(folders) + corrected

@@ -45,7 +45,7 @@ def ranges_by_domain(fingerprint: Fingerprint) -> dict[str, DomainRanges]:
 
 def ranges_of(profiles: Sequence[CaseProfile]) -> DomainRanges:
     """The ranges of one domain from its cases, at least one."""
-    values = np.array([numbers(profile) for profile in profiles])
+    values = _values(profiles)
     contrasts = contrast_scales(values)
     measures = to_measure(values, contrasts)
     low, high = limits(measures)
@@ -148,7 +148,7 @@ def left_out(fingerprint: Fingerprint) -> tuple[int, int]:
 
 def are_outside(profiles: Sequence[CaseProfile], domains: Sequence[DomainRanges]) -> npt.NDArray[np.bool_]:
     """``(cases,)``: whether any quantity lies outside the range of every domain (``core.trained_ranges.outside``)."""
-    values = np.array([numbers(profile) for profile in profiles])[:, None]
+    values = _values(profiles)[:, None]
     low = np.array([[span.low for span in spans(domain)] for domain in domains])
     high = np.array([[span.high for span in spans(domain)] for domain in domains])
     unlike = np.any(np.all((values < low) | (values > high), axis=1), axis=1)
@@ -156,6 +156,11 @@ def are_outside(profiles: Sequence[CaseProfile], domains: Sequence[DomainRanges]
     turned = np.array([profile.orientation not in orientations for profile in profiles])
     found: npt.NDArray[np.bool_] = unlike | turned
     return found
+
+
+def _values(profiles: Sequence[CaseProfile]) -> Values:
+    """``numbers`` of each ``(cases, Q)``; one after the other, as lists of lists take ten times the memory."""
+    return np.fromiter((one for profile in profiles for one in numbers(profile)), float).reshape(len(profiles), -1)
 
 
 def _profiles(cases: Sequence[CaseMeasurement]) -> dict[str, list[CaseProfile]]:

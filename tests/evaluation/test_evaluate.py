@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from collections.abc import Iterable, Iterator
 
@@ -11,7 +9,7 @@ import numpy as np
 import pytest
 
 from autoseg.core.labels import Labels
-from autoseg.evaluation.evaluate import CaseResult, csv_text, families_of, summarize, summary_table
+from autoseg.evaluation.evaluate import CaseResult, csv_rows, families_of, summarize, summary_table
 from autoseg.evaluation.metrics import case_metrics
 from autoseg.evaluation.scores import DEFAULT_FAMILIES, FAMILIES, score_names
 
@@ -65,7 +63,7 @@ def test_spread_is_over_the_cases_where_a_score_is_defined() -> None:
 def test_only_families_that_were_asked_for_are_in_the_documents() -> None:
     few, all_of_them = list(results(["overlap"])), list(results(FAMILIES))
     assert (families_of(few), families_of(all_of_them)) == (("overlap",), tuple(FAMILIES))
-    assert "hd95_mm" not in json.dumps(summarize(few)) + csv_text(few)
+    assert "hd95_mm" not in json.dumps(summarize(few)) + str(next(csv_rows(few)))
     summary = summarize(all_of_them)
     assert set(summary["cases"][0]["labels"]["front"]) >= {*score_names(FAMILIES), "num_reference_lesions"}
     assert summary["labels"]["front"]["lesion_sensitivity"] == pytest.approx((1 + 0) / 2)  # 2 mm3 of 6 are no lesion
@@ -101,15 +99,16 @@ def test_no_cases_give_an_empty_summary() -> None:
 
 
 def test_csv_has_a_row_for_each_case_and_label() -> None:
-    rows = list(csv.DictReader(io.StringIO(csv_text(results()))))
+    header, *values = csv_rows(list(results()))
+    rows = [dict(zip(header, one, strict=True)) for one in values]
     assert [(row["case"], row["domain"], row["label"]) for row in rows] == [
         (case, domain, label)
         for case, domain in (("a1", "siteA"), ("a2", "siteA"), ("b1", "siteB"))
         for label in ("front", "back")
     ]
-    assert float(rows[2]["dice"]) == pytest.approx(0.5)
-    assert float(rows[2]["reference_volume_mm3"]) == 6
-    assert rows[4]["dice"] == ""
+    assert rows[2]["dice"] == pytest.approx(0.5)
+    assert rows[2]["reference_volume_mm3"] == 6
+    assert rows[4]["dice"] is None
 
 
 def test_table_shows_labels_then_the_mean_then_domains() -> None:

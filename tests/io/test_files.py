@@ -6,7 +6,7 @@ import os
 import pytest
 
 from autoseg.core.errors import BadInput
-from autoseg.io.files import atomic, naming_full_disk, read_json, write_json, write_text
+from autoseg.io.files import atomic, naming_full_disk, read_json, write_csv, write_json, write_text
 
 
 def test_a_failed_write_leaves_the_old_file_and_no_trace(tmp_path):
@@ -61,3 +61,18 @@ def test_a_json_document_with_nan_is_not_written(tmp_path):
     with pytest.raises(ValueError, match="JSON compliant"):
         write_json(tmp_path / "scores.json", {"dice": float("nan")})
     assert not (tmp_path / "scores.json").exists()
+
+
+def test_a_table_is_written_whole_or_not_at_all(tmp_path):
+    path = tmp_path / "scores.csv"
+    write_csv(path, [("case", "dice"), ("a,b", 0.1), ("c", None)])
+    assert path.read_bytes() == b'case,dice\n"a,b",0.1\nc,\n'
+
+    def fails():
+        yield ("case", "dice")
+        raise RuntimeError("interrupted")
+
+    with pytest.raises(RuntimeError, match="interrupted"):
+        write_csv(path, fails())
+    assert path.read_bytes() == b'case,dice\n"a,b",0.1\nc,\n'
+    assert list(tmp_path.iterdir()) == [path]

@@ -1,6 +1,8 @@
 """Paths, atomic files and datasets by name."""
 
 import json
+import pickle
+import tracemalloc
 
 import pytest
 
@@ -87,3 +89,35 @@ def test_a_dataset_is_called_as_one_folder_can_be(name):
     assert checked_name("Cord-2_a.b") == "Cord-2_a.b"
     with pytest.raises(BadInput, match="use letters, digits"):
         checked_name(name)
+
+
+def test_a_table_of_many_cases_takes_little_memory(tmp_path):
+    """Measured: 230 bytes a case. A path for each file would take more than 1000."""
+    rows = [f"site_sub-{n:04d}_T1w\tsite\t/data/site\tsite/sub-{n:04d}\n" for n in range(2000)]
+    workspace = dataset(tmp_path, numTraining=2000, channel_names={"0": "T1w"}, file_ending=".nii.gz")
+    write_text(tmp_path / "datasets/Cord/cases.tsv", "case\tdomain\tsource\tsubject\n" + "".join(rows))
+    workspace.read_dataset("Cord")
+    tracemalloc.start()
+    try:
+        cases = workspace.read_dataset("Cord").cases
+        held, highest = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert held / len(cases) < 300
+    assert highest / len(cases) < 600  # the table is read row by row
+    assert cases[1999].labels == tmp_path / "datasets/Cord/labelsTr/site_sub-1999_T1w.nii.gz"
+    assert cases[1999].channels == (tmp_path / "datasets/Cord/imagesTr/site_sub-1999_T1w_0000.nii.gz",)
+
+
+def test_cases_are_equal_by_what_they_hold_also_in_another_process(tmp_path):
+    workspace = dataset(tmp_path)
+    (first,), (again,) = (workspace.read_dataset("Cord").cases for _ in range(2))
+    assert {first: 1}[again] == 1
+    assert pickle.loads(pickle.dumps(first)) == first
+
+
+def test_a_table_that_is_no_text_is_named_with_the_byte(tmp_path):
+    workspace = dataset(tmp_path)
+    (tmp_path / "datasets/Cord/cases.tsv").write_bytes(b"case\tdomain\tsource\tsubject\n\xff")
+    with pytest.raises(BadInput, match=r"cases\.tsv: is no text in UTF-8 \(.* at byte 27\)"):
+        workspace.read_dataset("Cord")

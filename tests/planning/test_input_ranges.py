@@ -105,14 +105,13 @@ def measured(make_fingerprint):
     """Twenty cases of 60 to 98 mm, one in another orientation, and three of a second site."""
     fingerprint = make_fingerprint(num_cases=23)
     cases = [
-        case.model_copy(
-            update={
-                "shape": (30 + number % 20, 40, 50),
-                "spacing_mm": (2.0, 1.0, 1.0),
-                "domain": "other" if number >= 20 else "site",
-                "orientation": "LPS" if number == 5 else "RAS",
-                "intensity_quantiles": ((5.0 + number % 4, 50.0, 90.0),),
-            }
+        replace(
+            case,
+            shape=(30 + number % 20, 40, 50),
+            spacing_mm=(2.0, 1.0, 1.0),
+            domain="other" if number >= 20 else "site",
+            orientation="LPS" if number == 5 else "RAS",
+            intensity_quantiles=((5.0 + number % 4, 50.0, 90.0),),
         )
         for number, case in enumerate(fingerprint.cases)
     ]

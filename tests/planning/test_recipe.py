@@ -1,6 +1,7 @@
 """Recipes applied to a dataset; those that come with autoseg, and small ones."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -20,8 +21,7 @@ def two_sites(make_fingerprint, make_measurement) -> Fingerprint:
     """Cases of two domains."""
     shapes = [(35, 51, 36), (37, 47, 41), (40, 55, 33)]
     cases = [
-        make_measurement(f"case{i}", shape).model_copy(update={"domain": f"site-{'ab'[i % 2]}"})
-        for i, shape in enumerate(shapes)
+        replace(make_measurement(f"case{i}", shape), domain=f"site-{'ab'[i % 2]}") for i, shape in enumerate(shapes)
     ]
     return make_fingerprint(labels={"white": 1, "grey": 2}).model_copy(update={"cases": tuple(cases)})
 

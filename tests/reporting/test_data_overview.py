@@ -1,5 +1,7 @@
 """Every case is a point where its measurements are; outliers are ringed, numbered and named."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from matplotlib.collections import PathCollection
@@ -78,10 +80,10 @@ def test_outliers_are_ringed_and_named():
 
 def test_a_label_that_is_not_there_has_no_point():
     known = fingerprint(5)
-    cases = [known.cases[0].model_copy(update={"label_volumes_mm3": {"core": 0.0}}), *known.cases[1:]]
+    cases = [replace(known.cases[0], label_volumes_mm3={"core": 0.0}), *known.cases[1:]]
     (axes,) = draw_label_volumes(known.model_copy(update={"cases": tuple(cases)})).axes
     assert [len(offsets) for offsets in points(axes)] == [4]
-    nothing = [case.model_copy(update={"label_volumes_mm3": {"core": 0.0}}) for case in known.cases]
+    nothing = [replace(case, label_volumes_mm3={"core": 0.0}) for case in known.cases]
     assert_texts_have_room(draw_label_volumes(known.model_copy(update={"cases": tuple(nothing)})))
 
 
@@ -92,7 +94,7 @@ def test_far_intensities_are_logarithmic():
 
 def test_fingerprints_without_intensities_of_cases():
     known = fingerprint(3)
-    cases = [case.model_copy(update={"intensity_quantiles": ()}) for case in known.cases]
+    cases = [replace(case, intensity_quantiles=()) for case in known.cases]
     assert len(draw_images(known.model_copy(update={"cases": tuple(cases)})).axes) == 2
 
 
