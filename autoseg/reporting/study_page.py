@@ -11,7 +11,7 @@ from pathlib import Path
 from autoseg.evaluation.scores import EMPTY_LABEL_RULE, SCORES
 from autoseg.evaluation.statistics import significance_mark
 from autoseg.evaluation.study import GENERAL, MEAN, RULES, Cell, Matrix, worst_cases
-from autoseg.io.files import write_text
+from autoseg.io.files import remove_partial, write_text
 from autoseg.reporting.box_plots import BoxGroup, write_box_plots
 from autoseg.reporting.comparison_tables import (
     AGAINST_COLUMNS,
@@ -74,6 +74,7 @@ def write_study(results: StudyResults) -> list[Path]:
     tables = [results.folder / "study.md", results.folder / "matrix.csv"]
     write_text(tables[0], page(results))
     write_text(tables[1], matrix_csv(results.matrix))
+    remove_partial([results.folder, results.folder / "figures"])
     figures: list[Path] = []
     for score in results.matrix.scores:
         groups, models = box_groups(results.matrix, score), [model.name for model in results.matrix.models]

@@ -108,3 +108,12 @@ def test_there_is_a_group_of_boxes_for_each_test_set():
     assert [group.title for group in groups] == ["a (3)", "c, unseen (3)"]
     assert groups[0].values == {"only_a": (2.0, 3.0, 4.0), "general": (1.0, 5.0)}
     assert set(groups[0].marks) == {"only_a"}
+
+
+def test_what_a_killed_process_left_is_removed(results, tmp_path):
+    (tmp_path / "figures").mkdir()
+    left = [tmp_path / ".7.partial.study.md", tmp_path / "figures" / ".7.partial.dice.svg"]
+    for file in left:
+        file.touch()
+    write_study(results)
+    assert not any(file.exists() for file in left)
