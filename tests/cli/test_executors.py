@@ -48,6 +48,14 @@ def cluster(tmp_path):
             process.wait()
 
 
+def until(holds, seconds):
+    """Whether it holds within the time."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end and not holds():
+        time.sleep(0.05)
+    return holds()
+
+
 def contents(folder):
     return {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
 
@@ -63,9 +71,7 @@ def test_a_worker_that_is_killed_costs_no_case(autoseg, workspace, site, tmp_pat
     command = ["-m", "autoseg", "--workspace", workspace, "predict", images, "-o", tmp_path / "shared"]
     command += ["--dataset", "Tiny", "--executor", "dask", "--scheduler", scheduler, "--json"]
     process = subprocess.Popen([sys.executable, *map(str, command)], stdout=subprocess.PIPE, cwd=ROOT)
-    until = time.monotonic() + 60
-    while time.monotonic() < until and len(list((tmp_path / "shared").glob("case*.nii.gz"))) < 5:
-        time.sleep(0.01)
+    assert until(lambda: len(list((tmp_path / "shared").glob("case*.nii.gz"))) >= 5, 60)
     workers[0].kill()
     output, _ = process.communicate(timeout=120)
     assert process.returncode == 0
@@ -79,22 +85,20 @@ def test_trainings_on_workers_are_stopped_with_the_command_and_continue(autoseg,
     scheduler, workers = cluster
     command = ("train", "Tiny", "3d_fullres", "cv", "--epochs", "2000", "--executor", "dask", "--scheduler", scheduler)
     process = started("autoseg", "--workspace", workspace, *command, "--resume")
-    folds = [workspace / "models/Tiny/3d_fullres" / fold for fold in ("fold1", "fold2")]
-    until = time.monotonic() + 90
-    while time.monotonic() < until and not all((folder / "progress.jsonl").exists() for folder in folds):
-        time.sleep(0.1)
+
+    def under_way(name="progress.jsonl"):
+        found = (workspace / "models/Tiny/3d_fullres").glob(f"*/{name}")
+        return sorted(file.parent for file in found if not (file.parent / "final.safetensors").exists())
+
+    assert until(lambda: len(under_way()) == 2, 90)
     process.send_signal(signal.SIGINT)
     assert process.wait(timeout=60) == 130
-    until = time.monotonic() + 60
-    while time.monotonic() < until and not all((folder / "state.safetensors").exists() for folder in folds):
-        time.sleep(0.1)
-    assert all((folder / "state.safetensors").is_file() for folder in folds)
-    assert not any((folder / "final.safetensors").is_file() for folder in folds)
+    folds = under_way()
+    assert until(lambda: under_way("state.safetensors") == folds, 60)
     assert all(worker.poll() is None for worker in workers)
-    steps = [json.loads((folder / "progress.jsonl").read_text().splitlines()[-1])["step"] for folder in folds]
+    steps = [(fold / "progress.jsonl").read_text() for fold in folds]
     time.sleep(3)
-    later = [json.loads((folder / "progress.jsonl").read_text().splitlines()[-1])["step"] for folder in folds]
-    assert later == steps
+    assert [(fold / "progress.jsonl").read_text() for fold in folds] == steps
 
 
 def test_processes_of_this_machine_prepare_the_same(autoseg, workspace):
