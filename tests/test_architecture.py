@@ -29,7 +29,7 @@ FLOORS = {
     "__main__": 7,
 }
 RESOURCES = {"plans"}  # data, not code: any room may name it
-PARENTS = {"Module", "Frozen", "BaseModel", "Exception", "NamedTuple", "Protocol", "StrEnum"}
+PARENTS = {"Module", "Frozen", "BaseModel", "Exception", "NamedTuple", "Protocol", "StrEnum", "Generic"}
 UNSAFE_MODULES = {"pickle", "cPickle", "dill", "cloudpickle", "shelve", "marshal"}
 UNSAFE_CALLS = {"eval", "exec"}
 MAX_FUNCTION_LINES = 60

@@ -1,0 +1,81 @@
+"""Many records in little memory: what goes in comes out, and little is held of it."""
+
+import gc
+import math
+import tracemalloc
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from autoseg.core.packed import BLOCK, Packed
+
+
+@dataclass(frozen=True)
+class Part:
+    file: Path
+    values: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class Record:
+    name: str
+    number: float
+    parts: tuple[Part, ...] = ()
+    volumes: Mapping[str, float] | None = None
+    other: Part | Path | None = None
+
+
+names = st.text(st.characters(exclude_categories=["Cs"]))
+parts = st.builds(Part, st.builds(Path, st.text("abc/.", min_size=1)), st.tuples(st.integers(), st.integers()))
+records = st.builds(
+    Record,
+    names,
+    st.floats(allow_nan=False),
+    st.tuples(parts),
+    st.none() | st.dictionaries(names, st.floats(allow_nan=False)),
+    st.none() | parts,
+)
+
+
+@given(st.lists(records, max_size=5), st.integers(1, BLOCK))
+def test_what_goes_in_comes_out(some, times):
+    several = some * times
+    packed = Packed(Record, several)
+    assert len(packed) == len(several)
+    assert list(packed) == several
+    assert [packed[place] for place in range(-len(several), len(several))] == several + several
+
+
+def test_no_number_stays_no_number():
+    values = [math.nan, math.inf, -math.inf, 0.1 + 0.2, 5e-324]
+    found = [one.number for one in Packed(Record, [Record("", value) for value in values] * BLOCK)]
+    assert list(map(repr, found)) == list(map(repr, values * BLOCK))
+
+
+def test_a_record_that_is_not_there():
+    packed = Packed(Record, [Record("a", 1.0)])
+    for place in (1, -2):
+        with pytest.raises(IndexError, match=f"there is no record {place}: there are 1"):
+            packed[place]
+
+
+def test_it_holds_a_fifth_of_the_objects():
+    def made(place):
+        return Record(f"Site_sub-{place:05d}_T1w", place / 7, volumes={"liver": place / 3, "tumour": 0.0})
+
+    def held(make):
+        tracemalloc.start()
+        kept = make()
+        gc.collect()
+        size = tracemalloc.get_traced_memory()[0]
+        tracemalloc.stop()
+        assert len(kept) == 2000
+        return size
+
+    held(lambda: Packed(Record, map(made, range(2000))))  # what is made once for the type
+    packed = held(lambda: Packed(Record, map(made, range(2000))))
+    assert packed < held(lambda: list(map(made, range(2000)))) / 5
