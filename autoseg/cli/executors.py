@@ -63,6 +63,11 @@ def chosen_workers(executor: Executor, scheduler: str | None, number: int | None
         from autoseg.io.files import read_text
 
         path = workspace_root() / SITE_FILE
+        if not path.is_file():
+            raise BadInput(
+                f"{path}: there is no such file; write into it what {executor} asks of a job: number of jobs, cores, "
+                "memory, walltime, ... (docs/how-to/cluster.md, Workers)."
+            )
         site = read_site(read_text(path), str(path))
         opened = clusters.submitted_workers(executor, site, number, workspace_root() / "workers")
     with opened as workers:

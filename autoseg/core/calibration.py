@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from pydantic import ValidationError
 
-from autoseg.core.document import Frozen, Share
+from autoseg.core.document import Frozen, Share, wrong_entries
 from autoseg.core.errors import BadInput
 
 SCHEMA_VERSION = 1
@@ -34,9 +34,7 @@ def read_calibration(text: str, source: str) -> Calibration:
     try:
         return Calibration.model_validate_json(text)
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"]) or "document"
         raise BadInput(
-            f"{source}: is no valid calibration ({where}: {first['msg']}); restore it, or remove it to predict "
+            f"{source}: is no valid calibration ({wrong_entries(error, 1)}); restore it, or remove it to predict "
             "without expected scores."
         ) from None

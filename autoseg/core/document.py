@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import PydanticCustomError
 
 DISAGREE = "disagree"
@@ -28,6 +28,12 @@ def refuse(problems: Sequence[Problem]) -> None:
     if problems:
         summary = "; ".join(f"{path}: {problem}" for path, problem in problems)
         raise PydanticCustomError(DISAGREE, "{listed}", {"listed": summary, "problems": problems})
+
+
+def wrong_entries(error: ValidationError, most: int | None = None) -> str:
+    """Where a document is wrong and how, ``most`` of it or all, such as ``jobs: Input should be greater than 0``."""
+    entries = ((".".join(map(str, item["loc"])) or "document", item["msg"]) for item in error.errors()[:most])
+    return "; ".join(f"{path}: {problem}" for path, problem in entries)
 
 
 def length(path: str, values: Sequence[Any], wanted: int, of: str) -> list[Problem]:

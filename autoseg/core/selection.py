@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import Field, ValidationError
 
 from autoseg.core.calibration import Calibration
-from autoseg.core.document import Frozen
+from autoseg.core.document import Frozen, wrong_entries
 from autoseg.core.errors import BadInput
 
 SCHEMA_VERSION = 1
@@ -63,8 +63,6 @@ def read_selection(text: str, source: str) -> Selection:
     try:
         return Selection.model_validate_json(text)
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"]) or "document"
         raise BadInput(
-            f"{source}: is no valid selection ({where}: {first['msg']}); run `autoseg select` again."
+            f"{source}: is no valid selection ({wrong_entries(error, 1)}); run `autoseg select` again."
         ) from None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field, ValidationError, model_validator
 
-from autoseg.core.document import Count, Frozen, refuse
+from autoseg.core.document import Count, Frozen, refuse, wrong_entries
 from autoseg.core.errors import BadInput
 from autoseg.core.plan import Balance
 
@@ -49,6 +49,4 @@ def read_study(text: str, source: str) -> StudySpec:
     try:
         return StudySpec.model_validate_json(text)
     except ValidationError as error:
-        problems = [(".".join(map(str, item["loc"])) or "document", item["msg"]) for item in error.errors()]
-    listed = "; ".join(f"{path}: {problem}" for path, problem in problems)
-    raise BadInput(f"{source}: is no valid study ({listed}); correct it.")
+        raise BadInput(f"{source}: is no valid study ({wrong_entries(error)}); correct it.") from None

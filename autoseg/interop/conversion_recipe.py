@@ -28,7 +28,7 @@ from typing import Annotated
 
 from pydantic import Field, ValidationError, model_validator
 
-from autoseg.core.document import Frozen
+from autoseg.core.document import Frozen, wrong_entries
 from autoseg.core.errors import BadInput
 from autoseg.interop.label_conventions import SOFT_THRESHOLD, LabelPart, is_soft, rater_of, structure_key
 from autoseg.io.bids import BidsFile
@@ -77,10 +77,7 @@ def read_recipe(path: Path | None) -> Recipe:
     try:
         return Recipe.model_validate_json(read_text(path), strict=True)
     except ValidationError as error:
-        listed = "; ".join(
-            f"{'.'.join(str(part) for part in item['loc']) or 'document'}: {item['msg']}" for item in error.errors()
-        )
-        raise BadInput(f"{path}: this is no valid conversion recipe ({listed}); correct it.") from None
+        raise BadInput(f"{path}: this is no valid conversion recipe ({wrong_entries(error)}); correct it.") from None
 
 
 def described_by_recipe(label: BidsFile, root: Path, recipe: DatasetRecipe) -> tuple[LabelPart | None, str]:

@@ -85,7 +85,7 @@ def archived_models(path: Path) -> TrainedModels:
         for configuration in root.iterdir()
         if configuration.is_dir()
     }
-    return TrainedModels(path, manifest.dataset, folders, plan.recommended, selection)
+    return TrainedModels(path.absolute(), manifest.dataset, folders, plan.recommended, selection)
 
 
 def fold_models(folder: Path) -> TrainedModels:
@@ -97,7 +97,7 @@ def fold_models(folder: Path) -> TrainedModels:
     if stage is not None:
         trained = sorted((folder.parent.parent / stage).glob(f"*/{WEIGHTS}"))
         folds |= {stage: {weights.parent.name: weights.parent for weights in trained}} if trained else {}
-    return TrainedModels(folder, plan.dataset, folds, name, None)
+    return TrainedModels(folder.absolute(), plan.dataset, folds, name, None)
 
 
 def named_models(model: str | Path, workspace: Workspace) -> TrainedModels:

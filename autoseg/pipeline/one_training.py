@@ -10,6 +10,7 @@ from typing import Any
 from autoseg.core.errors import BadInput
 from autoseg.io.workspace import Workspace
 from autoseg.pipeline.training import TrainingOptions, train
+from autoseg.pipeline.trainings import ERRORS
 from autoseg.runtime.interrupts import interrupts
 from autoseg.runtime.jobs import grant_cores
 from autoseg.runtime.lifeline import end_with_parent
@@ -24,7 +25,8 @@ def main(request: dict[str, Any]) -> dict[str, Any]:
     try:
         summaries = train(place, training["dataset"], training["configuration"], training["fold"], chosen)
     except (BadInput, FloatingPointError, MemoryError) as error:
-        return {"error": type(error).__name__, "sentence": str(error)}
+        kind = next(name for name, kind in ERRORS.items() if isinstance(error, kind))  # numpy has kinds of its own
+        return {"error": kind, "sentence": str(error)}
     return {"summary": summaries[training["fold"]]}
 
 

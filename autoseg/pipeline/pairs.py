@@ -80,6 +80,7 @@ def segment_fold(
     ChildProcessError: the workers that were at a case were lost.
     """
     if workers is not None:
+        workers.require_seen([pairs.workspace.root, *(case.channels[0] for case in cases[:1])])
         for case, rows in workers.results(partial(segment_one, pairs), cases, SHARE):
             if isinstance(rows, LostWork):
                 raise ChildProcessError(f"{case.name}: {rows.reason}; the same command continues.")

@@ -73,6 +73,8 @@ def predict(
 
     Of BIDS datasets, the participants and sessions of ``subset`` are.
     """
+    if options.workers is not None:  # which have other working directories
+        inputs, output = [path.absolute() for path in inputs], output.absolute()
     chosen = choose(models, configuration, fold_names)
     folder = models.folds[chosen.configurations[0]][chosen.folds[0]]
     plan = read_plan(read_text(folder / "plan.json"), str(folder))

@@ -53,6 +53,7 @@ def fill_rows(
     if workers is None:
         yield from ((name, fill_row(rows, (name, place))) for name, place in trained.items())
         return
+    workers.require_seen([rows.study.root])
     for (name, _), row in workers.results(partial(fill_row_alone, rows), trained.items(), share=1.0):
         if isinstance(row, LostWork):
             raise ChildProcessError(f"{name} on the test cases: {row.reason}; the same command continues.")

@@ -76,12 +76,15 @@ def train_all(trainings: Sequence[Training], options: TrainingOptions) -> list[d
 
 def _by_workers(trainings: Sequence[Training], options: TrainingOptions, workers: Workers) -> list[dict[str, Summary]]:
     """Prepare the cases, share out the folds, and collect what became of them."""
+    splits, init_from = (path and path.absolute() for path in (options.splits, options.init_from))
+    workers.require_seen(path for path in (splits, init_from) if path)
     parts = [replace(one, fold=fold) for one in trainings for fold in _begin(one, options, workers)]
     found: dict[Training, Summary] = {}
     failures: list[tuple[type[Exception], str]] = []
     title = f"train {counted(len(parts), 'fold')} on {counted(workers.num_workers, 'worker')}"
     with progress(title) as shown, _followed(parts, shown):
-        train_one = partial(train_in_process, replace(options, workers=None, overwrite=False, resume=True))
+        begun = replace(options, workers=None, overwrite=False, resume=True, splits=splits, init_from=init_from)
+        train_one = partial(train_in_process, begun)
         for part, answer in workers.results(train_one, parts, WHOLE):
             name = f"{part.dataset} {part.configuration} {part.fold}"
             if isinstance(answer, LostWork):

@@ -17,7 +17,7 @@ from typing import Any, Literal
 from pydantic import Field, JsonValue, ValidationError
 
 from autoseg.core import plan_inheritance
-from autoseg.core.document import Frozen, listed
+from autoseg.core.document import Frozen, listed, wrong_entries
 from autoseg.core.errors import BadInput
 from autoseg.core.fingerprint import Fingerprint
 from autoseg.core.plan import ComparisonSpec, Decision, Plan, SplitSpec, read_plan
@@ -53,9 +53,7 @@ def read_recipe(text: str, source: str, fidelity: Fidelity = "paper") -> Recipe:
         document = recipe.model_dump(mode="json", exclude={"code"})
         return Recipe.model_validate(plan_inheritance.merge(document, recipe.code))
     except ValidationError as error:
-        problems = ((".".join(str(part) for part in item["loc"]) or "document", item["msg"]) for item in error.errors())
-        listed = "; ".join(f"{path}: {problem}" for path, problem in problems)
-        raise BadInput(f"{source} is not a valid recipe ({listed}); correct it.") from None
+        raise BadInput(f"{source} is not a valid recipe ({wrong_entries(error)}); correct it.") from None
 
 
 def apply_recipe(plan: Plan, fingerprint: Fingerprint, recipe: Recipe, name: str) -> Plan:

@@ -28,7 +28,10 @@ SETTINGS = {
     "logging.distributed": "critical",
     "distributed.scheduler.allowed-failures": 1,  # with a second worker that is lost, its work is tried alone
 }
-NO_DASHBOARD = {"dashboard": False, "dashboard_address": None}
+ENDING_S = 300  # before its time limit a job takes no more work: what it is at may be saved, or is begun anew elsewhere
+# Pages that tell what is going on would else be open, at a port that may be taken, to whoever reaches the machine.
+OWN_PAGES = "127.0.0.1:0"
+NO_DASHBOARD = {"dashboard": False, "dashboard_address": OWN_PAGES}
 
 
 @contextmanager
@@ -89,6 +92,7 @@ def workers_of_scheduler(where: str) -> Iterator[Workers]:
 def submitted_workers(system: BatchSystem, site: Site, count: int | None, folder: Path) -> Iterator[Workers]:
     """Jobs of a batch system, ``count`` or as many as the site says; one that ends too early is replaced.
 
+    Before its time limit a job gives its work back, and whatever it was at is not to blame for that.
     What they say, and the credentials by which they and this process know each other, goes into ``folder``.
     """
     with _own_signals():
@@ -106,7 +110,7 @@ def submitted_workers(system: BatchSystem, site: Site, count: int | None, folder
         kind(
             cores=site.cores,
             memory=site.memory,
-            walltime=site.walltime,
+            walltime=time_limit(system, site.walltime_s),
             queue=site.queue,
             job_extra_directives=list(site.directives),
             job_script_prologue=list(site.prologue),
@@ -117,7 +121,11 @@ def submitted_workers(system: BatchSystem, site: Site, count: int | None, folder
             local_directory=str(folder),
             log_directory=str(folder),
             shared_temp_directory=str(folder),
-            worker_extra_args=["--resources", place],
+            worker_extra_args=[
+                *("--resources", place),
+                *("--lifetime", f"{working_s(site.walltime_s)}s"),
+                *("--no-dashboard", "--dashboard-address", OWN_PAGES),
+            ],
             scheduler_options=dict(NO_DASHBOARD),
             protocol="tls://",
             security=True,
@@ -129,6 +137,19 @@ def submitted_workers(system: BatchSystem, site: Site, count: int | None, folder
         say(f"{counted(number, 'job')} submitted to {system}; the work begins with the first that runs")
         with _client(cluster) as client:
             yield connected(client)
+
+
+def time_limit(system: BatchSystem, walltime_s: int) -> str:
+    """As the batch system reads it: LSF without seconds."""
+    minutes, seconds = divmod(walltime_s, 60)
+    if system == "lsf":
+        return f"{minutes // 60:02d}:{minutes % 60:02d}"
+    return f"{minutes // 60:02d}:{minutes % 60:02d}:{seconds:02d}"
+
+
+def working_s(walltime_s: int) -> int:
+    """How long a job works: of a short one nine tenths, else all but five minutes."""
+    return max(9 * walltime_s // 10, walltime_s - ENDING_S)
 
 
 @contextmanager

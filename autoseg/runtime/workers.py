@@ -6,6 +6,7 @@ what a worker was at when it was lost is done again by another one.
 
 from __future__ import annotations
 
+import platform
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor, Future, wait
 from contextlib import suppress
@@ -26,7 +27,6 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 PLACES = ("GPU", "CPU")  # resources of dask: a GPU of a worker, or else all of its cores
-SOON_S = 5.0
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ class Workers:
         """
         from distributed.scheduler import KilledWorker
 
-        pool, work = self.executor(share), partial(on_worker, function)
+        pool, work = self.executor(share), partial(on_worker, autoseg.__version__, function)
 
         def settle(item: Item, own: Future[Result], others: Sequence[Future[Result]]) -> tuple[Item, Result | LostWork]:
             with suppress(KilledWorker):
@@ -88,28 +88,27 @@ class Workers:
 
 
 def connected(client: Client) -> Workers:
-    """The workers of a client, as soon as there is one; BadInput where they have another version of autoseg."""
+    """The workers of a client, as soon as there is one; BadInput where they cannot take over work of this version."""
     if not client.scheduler_info()["workers"]:
         progress.say("waiting for the first worker")
         client.wait_for_workers(1)
     try:
-        versions = client.run(_version)
+        client.run(require_version, autoseg.__version__)
     except ImportError as error:
         raise BadInput(f"the workers of the scheduler cannot load autoseg ({error}); install it there.") from None
-    for address, version in versions.items():
-        if version != autoseg.__version__:
-            raise BadInput(
-                f"the worker {address} has autoseg {version} and this is {autoseg.__version__}; install the same there."
-            )
     workers = client.scheduler_info(n_workers=-1)["workers"].values()
     place = next((one for one in PLACES if any(one in worker["resources"] for worker in workers)), None)
     return Workers(client, place, len(workers), sum(worker["nthreads"] for worker in workers))
 
 
-def on_worker(function: Callable[[Item], Result], item: Item) -> Result:
-    """In a worker: ``function`` with the cores that the worker has threads for; it says nothing."""
+def on_worker(version: str, function: Callable[[Item], Result], item: Item) -> Result:
+    """In a worker: ``function`` with the cores that the worker has threads for; it says nothing.
+
+    BadInput where the worker, which may have come while the others work, has another version of autoseg.
+    """
     from distributed import get_worker
 
+    require_version(version)
     threads = get_worker().state.nthreads
     if num_cores() != threads:
         grant_cores(threads)
@@ -117,22 +116,31 @@ def on_worker(function: Callable[[Item], Result], item: Item) -> Result:
     return function(item)
 
 
+def require_version(version: str) -> None:
+    """In a worker: BadInput unless it has this version of autoseg."""
+    if version != autoseg.__version__:
+        raise BadInput(
+            f"the worker on {platform.node()} has autoseg {autoseg.__version__} and this is {version}; "
+            "install the same there."
+        )
+
+
 def is_wanted() -> Callable[[], bool]:
-    """In a worker: what tells whether anybody waits for the work at hand; who shared it out may have been stopped."""
-    from distributed import get_worker
+    """In a worker: what tells whether the work at hand is to go on.
+
+    It is not where nobody waits for it (who shared it out may have been stopped), nor where the worker is to end.
+    """
+    from distributed import Status, get_worker
 
     worker = get_worker()
     key = worker.get_current_task()
 
     def wanted() -> bool:
         task = worker.state.tasks.get(key)
-        return task is not None and task.state == "executing"
+        ends = worker.status in (Status.closing_gracefully, Status.closing, Status.closed)
+        return task is not None and task.state == "executing" and not ends
 
     return wanted
-
-
-def _version() -> str:
-    return autoseg.__version__
 
 
 def _hidden(paths: list[str]) -> list[str]:

@@ -11,20 +11,24 @@ from pathlib import Path
 import pytest
 
 ROOT = str(Path(__file__).resolve().parents[2])
+FINDING = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, [ROOT, os.environ.get("PYTHONPATH")]))}
 
 
-def started(*arguments):
+def started(*arguments, cwd=None):
     """A process that finds autoseg and says nothing."""
-    own = {"PYTHONPATH": os.pathsep.join(filter(None, [ROOT, os.environ.get("PYTHONPATH")]))}
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    return subprocess.Popen([sys.executable, "-m", *map(str, arguments)], env=os.environ | own, **quiet)
+    return subprocess.Popen([sys.executable, "-m", *map(str, arguments)], env=FINDING, cwd=cwd, **quiet)
 
 
 @pytest.fixture
 def cluster(tmp_path):
-    """``dask scheduler`` and two of ``dask worker``: each states a GPU, and has no nanny that would start it anew."""
+    """``dask scheduler`` and two of ``dask worker``: each states a GPU, and has no nanny that would start it anew.
+
+    They work in a folder of their own: nothing that they are told may depend on where the command runs.
+    """
     pytest.importorskip("distributed")
-    file = tmp_path / "scheduler.json"
+    file, elsewhere = tmp_path / "scheduler.json", tmp_path / "elsewhere"
+    elsewhere.mkdir()
     where = ("--host", "127.0.0.1", "--port", "0", "--scheduler-file", file, "--no-dashboard")
     processes = [started("distributed.cli.dask_scheduler", *where)]
     how = (
@@ -39,7 +43,7 @@ def cluster(tmp_path):
         "--local-directory",
         tmp_path,
     )
-    processes += [started("distributed.cli.dask_worker", *how) for _ in range(2)]
+    processes += [started("distributed.cli.dask_worker", *how, cwd=elsewhere) for _ in range(2)]
     try:
         yield file, processes[1:]
     finally:
@@ -67,10 +71,24 @@ def test_a_worker_that_is_killed_costs_no_case(autoseg, workspace, site, tmp_pat
     sources = sorted(site.glob("sub-*/anat/*_T1w.nii.gz"))
     for number in range(60):
         (images / f"case{number:02d}.nii.gz").symlink_to(sources[number % len(sources)])
+    model = tmp_path / "tiny.autoseg.zip"
+    assert autoseg("export", "Tiny", "-o", model) == 0
     assert autoseg("predict", images, "-o", tmp_path / "alone", "--dataset", "Tiny") == 0
-    command = ["-m", "autoseg", "--workspace", workspace, "predict", images, "-o", tmp_path / "shared"]
-    command += ["--dataset", "Tiny", "--executor", "dask", "--scheduler", scheduler, "--json"]
-    process = subprocess.Popen([sys.executable, *map(str, command)], stdout=subprocess.PIPE, cwd=ROOT)
+    command = [
+        "predict",
+        "in",
+        "-o",
+        "shared",
+        "--model",
+        model.name,
+        "--executor",
+        "dask",
+        "--scheduler",
+        scheduler.name,
+    ]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "autoseg", *command, "--json"], stdout=subprocess.PIPE, cwd=tmp_path, env=FINDING
+    )
     assert until(lambda: len(list((tmp_path / "shared").glob("case*.nii.gz"))) >= 5, 60)
     workers[0].kill()
     output, _ = process.communicate(timeout=120)
@@ -118,7 +136,7 @@ def test_processes_of_this_machine_prepare_the_same(autoseg, workspace):
         (("--workers", "3"), "--workers: --executor local is this process; leave the option out."),
         (("--executor", "dask", "--scheduler", "s.json"), "--scheduler s.json: there is no such file, and it is no"),
         (("--executor", "dask", "--scheduler", "s.json", "--workers", "2"), "--workers: --scheduler has the workers"),
-        (("--executor", "slurm"), "site.json: there is no such file"),
+        (("--executor", "slurm"), "site.json: there is no such file; write into it what slurm asks of a job"),
     ],
 )
 def test_options_that_do_not_fit_are_refused(autoseg, workspace, capsys, options, sentence):

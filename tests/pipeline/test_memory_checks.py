@@ -31,7 +31,9 @@ SHAPE = (20, 24, 16)
 
 @pytest.fixture
 def predictor(validated):
-    return load_predictor([validated.model_folder("Tiny", "3d_fullres", "fold0")], "3d_fullres", "cpu")
+    """It computes in fp32, whatever this processor is good at."""
+    loaded = load_predictor([validated.model_folder("Tiny", "3d_fullres", "fold0")], "3d_fullres", "cpu")
+    return replace(loaded, execution=replace(loaded.execution, precision="fp32"))
 
 
 @pytest.fixture

@@ -2,6 +2,10 @@
 
 from dataclasses import asdict
 
+import numpy as np
+import pytest
+
+from autoseg.pipeline import one_training
 from autoseg.pipeline.one_training import main
 from autoseg.pipeline.training import TrainingOptions
 
@@ -22,3 +26,14 @@ def test_an_error_is_its_kind_and_its_sentence(workspace):
     answer = main(request(workspace, "3d_nothing"))
     assert answer["error"] == "BadInput"
     assert "3d_nothing" in answer["sentence"]
+
+
+def test_a_kind_of_error_is_known_by_what_it_is(workspace, monkeypatch):
+    def fails(*_):
+        np.empty(2**50)
+
+    with pytest.raises(MemoryError) as caught:
+        fails()
+    assert type(caught.value) is not MemoryError
+    monkeypatch.setattr(one_training, "train", fails)
+    assert main(request(workspace, "3d_fullres"))["error"] == "MemoryError"

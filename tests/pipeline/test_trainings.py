@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -63,6 +64,17 @@ def answering(monkeypatch, answer):
     monkeypatch.setattr(trainings, "is_wanted", lambda: lambda: True)
     monkeypatch.setattr(trainings, "prepare_cases", lambda *_: None)
     return replace(ONE_EPOCH, workers=Workers())
+
+
+def test_workers_are_told_places_that_do_not_depend_on_where_they_are(two_splits, monkeypatch, tmp_path):
+    (tmp_path / "own.json").write_bytes((two_splits.dataset_folder("Tiny") / "splits.json").read_bytes())
+    monkeypatch.chdir(tmp_path)
+    options, asked = answering(monkeypatch, lambda fold: {"summary": None}), []
+    monkeypatch.setattr(trainings, "run_module", lambda _, request, __: asked.append(request) or {"summary": None})
+    options = replace(options, splits=Path("own.json"), init_from=Path("model.zip"))
+    train_all([Training(two_splits, "Tiny", "3d_fullres", "fold0")], options)
+    assert asked[0]["options"]["splits"] == str(tmp_path / "own.json")
+    assert asked[0]["options"]["init_from"] == str(tmp_path / "model.zip")
 
 
 def test_a_fold_that_fails_leaves_the_others_trained(two_splits, monkeypatch):

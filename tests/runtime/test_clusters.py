@@ -4,6 +4,7 @@ import os
 import signal
 import stat
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -64,9 +65,30 @@ def test_jobs_of_a_batch_system_do_the_work(batch_system, tmp_path):
         ]
         assert workers.place == "CPU"
     script = (batch_system / "submitted.sh").read_text()
-    for line in ("#SBATCH -A lab", "#SBATCH --qos=short", "#SBATCH -t 00:10:00", "tls://"):
+    wanted = "#SBATCH -A lab", "#SBATCH --qos=short", "#SBATCH -t 00:10:00", "tls://", "--lifetime 540s"
+    for line in wanted:
         assert line in script
     assert stat.S_IMODE((tmp_path / "workers").stat().st_mode) == 0o700
+
+
+@pytest.mark.slow  # 80 s: jobs that reach their time limit, one after the other
+def test_work_that_takes_longer_than_a_job_goes_on_in_the_next(batch_system, tmp_path):
+    site = Site(jobs=1, cores=1, memory="1GB", walltime="0:00:10", interface="lo")
+    with clusters.submitted_workers("slurm", site, None, tmp_path / "workers") as workers:
+        task = partial(worker_tasks.give_back, tmp_path / "attempts", 4)
+        assert list(workers.results(task, [0])) == [(0, 4)]
+
+
+@pytest.mark.parametrize(
+    ("system", "walltime_s", "limit"),
+    [("slurm", 28805, "08:00:05"), ("pbs", 217800, "60:30:00"), ("lsf", 28805, "08:00"), ("lsf", 540, "00:09")],
+)
+def test_a_time_limit_is_written_as_its_system_reads_it(system, walltime_s, limit):
+    assert clusters.time_limit(system, walltime_s) == limit
+
+
+def test_a_job_stops_before_its_limit():
+    assert [clusters.working_s(one) for one in (10, 600, 28800)] == [9, 540, 28500]
 
 
 def test_a_gpu_is_called_as_cuda_calls_it(monkeypatch):

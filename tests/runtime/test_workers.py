@@ -9,7 +9,7 @@ import pytest
 import autoseg
 from autoseg.core.errors import BadInput
 from autoseg.runtime.jobs import num_cores
-from autoseg.runtime.workers import LostWork, connected
+from autoseg.runtime.workers import LostWork, connected, on_worker
 from tests.runtime import worker_tasks
 
 
@@ -74,3 +74,9 @@ def test_another_version_is_refused(workers, monkeypatch):
     monkeypatch.setattr(autoseg, "__version__", "0.0")
     with pytest.raises(BadInput, match=r"^the worker .* has autoseg .* and this is 0\.0; install the same there"):
         connected(workers.client)
+
+
+def test_a_worker_of_another_version_that_comes_later_is_refused(workers):
+    task = workers.executor().submit(on_worker, "0.0", worker_tasks.squared, 3)
+    with pytest.raises(BadInput, match=r"^the worker .* has autoseg .* and this is 0\.0; install the same there"):
+        task.result()
