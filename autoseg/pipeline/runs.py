@@ -55,6 +55,20 @@ def within_domains(fold: Fold, cases: Sequence[CaseFiles], configuration: Config
     return Fold(train, validation, fold.scored)
 
 
+def cases_of_fold(
+    workspace: Workspace, dataset: RawDataset, configuration: Configuration, name: str, fold: Fold, anew: bool
+) -> Fold:
+    """What the configuration trains in a fold: those that its training was begun with, unless it begins ``anew``."""
+    fold = within_domains(fold, dataset.cases, configuration)
+    if not anew:
+        fold = recorded_split(workspace.model_folder(dataset.name, configuration.name, name)) or fold
+    if configuration.candidates and configuration.previous_stage:
+        # The stages of a fold share their cases: nothing that validates has trained either of them.
+        first = workspace.model_folder(dataset.name, configuration.previous_stage, name)
+        fold = recorded_split(first) or fold
+    return fold
+
+
 def recorded_split(folder: Path) -> Fold | None:
     """The cases that a training was begun with; None if it was not."""
     path = folder / SPLIT_FILE

@@ -26,11 +26,10 @@ from autoseg.pipeline.preparation import (
 from autoseg.pipeline.runs import (
     announce,
     assignment_of,
+    cases_of_fold,
     record_run,
-    recorded_split,
     settle,
     tell_to_train,
-    within_domains,
 )
 from autoseg.pipeline.validation import validate_fold
 from autoseg.planning.folds import Fold
@@ -99,13 +98,7 @@ def train(
     waiting = [one for one in folds if options.overwrite or not (folders[one] / "final.safetensors").is_file()]
     for fold_name, cases in folds.items():
         folder, left = folders[fold_name], len(waiting) - sum(one in summaries for one in waiting)
-        cases = within_domains(cases, dataset.cases, configuration)
-        if not options.overwrite:
-            cases = recorded_split(folder) or cases
-        if configuration.candidates and configuration.previous_stage:
-            # The stages of a fold share their cases: nothing that validates has trained either of them.
-            first = workspace.model_folder(name, configuration.previous_stage, fold_name)
-            cases = recorded_split(first) or cases
+        cases = cases_of_fold(workspace, dataset, configuration, fold_name, cases, anew=options.overwrite)
         try:
             with held(folder, "trained", waiting=say if options.waits else None):
                 if not already_trained(folder, options, several=fold == "cv"):

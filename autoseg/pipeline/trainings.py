@@ -9,7 +9,6 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
-from threading import Event, Thread
 from typing import Any
 
 from autoseg.core.case import CaseFiles
@@ -18,6 +17,7 @@ from autoseg.core.plan import read_plan
 from autoseg.io.workspace import Workspace
 from autoseg.pipeline.cascade import held_out_label_maps
 from autoseg.pipeline.preparation import prepare_cases, read_or_make_plan, require_configuration, require_own_plan
+from autoseg.pipeline.runs import cases_of_fold
 from autoseg.pipeline.training import (
     Summary,
     TrainingOptions,
@@ -30,6 +30,7 @@ from autoseg.pipeline.training import (
 from autoseg.runtime.jobs import num_cores
 from autoseg.runtime.own_process import STOPPED, run_module
 from autoseg.runtime.progress import Progress, counted, progress, say
+from autoseg.runtime.repeating import repeatedly
 from autoseg.runtime.workers import LostWork, Workers, is_wanted
 from autoseg.training.schedule import Clock
 
@@ -106,24 +107,18 @@ def _by_workers(trainings: Sequence[Training], options: TrainingOptions, workers
 @contextmanager
 def _followed(parts: Sequence[Training], shown: Progress) -> Iterator[None]:
     """Inside the block the step shows how far the folds are, as their folders tell."""
-    ended, started = Event(), time.monotonic()
+    started = time.monotonic()
     before = sum(map(done_share, parts)) / len(parts)
 
     def follow() -> None:
-        while not ended.wait(FOLLOW_S):
-            shares = [done_share(one) for one in parts]
-            done, spent_s = sum(shares) / len(parts), time.monotonic() - started
-            left_s = spent_s * (1 - done) / (done - before) if done > before else None
-            under_way = (f"{one.fold} {share:.0%}" for one, share in zip(parts, shares, strict=True) if 0 < share < 1)
-            shown.update(done, ", ".join(under_way), left_s)
+        shares = [done_share(one) for one in parts]
+        done, spent_s = sum(shares) / len(parts), time.monotonic() - started
+        left_s = spent_s * (1 - done) / (done - before) if done > before else None
+        under_way = (f"{one.fold} {share:.0%}" for one, share in zip(parts, shares, strict=True) if 0 < share < 1)
+        shown.update(done, ", ".join(under_way), left_s)
 
-    follower = Thread(target=follow, name="progress of trainings", daemon=True)
-    follower.start()
-    try:
+    with repeatedly(follow, FOLLOW_S):
         yield
-    finally:
-        ended.set()
-        follower.join()
 
 
 def done_share(training: Training) -> float:
@@ -155,7 +150,8 @@ def _begin(training: Training, options: TrainingOptions, workers: Workers) -> li
             raise BadInput(f"{options.init_from}: lies where --overwrite trains anew; copy it elsewhere.")
         if not already_trained(folder, options, several=training.fold == "cv"):
             start_or_continue(folder, options)
-    wanted = {case for fold in folds.values() for case in (*fold.train, *fold.validation)}
+    begun = (cases_of_fold(workspace, dataset, configuration, *fold, anew=options.overwrite) for fold in folds.items())
+    wanted = {case for fold in begun for case in (*fold.train, *fold.validation)}
     cases: list[CaseFiles] = [case for case in dataset.cases if case.name in wanted]
     stages = held_out_label_maps(workspace, dataset, configuration, [case.name for case in cases])
     prepare_cases(workspace, plan, [configuration], cases, {configuration.name: stages}, workers)

@@ -7,14 +7,13 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from threading import Event, Thread
 from typing import Any
 
 import autoseg
 from autoseg.runtime.lifeline import lifeline
+from autoseg.runtime.repeating import repeatedly
 
 POLL_S = 1.0
 STOPPED = "stopped"  # in place of a result: by the system, or by its own failure to get memory
@@ -30,7 +29,7 @@ def run_module(module: str, request: Mapping[str, Any], wanted: Callable[[], boo
     """
     package = str(Path(autoseg.__file__).resolve().parents[1])
     path = os.pathsep.join(filter(None, [package, os.environ.get("PYTHONPATH")]))
-    with lifeline() as line, _watching(wanted, line.let_go):
+    with lifeline() as line, repeatedly(lambda: None if wanted() else line.let_go(), POLL_S):
         finished = subprocess.run(
             [sys.executable, "-m", module],
             input=json.dumps(request),
@@ -54,22 +53,3 @@ def run_module(module: str, request: Mapping[str, Any], wanted: Callable[[], boo
         last = (finished.stderr.strip().splitlines() or ["it said nothing"])[-1]
         raise ChildProcessError(f"{module}: failed in its own process ({last}); run the command again.")
     return json.loads(lines[-1])
-
-
-@contextmanager
-def _watching(wanted: Callable[[], bool], otherwise: Callable[[], None]) -> Iterator[None]:
-    """Inside the block ``otherwise`` is called, once, when something is not wanted any more."""
-    ended = Event()
-
-    def watch() -> None:
-        while not ended.wait(POLL_S):
-            if not wanted():
-                return otherwise()
-
-    watcher = Thread(target=watch, name="wanted", daemon=True)
-    watcher.start()
-    try:
-        yield
-    finally:
-        ended.set()
-        watcher.join()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,6 +11,8 @@ from dataclasses import dataclass, field
 from rich.console import Console
 from rich.live import Live
 from rich.text import Text
+
+from autoseg.runtime.repeating import repeatedly
 
 # Results go to stdout; everything that a person watches goes to stderr.
 console = Console(stderr=True, highlight=False)
@@ -113,7 +114,7 @@ def progress(name: str, parts: int = 0) -> Iterator[Progress]:
     step = Progress(name, console.is_terminal and not console.quiet, parts)
     _running.append(step)
     try:
-        with _live(step) if step.live else _beating(step):
+        with _live(step) if step.live else repeatedly(step.log, max(1.0, LOG_INTERVAL_S)):
             yield step
     finally:
         _running.remove(step)
@@ -125,19 +126,3 @@ def _live(step: Progress) -> Live:
         return Text(printable(step.line()), no_wrap=True, overflow="ellipsis")
 
     return Live(get_renderable=line, console=console, transient=True, refresh_per_second=5)
-
-
-@contextmanager
-def _beating(step: Progress) -> Iterator[None]:
-    """Inside the block the step logs a line whenever it is due, whether or not there is news."""
-    ended = threading.Event()
-
-    def beat() -> None:
-        while not ended.wait(max(1.0, LOG_INTERVAL_S)):
-            step.log()
-
-    threading.Thread(target=beat, name="progress", daemon=True).start()
-    try:
-        yield
-    finally:
-        ended.set()

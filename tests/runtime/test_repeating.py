@@ -1,0 +1,28 @@
+"""Something done every so often while something else goes on."""
+
+import threading
+
+import pytest
+
+from autoseg.runtime.repeating import repeatedly
+
+
+def test_it_is_called_again_and_again_and_never_after_the_block():
+    called, times = threading.Event(), []
+
+    def call():
+        times.append(threading.current_thread())
+        if len(times) == 3:
+            called.set()
+
+    with repeatedly(call, 0.001):
+        assert called.wait(10)
+    assert all(thread is not threading.current_thread() for thread in times)
+    assert not any(thread.is_alive() for thread in times)
+
+
+def test_the_thread_ends_with_a_block_that_fails():
+    before = threading.active_count()
+    with pytest.raises(KeyError), repeatedly(lambda: None, 60):
+        raise KeyError
+    assert threading.active_count() == before
