@@ -11,13 +11,14 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import wraps
 from pathlib import Path
 from typing import Any, Literal, ParamSpec, TextIO, TypeVar, get_args
 
 from autoseg.runtime.progress import say
+from autoseg.runtime.repeating import repeatedly
 from autoseg.runtime.sensors import GpuReading, ProcessReading, gpu_sensor, process_sensor
 
 # Where several are active at once (the next case is prepared beside the network), a sample belongs to the last of them.
@@ -186,27 +187,16 @@ def sampling(
     With ``begun_s`` (of ``time.time``) the file goes on, and time counts from there. One at a time in a process.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    stop = threading.Event()
-    with path.open("w" if begun_s is None else "a", encoding="utf-8", newline="") as rows:
+    with path.open("w" if begun_s is None else "a", encoding="utf-8", newline="") as rows, ExitStack() as ending:
         if rows.tell() == 0:
             csv.writer(rows).writerow(COLUMNS)
         offset_s = 0.0 if begun_s is None else time.time() - begun_s
         recording = Recording(subject, rows, process_sensor(), gpu_sensor(device), offset_s)
-
-        def run() -> None:
-            while not stop.wait(interval_s):
-                recording.sample()
-
-        sampler = threading.Thread(target=run, name="sampler", daemon=True)
-        sampler.start()
+        ending.callback(recording.sample)
+        ending.enter_context(repeatedly(recording.sample, interval_s))
         _recordings.append(recording)
-        try:
-            yield recording
-        finally:
-            _recordings.remove(recording)
-            stop.set()
-            sampler.join()
-            recording.sample()
+        ending.callback(_recordings.remove, recording)
+        yield recording
 
 
 @contextmanager
