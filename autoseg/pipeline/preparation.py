@@ -17,6 +17,7 @@ from autoseg.core.labels import Labels
 from autoseg.core.plan import Configuration, Plan, SplitSpec, read_plan
 from autoseg.io import images, store
 from autoseg.io.files import read_text, remove_partial, write_text
+from autoseg.io.fingerprints import write_fingerprint
 from autoseg.io.locks import held
 from autoseg.io.recipes import recipe_text
 from autoseg.io.workspace import RawDataset, Workspace, nearest_name
@@ -45,19 +46,17 @@ def measure_dataset(dataset: RawDataset, workers: Workers | None = None) -> Fing
     measure_one = partial(measure_case, dataset.channels, dataset.labels)
     with progress(f"measure {counted(len(dataset.cases), 'case')}") as shown:
 
-        def measured() -> Iterator[tuple[CaseMeasurement, measure.IntensitySample]]:
+        def measured() -> Iterator[tuple[CaseMeasurement, measure.Samples]]:
             for done, result in enumerate(over_cases(measure_one, dataset.cases, workers), start=1):
                 yield result
                 shown.update(done / len(dataset.cases))
 
         fingerprint = measure.combine(dataset.name, dataset.channels, dataset.labels, measured())
-    write_text(dataset.folder / "fingerprint.json", fingerprint.model_dump_json(indent=1) + "\n")
+    write_fingerprint(dataset.folder / "fingerprint.json", fingerprint)
     return fingerprint
 
 
-def measure_case(
-    channels: Sequence[str], labels: Labels, case: CaseFiles
-) -> tuple[CaseMeasurement, measure.IntensitySample]:
+def measure_case(channels: Sequence[str], labels: Labels, case: CaseFiles) -> tuple[CaseMeasurement, measure.Samples]:
     """Read and measure one case."""
     image, label_map = read_image(case, channels), images.read_labels(require_labels(case))
     return measure.measure_case(case.name, case.domain, case.subject, image, label_map, labels)

@@ -7,6 +7,8 @@ is the same, bit for bit, however the cases were divided.
 
 from __future__ import annotations
 
+from array import array
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields, replace
 from itertools import islice
@@ -18,6 +20,7 @@ from autoseg.core.case import Image
 from autoseg.core.fingerprint import CaseMeasurement, Fingerprint, IntensityStatistics
 from autoseg.core.geometry import Box, Reorientation, bounding_box, canonical_axes, orientation_code
 from autoseg.core.labels import Labels
+from autoseg.core.packed import Packed
 from autoseg.planning.case_profile import intensity_quantiles
 
 QUANTILES_PER_CASE = 8192  # a power of two, so that samples can be halved down to one value
@@ -26,31 +29,12 @@ CASES_AT_A_TIME = 64  # that join a summary together
 
 
 @dataclass(frozen=True, eq=False)
-class IntensitySample:
-    """The intensities of one case, all arrays with channels first.
-
-    ``mean``, ``variance``, ``minimum`` and ``maximum`` ``(C,)`` are exact; ``quantiles`` ``(C, n)`` are
-    evenly spaced in probability. They are those of the foreground (label > 0) if ``of_foreground``,
-    else of the nonzero voxels. ``count`` is the number of voxels measured. ``whole_mean`` and ``whole_variance``
-    ``(C,)`` are those of all voxels.
-    """
-
-    count: int
-    of_foreground: bool
-    mean: npt.NDArray[np.float64]
-    variance: npt.NDArray[np.float64]
-    minimum: npt.NDArray[np.float64]
-    maximum: npt.NDArray[np.float64]
-    quantiles: npt.NDArray[np.float32]
-    whole_mean: npt.NDArray[np.float64]
-    whole_variance: npt.NDArray[np.float64]
-
-
-@dataclass(frozen=True, eq=False)
 class Samples:
-    """The samples of some cases in one array of each kind: as those of ``IntensitySample`` behind an axis of cases.
+    """The intensities of some cases; all arrays have cases first, and those of channels channels next.
 
-    All have the same number of quantiles.
+    ``mean``, ``variance``, ``minimum`` and ``maximum`` ``(cases, C)`` are exact; ``quantiles`` ``(cases, C, n)`` are
+    evenly spaced in probability. They are those of the foreground (label > 0) ``of_foreground``, else of the nonzero
+    voxels. ``whole_mean`` and ``whole_variance`` ``(cases, C)`` are those of all voxels.
     """
 
     of_foreground: npt.NDArray[np.bool_]
@@ -77,10 +61,10 @@ class Samples:
 
 @dataclass(frozen=True, eq=False)
 class Summary:
-    """What is kept of some cases of a dataset: about 2 kB and, over all, ``LARGEST_SAMPLE`` quantiles a channel."""
+    """What is kept of some cases: their measurements, packed, and over all ``LARGEST_SAMPLE`` quantiles a channel."""
 
-    cases: tuple[CaseMeasurement, ...]
-    samples: Samples | None  # None of no case
+    cases: Packed[CaseMeasurement]
+    samples: Samples | None = None  # None of no case
 
 
 def measure_case(
@@ -90,7 +74,7 @@ def measure_case(
     image: Image,
     labels: npt.NDArray[np.integer],
     names: Labels,
-) -> tuple[CaseMeasurement, IntensitySample]:
+) -> tuple[CaseMeasurement, Samples]:
     """Measure one case; ``labels`` is ``(X, Y, Z)`` in the stored axis order, as the image.
 
     Lengths and the box are in canonical axes; volumes are in cubic millimetres, for every label or
@@ -124,10 +108,8 @@ def measure_case(
     return measurement, sample_intensities(values, has_foreground, image.voxels.reshape(len(image.voxels), -1))
 
 
-def sample_intensities(
-    values: npt.NDArray[np.generic], of_foreground: bool, whole: npt.NDArray[np.generic]
-) -> IntensitySample:
-    """Summarise ``values`` ``(C, n)`` of the ``whole`` ``(C, all)``; nothing at all counts as one zero per channel.
+def sample_intensities(values: npt.NDArray[np.generic], of_foreground: bool, whole: npt.NDArray[np.generic]) -> Samples:
+    """Of one case, ``values`` ``(C, n)`` of the ``whole`` ``(C, all)``; nothing at all counts as one zero per channel.
 
     The sample is deterministic: the values in the middle of ``QUANTILES_PER_CASE`` equal shares.
     """
@@ -135,59 +117,57 @@ def sample_intensities(
         values = np.zeros((len(values), 1), np.float32)
     middles = (np.arange(QUANTILES_PER_CASE) + 0.5) / QUANTILES_PER_CASE
     places = (middles * values.shape[1]).astype(np.int64)
-    return IntensitySample(
-        count=values.shape[1],
-        of_foreground=of_foreground,
-        mean=values.mean(axis=1, dtype=np.float64),
-        variance=values.var(axis=1, dtype=np.float64),
-        minimum=values.min(axis=1).astype(np.float64),
-        maximum=values.max(axis=1).astype(np.float64),
-        quantiles=np.stack([np.sort(channel)[places] for channel in values]).astype(np.float32),
-        whole_mean=whole.mean(axis=1, dtype=np.float64),
-        whole_variance=whole.var(axis=1, dtype=np.float64),
+    return Samples(
+        of_foreground=np.array([of_foreground]),
+        mean=values.mean(axis=1, dtype=np.float64)[None],
+        variance=values.var(axis=1, dtype=np.float64)[None],
+        minimum=values.min(axis=1).astype(np.float64)[None],
+        maximum=values.max(axis=1).astype(np.float64)[None],
+        quantiles=np.stack([np.sort(channel)[places] for channel in values]).astype(np.float32)[None],
+        whole_mean=whole.mean(axis=1, dtype=np.float64)[None],
+        whole_variance=whole.var(axis=1, dtype=np.float64)[None],
     )
 
 
-def summarize(measured: Iterable[tuple[CaseMeasurement, IntensitySample]]) -> Summary:
+def summarize(measured: Iterable[tuple[CaseMeasurement, Samples]]) -> Summary:
     """The summary of cases that are measured one after the other; none of them is held as it comes."""
-    found, iterator = merge(()), iter(measured)
+    cases, found, iterator = Packed(CaseMeasurement), list[Samples](), iter(measured)
     while some := list(islice(iterator, CASES_AT_A_TIME)):
-        cases, samples = zip(*some, strict=True)
+        cases.extend(case for case, _ in some)
+        found.append(joined([sample for _, sample in some]))
         del some
-        found = merge((found, Summary(cases, stacked(samples))))
-        del samples
-    return found
+        found = [joined(found)]
+    return Summary(cases, *found)
 
 
-def merge(summaries: Sequence[Summary]) -> Summary:
-    """The summary of all their cases.
+def merge(summaries: Iterable[Summary]) -> Summary:
+    """The summary of all their cases."""
+    cases, found = Packed(CaseMeasurement), []
+    for one in summaries:
+        if one.samples is not None:
+            found.append(one.samples)
+        cases.extend(one.cases)
+    return Summary(cases, joined(found) if found else None)
+
+
+def joined(parts: Sequence[Samples]) -> Samples:
+    """Those of all their cases.
 
     The number of quantiles a case follows from the number of cases alone: halved until they are no more than
-    ``LARGEST_SAMPLE`` a channel. So it does not matter which cases were merged first.
+    ``LARGEST_SAMPLE`` a channel. So it does not matter which cases were joined first.
     """
-    parts = [(one.cases, one.samples) for one in summaries if one.samples is not None]
-    cases = tuple(case for of_part, _ in parts for case in of_part)
-    if not parts:
-        return Summary((), None)
-    size = QUANTILES_PER_CASE
-    while size > 1 and size * len(cases) > LARGEST_SAMPLE:
+    size, number = QUANTILES_PER_CASE, sum(len(one.mean) for one in parts)
+    while size > 1 and size * number > LARGEST_SAMPLE:
         size //= 2
-    halved = [samples.with_quantiles(size) for _, samples in parts]
-    return Summary(
-        cases, Samples(*(np.concatenate([getattr(one, field.name) for one in halved]) for field in fields(Samples)))
-    )
-
-
-def stacked(samples: Sequence[IntensitySample]) -> Samples:
-    """Samples of cases as one; they have the same number of quantiles."""
-    return Samples(*(np.stack([getattr(sample, field.name) for sample in samples]) for field in fields(Samples)))
+    halved = [one.with_quantiles(size) for one in parts]
+    return Samples(*(np.concatenate([getattr(one, field.name) for one in halved]) for field in fields(Samples)))
 
 
 def combine(
     dataset: str,
     channels: Sequence[str],
     labels: Labels,
-    measured: Iterable[tuple[CaseMeasurement, IntensitySample]],
+    measured: Iterable[tuple[CaseMeasurement, Samples]],
 ) -> Fingerprint:
     """The fingerprint of all measured cases, whatever their order."""
     return fingerprint_of(dataset, channels, labels, summarize(measured))
@@ -199,11 +179,15 @@ def fingerprint_of(dataset: str, channels: Sequence[str], labels: Labels, summar
     Every case weighs the same, as in nnU-Net, which draws the same number of voxels from each. Cases
     without foreground count only where no case has any.
     """
-    order = sorted(range(len(summary.cases)), key=lambda place: summary.cases[place].name)
-    cases, samples = tuple(summary.cases[place] for place in order), summary.samples
-    domains: dict[str, list[int]] = {}
-    for place, case in zip(order, cases, strict=True):
-        domains.setdefault(case.domain, []).append(place)
+    names, samples = [case.name for case in summary.cases], summary.samples
+    order = sorted(range(len(names)), key=names.__getitem__)
+    del names
+    cases = Packed(CaseMeasurement)
+    domains: dict[str, array[int]] = defaultdict(lambda: array("q"))
+    for place in order:
+        case = summary.cases[place]
+        cases.append(case)
+        domains[case.domain].append(place)
     return Fingerprint(
         dataset=dataset,
         channels=tuple(channels),

@@ -16,7 +16,7 @@ from autoseg.core.plan import Plan
 from autoseg.planning.configurations import fit_configurations
 from autoseg.planning.explain import explain, recommend
 from autoseg.planning.full_volume import full_volume
-from autoseg.planning.input_ranges import explain_ranges, ranges_by_domain
+from autoseg.planning.input_ranges import explain_ranges, profiles_by_domain, ranges_by_domain
 from autoseg.planning.mirroring import without_opposites
 from autoseg.planning.planners import planner_named
 from autoseg.planning.targets import summarize
@@ -54,7 +54,8 @@ def make_plan(
             configurations["full_volume"] = whole
     configurations, mirroring = without_opposites(configurations, list(fingerprint.labels.foreground), axis_order)
     decisions += mirroring
-    compared = explain_ranges(fingerprint)
+    profiles = profiles_by_domain(fingerprint)
+    compared = explain_ranges(profiles)
     recommended, recommendation = recommend(configurations, fitted.target_spacing_mm)
     return Plan(
         dataset=fingerprint.dataset,
@@ -66,7 +67,7 @@ def make_plan(
         intensities=fingerprint.intensities,
         configurations=configurations,
         recommended=recommended,
-        trained_ranges=ranges_by_domain(fingerprint),
+        trained_ranges=ranges_by_domain(profiles),
         decisions=(
             *explain(summary, fitted, axis_order, chosen, memory_gb),
             *decisions,
