@@ -6,10 +6,10 @@ import zlib
 from collections.abc import Iterable, Iterator
 from functools import partial
 from operator import eq
-from typing import Any, Generic, TypeVar, get_args
+from typing import Any, Generic, TypeVar, get_args, overload
 
 from pydantic import ConfigDict, GetCoreSchemaHandler, TypeAdapter
-from pydantic_core import CoreSchema, core_schema
+from pydantic_core import CoreSchema, PydanticSerializationError, core_schema
 
 Record = TypeVar("Record")
 
@@ -26,10 +26,11 @@ class Packed(Generic[Record]):
     """
 
     def __init__(self, kind: type[Record], records: Iterable[Record] = ()) -> None:
-        # Without the cache, which holds the last 16,384 texts, 1.6 MB, beyond the life of their records.
-        config = ConfigDict(ser_json_inf_nan="constants", cache_strings="keys")
+        config = ConfigDict(
+            ser_json_inf_nan="constants", cache_strings="keys"
+        )  # of others it would hold 16,000 for good
         self._adapter = TypeAdapter(list[kind], config=config)  # type: ignore[valid-type]
-        self._blocks: list[bytes] = []
+        self._blocks: list[bytes | list[Record]] = []
         self._open: list[Record] = []
         self._last: tuple[int, list[Record]] = (-1, [])  # the block that was unpacked last
         self.extend(records)
@@ -38,7 +39,7 @@ class Packed(Generic[Record]):
         """Add one at the end."""
         self._open.append(record)
         if len(self._open) == BLOCK:
-            self._blocks.append(zlib.compress(self._adapter.dump_json(self._open), 1))
+            self._blocks.append(self._packed())
             self._open = []
 
     def extend(self, records: Iterable[Record]) -> None:
@@ -72,7 +73,18 @@ class Packed(Generic[Record]):
             serialization=core_schema.plain_serializer_function_ser_schema(tuple, return_schema=records),
         )
 
-    def __getitem__(self, place: int) -> Record:
+    def __contains__(self, record: object) -> bool:
+        return any(one == record for one in self)
+
+    @overload
+    def __getitem__(self, place: int) -> Record: ...
+
+    @overload
+    def __getitem__(self, place: slice) -> list[Record]: ...
+
+    def __getitem__(self, place: int | slice) -> Record | list[Record]:
+        if isinstance(place, slice):
+            return [self[one] for one in range(*place.indices(len(self)))]
         if not -len(self) <= place < len(self):
             raise IndexError(f"there is no record {place}: there are {len(self)}")
         number, within = divmod(place % len(self), BLOCK)
@@ -82,5 +94,13 @@ class Packed(Generic[Record]):
             self._last = number, self._unpacked(number)
         return self._last[1][within]
 
+    def _packed(self) -> bytes | list[Record]:
+        """The open records; as they are where the name of a file is no Unicode, which JSON cannot say."""
+        try:
+            return zlib.compress(self._adapter.dump_json(self._open), 1)
+        except PydanticSerializationError:
+            return self._open
+
     def _unpacked(self, number: int) -> list[Record]:
-        return self._adapter.validate_json(zlib.decompress(self._blocks[number]))
+        block = self._blocks[number]
+        return self._adapter.validate_json(zlib.decompress(block)) if isinstance(block, bytes) else block

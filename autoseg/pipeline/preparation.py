@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from functools import cache, partial
 from hashlib import sha256
+from itertools import islice
 from pathlib import Path
 from typing import Protocol, TypeVar
 
@@ -199,7 +200,7 @@ def prepare_cases(
     workspace: Workspace,
     plan: Plan,
     configurations: Sequence[Configuration],
-    cases: Sequence[CaseFiles],
+    cases: Collection[CaseFiles],
     previous: Mapping[str, Mapping[str, Path]] | None = None,
     workers: Workers | None = None,
 ) -> None:
@@ -214,7 +215,7 @@ def prepare_cases(
         folder.mkdir(parents=True, exist_ok=True)
     known = sorted({folder for one in folders.values() for folder in one.parent.iterdir() if folder.is_dir()})
     if workers is not None:
-        workers.require_seen([*folders.values(), *(case.channels[0] for case in cases[:1])])
+        workers.require_seen([*folders.values(), *(case.channels[0] for case in islice(cases, 1))])
     prepare_one = partial(prepare_case, Preparation(plan, tuple(configurations), folders, tuple(known)))
     staged = (StagedCase(case, {name: files[case.name] for name, files in previous.items()}) for case in cases)
 
