@@ -90,4 +90,4 @@ def sizes_of(cases: Iterable[CaseMeasurement]) -> Sizes:
         spacing.extend(case.spacing_mm)
         shape.extend(case.shape)
         after_crop.extend(case.shape_after_crop)
-    return Sizes(np.array(spacing).reshape(-1, 3), np.array(shape).reshape(-1, 3), np.array(after_crop).reshape(-1, 3))
+    return Sizes(*(np.asarray(values).reshape(-1, 3) for values in (spacing, shape, after_crop)))

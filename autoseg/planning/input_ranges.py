@@ -64,7 +64,7 @@ def profiles_by_domain(fingerprint: Fingerprint) -> dict[str, Profiles]:
         values.extend(numbers(profile_of_case(case)))
         orientations.append(intern(case.orientation))
     return {
-        domain: Profiles(np.array(values).reshape(len(orientations), -1), np.array(orientations))
+        domain: Profiles(np.asarray(values).reshape(len(orientations), -1), np.array(orientations))
         for domain, (values, orientations) in sorted(found.items())
     }
 

@@ -46,10 +46,6 @@ class Samples:
     whole_mean: npt.NDArray[np.float64]
     whole_variance: npt.NDArray[np.float64]
 
-    def taken(self, cases: npt.NDArray[np.generic]) -> Samples:
-        """Those of ``cases``: an index of the first axis."""
-        return Samples(*(getattr(self, field.name)[cases] for field in fields(self)))
-
     def with_quantiles(self, size: int) -> Samples:
         """The same with ``size`` quantiles of each, halved as often: the means of neighbours."""
         quantiles = self.quantiles
@@ -131,36 +127,42 @@ def sample_intensities(values: npt.NDArray[np.generic], of_foreground: bool, who
 
 def summarize(measured: Iterable[tuple[CaseMeasurement, Samples]]) -> Summary:
     """The summary of cases that are measured one after the other; none of them is held as it comes."""
-    cases, found, iterator = Packed(CaseMeasurement), list[Samples](), iter(measured)
+    cases, parts, iterator = Packed(CaseMeasurement), list[Samples](), iter(measured)
     while some := list(islice(iterator, CASES_AT_A_TIME)):
         cases.extend(case for case, _ in some)
-        found.append(joined([sample for _, sample in some]))
+        parts.append(joined([sample for _, sample in some]))
         del some
-        found = [joined(found)]
-    return Summary(cases, *found)
+        for place, part in enumerate(parts):  # one after the other: all of them twice would be 8 MB a channel
+            parts[place] = part.with_quantiles(quantiles_of(len(cases)))
+    return Summary(cases, joined(parts) if parts else None)
 
 
 def merge(summaries: Iterable[Summary]) -> Summary:
     """The summary of all their cases."""
-    cases, found = Packed(CaseMeasurement), []
+    cases, parts = Packed(CaseMeasurement), []
     for one in summaries:
-        if one.samples is not None:
-            found.append(one.samples)
         cases.extend(one.cases)
-    return Summary(cases, joined(found) if found else None)
+        if one.samples is not None:
+            parts.append(one.samples)
+    return Summary(cases, joined(parts) if parts else None)
 
 
 def joined(parts: Sequence[Samples]) -> Samples:
-    """Those of all their cases.
-
-    The number of quantiles a case follows from the number of cases alone: halved until they are no more than
-    ``LARGEST_SAMPLE`` a channel. So it does not matter which cases were joined first.
-    """
-    size, number = QUANTILES_PER_CASE, sum(len(one.mean) for one in parts)
-    while size > 1 and size * number > LARGEST_SAMPLE:
-        size //= 2
+    """Those of all their cases."""
+    size = quantiles_of(sum(len(one.mean) for one in parts))
     halved = [one.with_quantiles(size) for one in parts]
     return Samples(*(np.concatenate([getattr(one, field.name) for one in halved]) for field in fields(Samples)))
+
+
+def quantiles_of(num_cases: int) -> int:
+    """How many a case has among so many: halved until all are no more than ``LARGEST_SAMPLE`` a channel.
+
+    As nothing else decides it, it does not matter which cases were joined first.
+    """
+    size = QUANTILES_PER_CASE
+    while size > 1 and size * num_cases > LARGEST_SAMPLE:
+        size //= 2
+    return size
 
 
 def combine(
@@ -193,36 +195,38 @@ def fingerprint_of(dataset: str, channels: Sequence[str], labels: Labels, summar
         channels=tuple(channels),
         labels=labels,
         cases=cases,
-        intensities=() if samples is None else pool(samples.taken(np.array(order))),
+        intensities=() if samples is None else pool(samples, np.array(order)),
         domain_intensities={}
         if samples is None
-        else {domain: pool(samples.taken(np.array(domains[domain]))) for domain in sorted(domains)},
+        else {domain: pool(samples, np.asarray(domains[domain])) for domain in sorted(domains)},
     )
 
 
-def pool(samples: Samples) -> tuple[IntensityStatistics, ...]:
-    """Statistics per channel over ``samples``, each with the same weight.
+def pool(samples: Samples, cases: npt.NDArray[np.int64]) -> tuple[IntensityStatistics, ...]:
+    """Statistics per channel over ``cases`` of the samples, each with the same weight.
 
     Mean and standard deviation are exact (law of total variance); the percentiles are of the samples.
     """
-    used = samples.taken(samples.of_foreground) if samples.of_foreground.any() else samples
-    spread = used.variance.mean(axis=0) + used.mean.var(axis=0)
-    whole_spread = samples.whole_variance.mean(axis=0) + samples.whole_mean.var(axis=0)
-    low, high = used.minimum.min(axis=0), used.maximum.max(axis=0)
+    with_foreground = cases[samples.of_foreground[cases]]
+    used = with_foreground if len(with_foreground) else cases
+    mean, whole_mean = samples.mean[used], samples.whole_mean[cases]
+    spread = samples.variance[used].mean(axis=0) + mean.var(axis=0)
+    whole_spread = samples.whole_variance[cases].mean(axis=0) + whole_mean.var(axis=0)
+    low, high = samples.minimum[used].min(axis=0), samples.maximum[used].max(axis=0)
     statistics = []
-    for channel in range(used.mean.shape[1]):
-        values = used.quantiles[:, channel].ravel()
-        tail_low, median, tail_high = np.percentile(values, (0.5, 50, 99.5), method="hazen")  # for mid-shares
+    for channel in range(mean.shape[1]):
+        values = samples.quantiles[used, channel]  # a copy
+        percentiles = np.percentile(values, (0.5, 50, 99.5), method="hazen", overwrite_input=True)  # for mid-shares
         statistics.append(
             IntensityStatistics(
-                mean=float(used.mean[:, channel].mean()),
-                median=float(median),
+                mean=float(mean[:, channel].mean()),
+                median=float(percentiles[1]),
                 std=float(np.sqrt(spread[channel])),
                 minimum=float(low[channel]),
                 maximum=float(high[channel]),
-                percentile_00_5=float(tail_low),
-                percentile_99_5=float(tail_high),
-                whole_mean=float(samples.whole_mean[:, channel].mean()),
+                percentile_00_5=float(percentiles[0]),
+                percentile_99_5=float(percentiles[2]),
+                whole_mean=float(whole_mean[:, channel].mean()),
                 whole_std=float(np.sqrt(whole_spread[channel])),
             )
         )
