@@ -12,6 +12,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields, replace
 from itertools import islice
+from mmap import mmap
 
 import numpy as np
 import numpy.typing as npt
@@ -25,7 +26,8 @@ from autoseg.planning.case_profile import intensity_quantiles
 
 QUANTILES_PER_CASE = 8192  # a power of two, so that samples can be halved down to one value
 LARGEST_SAMPLE = 1_000_000  # quantiles per channel that a summary holds over all cases
-CASES_AT_A_TIME = 64  # that join a summary together
+CASES_AT_A_TIME = 32  # that join a summary together
+PAIRED_AT_A_TIME = 2**17  # quantiles of a channel: a megabyte while they are
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,13 +48,40 @@ class Samples:
     whole_mean: npt.NDArray[np.float64]
     whole_variance: npt.NDArray[np.float64]
 
-    def with_quantiles(self, size: int) -> Samples:
-        """The same with ``size`` quantiles of each, halved as often: the means of neighbours."""
-        quantiles = self.quantiles
-        while (now := quantiles.shape[2]) > size:
-            pairs = quantiles.reshape(*quantiles.shape[:2], now // 2, 2)
-            quantiles = pairs.mean(axis=3, dtype=np.float64).astype(np.float32)
-        return replace(self, quantiles=quantiles)
+
+class Quantiles:
+    """Those of more and more cases, in one place where they are halved when they are too many.
+
+    It is no part of the heap: new arrays for every few cases would leave holes there, between what stays of each case,
+    that are never given back.
+    """
+
+    def __init__(self, channels: int) -> None:
+        pages = mmap(-1, channels * LARGEST_SAMPLE * np.dtype(np.float32).itemsize)
+        self._values = np.frombuffer(pages, np.float32).reshape(channels, -1)  # case after case
+        self._cases, self._size = 0, QUANTILES_PER_CASE
+
+    def add(self, more: npt.NDArray[np.float32]) -> None:
+        """``more`` are ``(cases, C, n)``."""
+        size = quantiles_of(self._cases + len(more))
+        while self._size > size:
+            self._halve()
+        start, self._cases = self._cases * size, self._cases + len(more)
+        end = self._cases * size
+        if end > self._values.shape[1]:  # more cases than ``LARGEST_SAMPLE``
+            self._values = np.pad(self._values, ((0, 0), (0, end)))
+        self._values[:, start:end] = with_quantiles(more, size).swapaxes(0, 1).reshape(len(self._values), -1)
+
+    def all(self) -> npt.NDArray[np.float32]:
+        """``(cases, C, n)``, a view."""
+        held = self._values[:, : self._cases * self._size]
+        return held.reshape(len(held), self._cases, self._size).swapaxes(0, 1)
+
+    def _halve(self) -> None:
+        for start in range(0, self._cases * self._size, PAIRED_AT_A_TIME):
+            end = min(start + PAIRED_AT_A_TIME, self._cases * self._size)
+            self._values[:, start // 2 : end // 2] = halved(self._values[:, start:end])
+        self._size //= 2
 
 
 @dataclass(frozen=True, eq=False)
@@ -128,13 +157,15 @@ def sample_intensities(values: npt.NDArray[np.generic], of_foreground: bool, who
 def summarize(measured: Iterable[tuple[CaseMeasurement, Samples]]) -> Summary:
     """The summary of cases that are measured one after the other; none of them is held as it comes."""
     cases, parts, iterator = Packed(CaseMeasurement), list[Samples](), iter(measured)
+    quantiles: Quantiles | None = None
     while some := list(islice(iterator, CASES_AT_A_TIME)):
         cases.extend(case for case, _ in some)
-        parts.append(joined([sample for _, sample in some]))
-        del some
-        for place, part in enumerate(parts):  # one after the other: all of them twice would be 8 MB a channel
-            parts[place] = part.with_quantiles(quantiles_of(len(cases)))
-    return Summary(cases, joined(parts) if parts else None)
+        together = joined([sample for _, sample in some])
+        quantiles = quantiles or Quantiles(together.quantiles.shape[1])
+        quantiles.add(together.quantiles)
+        parts.append(replace(together, quantiles=np.empty((0, 0, 0), np.float32)))
+        del some, together
+    return Summary(cases, replace(joined(parts), quantiles=quantiles.all()) if quantiles else None)
 
 
 def merge(summaries: Iterable[Summary]) -> Summary:
@@ -150,8 +181,21 @@ def merge(summaries: Iterable[Summary]) -> Summary:
 def joined(parts: Sequence[Samples]) -> Samples:
     """Those of all their cases."""
     size = quantiles_of(sum(len(one.mean) for one in parts))
-    halved = [one.with_quantiles(size) for one in parts]
-    return Samples(*(np.concatenate([getattr(one, field.name) for one in halved]) for field in fields(Samples)))
+    reduced = [replace(one, quantiles=with_quantiles(one.quantiles, size)) for one in parts]
+    return Samples(*(np.concatenate([getattr(one, field.name) for one in reduced]) for field in fields(Samples)))
+
+
+def with_quantiles(quantiles: npt.NDArray[np.float32], size: int) -> npt.NDArray[np.float32]:
+    """``(cases, C, n)`` halved as often as it takes to be ``size`` of each."""
+    while quantiles.shape[-1] > size:
+        quantiles = halved(quantiles)
+    return quantiles
+
+
+def halved(values: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """The means of neighbours along the last axis, of an even number."""
+    means: npt.NDArray[np.float64] = values.reshape(*values.shape[:-1], -1, 2).mean(axis=-1, dtype=np.float64)
+    return means.astype(np.float32)
 
 
 def quantiles_of(num_cases: int) -> int:
