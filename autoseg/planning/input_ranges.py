@@ -49,7 +49,7 @@ class Profiles:
     def __len__(self) -> int:
         return len(self.values)
 
-    def taken(self, cases: npt.NDArray[np.bool_] | slice) -> Profiles:
+    def taken(self, cases: slice) -> Profiles:
         """Those of ``cases``: an index of the first axis."""
         return Profiles(self.values[cases], self.orientations[cases])
 
@@ -74,39 +74,40 @@ def ranges_by_domain(profiles: Mapping[str, Profiles]) -> dict[str, DomainRanges
     return {domain: ranges_of(own) for domain, own in profiles.items()}
 
 
-def ranges_of(profiles: Profiles) -> DomainRanges:
-    """The ranges of one domain from its cases, at least one."""
-    values = profiles.values
-    contrasts = contrast_scales(values)
-    measures = to_measure(values, contrasts)
-    low, high = limits(measures)
-    found = [
-        Span(smallest=float(a), largest=float(b), low=float(c), high=float(d))
-        for a, b, c, d in zip(
-            values.min(axis=0),
-            values.max(axis=0),
-            *(from_measure(limit, contrasts) for limit in (low, high)),
-            strict=True,
+def ranges_of(profiles: Profiles, cases: npt.NDArray[np.bool_] | slice = slice(None)) -> DomainRanges:
+    """The ranges of one domain from its cases, at least one; from some of them where ``cases`` is their index.
+
+    Three quantities at a time, as arrays of all of them take a megabyte each where there are many cases.
+    """
+    found: list[Span] = []
+    size, quantities = len(INTENSITY_QUANTILES), profiles.values.shape[1]
+    for start in range(0, quantities, size):
+        values, lengths = profiles.values[cases, start : start + size], size if start < _LENGTHS else 0
+        contrasts = contrast_scales(values, lengths)
+        reach = limits(to_measure(values, contrasts, lengths), quantities)
+        low, high = (from_measure(limit, contrasts, lengths) for limit in reach)
+        found += (
+            Span(smallest=float(a), largest=float(b), low=float(c), high=float(d))
+            for a, b, c, d in zip(values.min(axis=0), values.max(axis=0), low, high, strict=True)
         )
-    ]
-    size = len(INTENSITY_QUANTILES)
+    orientations = np.unique(profiles.orientations[cases])
     return DomainRanges(
-        num_cases=len(profiles),
-        orientations=tuple(np.unique(profiles.orientations).tolist()),
+        num_cases=len(profiles.orientations[cases]),
+        orientations=tuple(orientations.tolist()),
         spacing_mm=(found[0], found[1], found[2]),
         field_of_view_mm=(found[3], found[4], found[5]),
         intensities=tuple(tuple(found[start : start + size]) for start in range(_LENGTHS, len(found), size)),
     )
 
 
-def limits(measures: Values) -> tuple[Values, Values]:
-    """The lower and upper limit ``(Q,)`` of ``measures`` ``(cases, Q)``, as the module says."""
+def limits(measures: Values, quantities: int) -> tuple[Values, Values]:
+    """The lower and upper limit ``(some,)`` of ``measures`` ``(cases, some)`` of all ``quantities``."""
     from scipy.special import stdtrit
 
-    number, quantities = measures.shape
+    number = len(measures)
     mean = measures.mean(axis=0)
     largest = np.log(LARGEST_FACTOR)
-    reach = np.full(quantities, largest)
+    reach = np.full(measures.shape[1], largest)
     if number > 1:
         quantile = stdtrit(number - 1, 1 - RISK / (2 * quantities))
         reach = np.minimum(quantile * measures.std(axis=0, ddof=1) * np.sqrt(1 + 1 / number), largest)
@@ -117,25 +118,28 @@ def limits(measures: Values) -> tuple[Values, Values]:
     )
 
 
-def contrast_scales(values: Values) -> Values:
-    """Of each channel of ``values`` ``(cases, Q)`` the intensity up to which differences count linearly."""
-    intensities = values[:, _LENGTHS:].reshape(len(values), -1, len(INTENSITY_QUANTILES))
+def contrast_scales(values: Values, lengths: int = _LENGTHS) -> Values:
+    """Of each channel of ``values`` ``(cases, Q)`` the intensity up to which differences count linearly.
+
+    The first of the ``values`` are ``lengths``.
+    """
+    intensities = values[:, lengths:].reshape(len(values), -1, len(INTENSITY_QUANTILES))
     contrast = np.median(intensities[..., -1] - intensities[..., 0], axis=0)
     typical = np.median(np.abs(intensities).max(axis=2), axis=0)
     scales: Values = _CONTRAST_SHARE * np.where(contrast > 0, contrast, typical)
     return np.where(scales > 0, scales, 1.0)
 
 
-def to_measure(values: Values, contrasts: Values) -> Values:
+def to_measure(values: Values, contrasts: Values, lengths: int = _LENGTHS) -> Values:
     """``values`` ``(..., Q)`` on the scale on which they are compared."""
-    intensities = np.arcsinh(values[..., _LENGTHS:] / np.repeat(contrasts, len(INTENSITY_QUANTILES)))
-    return np.concatenate((np.log(values[..., :_LENGTHS]), intensities), axis=-1)
+    intensities = np.arcsinh(values[..., lengths:] / np.repeat(contrasts, len(INTENSITY_QUANTILES)))
+    return np.concatenate((np.log(values[..., :lengths]), intensities), axis=-1)
 
 
-def from_measure(measures: Values, contrasts: Values) -> Values:
+def from_measure(measures: Values, contrasts: Values, lengths: int = _LENGTHS) -> Values:
     """The inverse of ``to_measure``."""
-    intensities = np.sinh(measures[..., _LENGTHS:]) * np.repeat(contrasts, len(INTENSITY_QUANTILES))
-    return np.concatenate((np.exp(measures[..., :_LENGTHS]), intensities), axis=-1)
+    intensities = np.sinh(measures[..., lengths:]) * np.repeat(contrasts, len(INTENSITY_QUANTILES))
+    return np.concatenate((np.exp(measures[..., :lengths]), intensities), axis=-1)
 
 
 def explain_ranges(profiles: Mapping[str, Profiles]) -> Decision | None:
@@ -161,7 +165,7 @@ def left_out(profiles: Mapping[str, Profiles]) -> tuple[int, int]:
     others = [ranges_of(own) for own in profiles.values() if len(own) < FEWEST_CASES]
     flagged = 0
     for tenth in range(TENTHS if judged else 0):
-        known = [*others, *(ranges_of(own.taken(np.arange(len(own)) % TENTHS != tenth)) for own in judged)]
+        known = [*others, *(ranges_of(own, np.arange(len(own)) % TENTHS != tenth) for own in judged)]
         flagged += sum(int(are_outside(own.taken(slice(tenth, None, TENTHS)), known).sum()) for own in judged)
     return sum(map(len, judged)), flagged
 
