@@ -26,9 +26,8 @@ class Packed(Generic[Record]):
     """
 
     def __init__(self, kind: type[Record], records: Iterable[Record] = ()) -> None:
-        config = ConfigDict(
-            ser_json_inf_nan="constants", cache_strings="keys"
-        )  # of others it would hold 16,000 for good
+        # Text that is no key would stay in a cache of 16,000, beyond the life of its records.
+        config = ConfigDict(ser_json_inf_nan="constants", cache_strings="keys")
         self._adapter = TypeAdapter(list[kind], config=config)  # type: ignore[valid-type]
         self._blocks: list[bytes | list[Record]] = []
         self._open: list[Record] = []

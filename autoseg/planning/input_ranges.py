@@ -90,10 +90,10 @@ def ranges_of(profiles: Profiles, cases: npt.NDArray[np.bool_] | slice = slice(N
             Span(smallest=float(a), largest=float(b), low=float(c), high=float(d))
             for a, b, c, d in zip(values.min(axis=0), values.max(axis=0), low, high, strict=True)
         )
-    orientations = np.unique(profiles.orientations[cases])
+    orientations = profiles.orientations[cases]
     return DomainRanges(
-        num_cases=len(profiles.orientations[cases]),
-        orientations=tuple(orientations.tolist()),
+        num_cases=len(orientations),
+        orientations=tuple(np.unique(orientations).tolist()),
         spacing_mm=(found[0], found[1], found[2]),
         field_of_view_mm=(found[3], found[4], found[5]),
         intensities=tuple(tuple(found[start : start + size]) for start in range(_LENGTHS, len(found), size)),

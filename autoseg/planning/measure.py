@@ -49,38 +49,49 @@ class Samples:
     whole_variance: npt.NDArray[np.float64]
 
 
-class Quantiles:
-    """Those of more and more cases, in one place where they are halved when they are too many.
+class Joined:
+    """The samples of more and more cases, whose quantiles lie in one place and are halved there when they are too many.
 
-    It is no part of the heap: new arrays for every few cases would leave holes there, between what stays of each case,
-    that are never given back.
+    That place is no part of the heap: new arrays for every few cases would leave holes there that are never given
+    back, between what stays of each case.
     """
 
-    def __init__(self, channels: int) -> None:
-        pages = mmap(-1, channels * LARGEST_SAMPLE * np.dtype(np.float32).itemsize)
-        self._values = np.frombuffer(pages, np.float32).reshape(channels, -1)  # case after case
+    def __init__(self) -> None:
+        self._parts: list[Samples] = []  # without their quantiles
+        self._quantiles = np.empty((0, 0), np.float32)  # (C, n of case after case)
         self._cases, self._size = 0, QUANTILES_PER_CASE
 
-    def add(self, more: npt.NDArray[np.float32]) -> None:
-        """``more`` are ``(cases, C, n)``."""
-        size = quantiles_of(self._cases + len(more))
+    def add(self, more: Samples) -> None:
+        """Of each case as many quantiles as a summary of these cases alone has, or more."""
+        if not self._parts:
+            channels = more.mean.shape[1]
+            pages = mmap(-1, channels * LARGEST_SAMPLE * np.dtype(np.float32).itemsize)
+            self._quantiles = np.frombuffer(pages, np.float32).reshape(channels, -1)
+        self._parts.append(replace(more, quantiles=np.empty((0, 0, 0), np.float32)))
+        size = quantiles_of(self._cases + len(more.mean))
         while self._size > size:
             self._halve()
-        start, self._cases = self._cases * size, self._cases + len(more)
+        start, self._cases = self._cases * size, self._cases + len(more.mean)
         end = self._cases * size
-        if end > self._values.shape[1]:  # more cases than ``LARGEST_SAMPLE``
-            self._values = np.pad(self._values, ((0, 0), (0, end)))
-        self._values[:, start:end] = with_quantiles(more, size).swapaxes(0, 1).reshape(len(self._values), -1)
+        if end > self._quantiles.shape[1]:  # more cases than ``LARGEST_SAMPLE``
+            self._quantiles = np.pad(self._quantiles, ((0, 0), (0, end)))
+        added = more.quantiles
+        while added.shape[2] > size:
+            added = halved(added)
+        self._quantiles[:, start:end] = added.swapaxes(0, 1).reshape(len(self._quantiles), -1)
 
-    def all(self) -> npt.NDArray[np.float32]:
-        """``(cases, C, n)``, a view."""
-        held = self._values[:, : self._cases * self._size]
-        return held.reshape(len(held), self._cases, self._size).swapaxes(0, 1)
+    def all(self) -> Samples | None:
+        """Those of all cases, their quantiles as a view; None of no case."""
+        if not self._parts:
+            return None
+        held = self._quantiles[:, : self._cases * self._size]
+        by_case = held.reshape(len(held), self._cases, self._size).swapaxes(0, 1)
+        return replace(concatenated(self._parts), quantiles=by_case)
 
     def _halve(self) -> None:
         for start in range(0, self._cases * self._size, PAIRED_AT_A_TIME):
             end = min(start + PAIRED_AT_A_TIME, self._cases * self._size)
-            self._values[:, start // 2 : end // 2] = halved(self._values[:, start:end])
+            self._quantiles[:, start // 2 : end // 2] = halved(self._quantiles[:, start:end])
         self._size //= 2
 
 
@@ -89,7 +100,7 @@ class Summary:
     """What is kept of some cases: their measurements, packed, and over all ``LARGEST_SAMPLE`` quantiles a channel."""
 
     cases: Packed[CaseMeasurement]
-    samples: Samples | None = None  # None of no case
+    samples: Samples | None  # None of no case
 
 
 def measure_case(
@@ -156,40 +167,27 @@ def sample_intensities(values: npt.NDArray[np.generic], of_foreground: bool, who
 
 def summarize(measured: Iterable[tuple[CaseMeasurement, Samples]]) -> Summary:
     """The summary of cases that are measured one after the other; none of them is held as it comes."""
-    cases, parts, iterator = Packed(CaseMeasurement), list[Samples](), iter(measured)
-    quantiles: Quantiles | None = None
+    cases, samples, iterator = Packed(CaseMeasurement), Joined(), iter(measured)
     while some := list(islice(iterator, CASES_AT_A_TIME)):
         cases.extend(case for case, _ in some)
-        together = joined([sample for _, sample in some])
-        quantiles = quantiles or Quantiles(together.quantiles.shape[1])
-        quantiles.add(together.quantiles)
-        parts.append(replace(together, quantiles=np.empty((0, 0, 0), np.float32)))
-        del some, together
-    return Summary(cases, replace(joined(parts), quantiles=quantiles.all()) if quantiles else None)
+        samples.add(concatenated([sample for _, sample in some]))
+        del some
+    return Summary(cases, samples.all())
 
 
 def merge(summaries: Iterable[Summary]) -> Summary:
     """The summary of all their cases."""
-    cases, parts = Packed(CaseMeasurement), []
+    cases, samples = Packed(CaseMeasurement), Joined()
     for one in summaries:
         cases.extend(one.cases)
         if one.samples is not None:
-            parts.append(one.samples)
-    return Summary(cases, joined(parts) if parts else None)
+            samples.add(one.samples)
+    return Summary(cases, samples.all())
 
 
-def joined(parts: Sequence[Samples]) -> Samples:
-    """Those of all their cases."""
-    size = quantiles_of(sum(len(one.mean) for one in parts))
-    reduced = [replace(one, quantiles=with_quantiles(one.quantiles, size)) for one in parts]
-    return Samples(*(np.concatenate([getattr(one, field.name) for one in reduced]) for field in fields(Samples)))
-
-
-def with_quantiles(quantiles: npt.NDArray[np.float32], size: int) -> npt.NDArray[np.float32]:
-    """``(cases, C, n)`` halved as often as it takes to be ``size`` of each."""
-    while quantiles.shape[-1] > size:
-        quantiles = halved(quantiles)
-    return quantiles
+def concatenated(parts: Sequence[Samples]) -> Samples:
+    """Samples as one; they have the same number of quantiles."""
+    return Samples(*(np.concatenate([getattr(one, field.name) for one in parts]) for field in fields(Samples)))
 
 
 def halved(values: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:

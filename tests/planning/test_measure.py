@@ -16,23 +16,23 @@ from autoseg.core.case import Image
 from autoseg.core.labels import Labels
 from autoseg.planning import measure
 from autoseg.planning.measure import (
-    Quantiles,
+    Joined,
     combine,
+    concatenated,
     fingerprint_of,
-    joined,
+    halved,
     measure_case,
     merge,
     pool,
     sample_intensities,
     summarize,
-    with_quantiles,
 )
 
 LABELS = Labels(values={"background": 0, "a": 1, "b": 2})
 
 
 def pooled(*samples):
-    whole = joined(samples)
+    whole = concatenated(samples)
     return pool(whole, np.arange(len(whole.mean)))
 
 
@@ -227,11 +227,17 @@ def test_quantiles_in_one_place_are_those_that_are_halved_case_by_case(
 ) -> None:
     monkeypatch.setattr(measure, "LARGEST_SAMPLE", largest)
     monkeypatch.setattr(measure, "PAIRED_AT_A_TIME", 6000)
-    cases = np.random.default_rng(8).normal(0, 9, (20, 2, measure.QUANTILES_PER_CASE)).astype(np.float32)
-    held = Quantiles(2)
-    for start, end in itertools.pairwise((0, 1, 4, 9, 17, 20)):
-        held.add(cases[start:end])
-        np.testing.assert_array_equal(held.all(), with_quantiles(cases[:end], measure.quantiles_of(end)))
+    rng, values, held = np.random.default_rng(8), [], Joined()
+    for number in (1, 3, 5, 8, 3):
+        some = [rng.normal(0, 9, (2, 500)).astype(np.float32) for _ in range(number)]
+        more = concatenated([sample_intensities(one, True, one) for one in some])
+        values += list(more.quantiles)
+        held.add(more)
+        for place in range(len(values)):
+            while values[place].shape[1] > measure.quantiles_of(len(values)):
+                values[place] = halved(values[place])
+        np.testing.assert_array_equal(held.all().quantiles, values)
+        assert held.all().mean.shape == (len(values), 2)
 
 
 def test_what_is_held_of_a_case_is_small(monkeypatch: pytest.MonkeyPatch) -> None:
