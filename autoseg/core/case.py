@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
-from sys import intern
 
 import numpy as np
 import numpy.typing as npt
@@ -37,6 +37,12 @@ class Image:
         return self.stated_spacing_mm or spacing_mm(self.affine)
 
 
+@lru_cache(maxsize=256)
+def _one(text: str) -> str:
+    """The same object for equal text."""
+    return text
+
+
 @dataclass(frozen=True, slots=True)
 class CaseFiles:
     """Where one case of a dataset lies: its images, and its labels if there are any.
@@ -55,10 +61,10 @@ class CaseFiles:
     session: str = ""
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "files", tuple(intern(str(file)) for file in self.files))
+        object.__setattr__(self, "files", tuple(_one(str(file)) for file in self.files))
         if self.label_file is not None:
-            object.__setattr__(self, "label_file", intern(str(self.label_file)))
-        object.__setattr__(self, "domain", intern(self.domain))
+            object.__setattr__(self, "label_file", _one(str(self.label_file)))
+        object.__setattr__(self, "domain", _one(self.domain))
 
     @property
     def channels(self) -> tuple[Path, ...]:
