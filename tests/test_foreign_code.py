@@ -39,9 +39,7 @@ NAMES_FROM_OURSELVES = {
     ("inference/predictor.py", "getattr(configuration, field)"),  # ``prepare.GRID_FIELDS``
     ("interop/nnunet_plans.py", "getattr(theirs, field)"),  # fields of ``PeerConfiguration``, listed there
     ("interop/nnunet_plans.py", "getattr(theirs, kind)"),
-    ("planning/measure.py", "getattr(self, field.name)"),  # fields of ``Samples``
-    ("planning/measure.py", "getattr(one, field.name)"),
-    ("planning/measure.py", "getattr(sample, field.name)"),
+    ("planning/measure.py", "getattr(one, field.name)"),  # fields of ``Samples``
     ("reporting/profile_table.py", "getattr(self, name)"),
 }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -36,13 +37,19 @@ class Image:
         return self.stated_spacing_mm or spacing_mm(self.affine)
 
 
+@lru_cache(maxsize=256)
+def _one(text: str) -> str:
+    """The same object for equal text."""
+    return text
+
+
 @dataclass(frozen=True, slots=True)
 class CaseFiles:
     """Where one case of a dataset lies: its images, and its labels if there are any.
 
     The channels are those of the first file (several in a colour picture), then those of the next. ``group`` is
-    what folds keep together beyond a subject (``family=3``), if anything. Every stage holds those of all cases, so
-    files are held as text, a fifth of a path, in which ``NAME`` stands for the name: cases may share it.
+    what folds keep together beyond a subject (``family=3``), if anything. Many stages hold those of all cases, so
+    files are held as text, a fifth of a path, in which ``NAME`` stands for the name: cases share it.
     """
 
     name: str
@@ -54,10 +61,10 @@ class CaseFiles:
     session: str = ""
 
     def __post_init__(self) -> None:
-        if any(isinstance(file, Path) for file in self.files):
-            object.__setattr__(self, "files", tuple(map(str, self.files)))
-        if isinstance(self.label_file, Path):
-            object.__setattr__(self, "label_file", str(self.label_file))
+        object.__setattr__(self, "files", tuple(_one(str(file)) for file in self.files))
+        if self.label_file is not None:
+            object.__setattr__(self, "label_file", _one(str(self.label_file)))
+        object.__setattr__(self, "domain", _one(self.domain))
 
     @property
     def channels(self) -> tuple[Path, ...]:

@@ -9,7 +9,7 @@ from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
 from autoseg.core.errors import BadInput
-from autoseg.core.fingerprint import Fingerprint, IntensityStatistics
+from autoseg.core.fingerprint import Fingerprint, IntensityStatistics, sizes_of
 from autoseg.core.network_spec import NetworkSpec
 from autoseg.core.plan import Configuration, Plan
 from autoseg.interop.nnunet_architecture import architecture_of
@@ -88,11 +88,11 @@ def fold_folder_name(fold: str) -> str:
 
 def fingerprint_document(plan: Plan, fingerprint: Fingerprint | None) -> dict[str, Any]:
     """dataset_fingerprint.json; without a fingerprint (an imported model) only the intensities are known."""
-    cases = fingerprint.cases if fingerprint else ()
+    sizes = sizes_of(fingerprint.cases if fingerprint else ())
     return {
-        "spacings": [list(case.spacing_mm[::-1]) for case in cases],
-        "shapes_after_crop": [list(case.shape_after_crop[::-1]) for case in cases],
-        "median_relative_size_after_cropping": fingerprint.median_relative_size_after_crop if fingerprint else 1.0,
+        "spacings": sizes.spacing_mm[:, ::-1].tolist(),
+        "shapes_after_crop": sizes.shape_after_crop[:, ::-1].tolist(),
+        "median_relative_size_after_cropping": sizes.median_relative_size_after_crop if fingerprint else 1.0,
         "foreground_intensity_properties_per_channel": {
             str(number): their_statistics(statistics) for number, statistics in enumerate(plan.intensities)
         },

@@ -17,6 +17,7 @@ from pydantic import ValidationError
 from autoseg.core.case import NAME, CaseFiles
 from autoseg.core.errors import BadInput
 from autoseg.core.labels import Labels
+from autoseg.core.packed import Packed
 from autoseg.io.files import read_json, read_lines
 
 WORKSPACE_VARIABLE, DEFAULT_WORKSPACE = "AUTOSEG_WORKSPACE", "autoseg-workspace"
@@ -74,7 +75,7 @@ class RawDataset:
     channels: tuple[str, ...]
     labels: Labels
     file_ending: str
-    cases: tuple[CaseFiles, ...]
+    cases: Packed[CaseFiles]
     sources: frozenset[Path]  # the BIDS datasets that it was converted from
 
 
@@ -147,7 +148,7 @@ class Workspace:
 
 def _read_cases(
     folder: Path, num_cases: int, num_channels: int, ending: str
-) -> tuple[tuple[CaseFiles, ...], frozenset[Path]]:
+) -> tuple[Packed[CaseFiles], frozenset[Path]]:
     """What ``cases.tsv`` tells: the cases and their sources; BadInput unless it tells of ``num_cases`` different ones.
 
     It is read row by row: of many cases nothing is held but what is needed.
@@ -157,8 +158,7 @@ def _read_cases(
         raise BadInput(f"{table}: the table of cases is missing; convert the dataset again.")
     names = folder / "imagesTr" / NAME, folder / "labelsTr" / NAME
     channels, labels = tuple(f"{names[0]}_{i:04d}{ending}" for i in range(num_channels)), f"{names[1]}{ending}"
-    cases, sources, whole = [], set(), True
-    shared: dict[Any, Any] = {}  # what several cases have in common is one object
+    cases, sources, whole = Packed(CaseFiles), set(), True
     try:
         lines = filter(None, csv.reader(read_lines(table), delimiter="\t"))
         header = next(lines, [])
@@ -166,8 +166,8 @@ def _read_cases(
             whole = whole and len(line) == len(header)
             if whole:
                 cells = defaultdict(str, zip(header, line, strict=True))
-                facts = (_present(channels, cells["case"]), labels, *(cells[column] for column in _FACTS))
-                cases.append(CaseFiles(cells["case"], *(shared.setdefault(fact, fact) for fact in facts)))
+                files = _present(channels, cells["case"])
+                cases.append(CaseFiles(cells["case"], files, labels, *(cells[column] for column in _FACTS)))
                 sources.add(cells["source"])
     except csv.Error as error:
         raise BadInput(f"{table}: is no table ({error}); convert the dataset again.") from None
@@ -181,7 +181,7 @@ def _read_cases(
             raise BadInput(f"{table}: {name!r} is no name of a case; convert the dataset again.")
         if times > 1:
             raise BadInput(f"{table}: names the case {name} twice; convert the dataset again.")
-    return tuple(cases), frozenset(map(Path, sources))
+    return cases, frozenset(map(Path, sources))
 
 
 def _present(channels: tuple[str, ...], name: str) -> tuple[str, ...]:

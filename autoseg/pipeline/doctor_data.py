@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from autoseg.core.case import CaseFiles, Image
 from autoseg.core.errors import BadInput
+from autoseg.core.fingerprint import CaseMeasurement, Sizes, sizes_of
 from autoseg.core.labels import Labels
 from autoseg.interop.bids_conversion import Conversion, plan_conversion
 from autoseg.interop.bids_matching import PlannedCase
@@ -40,7 +41,7 @@ from autoseg.runtime.progress import counted, progress
 
 _NUMBERS = re.compile(r"[\d.]*\d")
 _AXES = ("left-right", "back-front", "down-up")
-Measured = tuple[Any, Any]  # what planning.measure makes of a case
+Measured = tuple[CaseMeasurement, measure.Samples]
 
 
 @dataclass(frozen=True)
@@ -148,7 +149,7 @@ def _diagnose_dataset(dataset: RawDataset, path: str) -> Diagnosis:
 
 def _diagnose_images(files: Sequence[Path], path: Path, kind: str) -> Diagnosis:
     """Images alone, as ``predict`` takes them."""
-    seen = _watched(f"read {counted(len(files), 'image')}", _examine_image, files)
+    seen = list(_watched(f"read {counted(len(files), 'image')}", _examine_image, files))
     facts = (("images", counted(len(files), "image")),)
     left_out = tuple(one.problem for one in seen if one.problem)
     doubts = tuple(doubt for one in seen for doubt in one.doubts)
@@ -195,17 +196,25 @@ def _diagnosis(
     path: str, kind: str, cases: Sequence[_Case], channels: Sequence[str], labels: Labels, conversion: Conversion | None
 ) -> Diagnosis:
     """Read every case, then say what the whole looks like."""
-    seen = _watched(f"read {counted(len(cases), 'case')}", lambda case: _examine_case(case, labels), cases)
-    measured = [one.measured for one in seen if one.measured is not None]
+    seen: list[_Examined] = []
+    orientations: Counter[str] = Counter()
+
+    def measured() -> Iterator[Measured]:
+        for one in _watched(f"read {counted(len(cases), 'case')}", lambda case: _examine_case(case, labels), cases):
+            seen.append(replace(one, measured=None))
+            if one.measured is not None:
+                orientations[one.measured[0].orientation] += 1
+                yield one.measured
+
+    fingerprint = measure.combine(path, tuple(channels), labels, measured())
     facts = [
-        ("cases", f"{len(measured)} of {counted(len(cases), 'case')} can be used"),
+        ("cases", f"{len(fingerprint.cases)} of {counted(len(cases), 'case')} can be used"),
         ("channels", enumerated(channels)),
         ("labels", labels_in_words(labels)),
     ]
     doubts = [doubt for one in seen for doubt in one.doubts]
-    if measured:
-        fingerprint = measure.combine(path, tuple(channels), labels, measured)
-        facts += _ranges([case for case, _ in measured])
+    if fingerprint.cases:
+        facts += _ranges(orientations, sizes_of(fingerprint.cases))
         doubts += check_fingerprint(fingerprint)
     left_out = [one.problem for one in seen if one.problem]
     if conversion is not None:
@@ -213,7 +222,7 @@ def _diagnosis(
             facts.append((f"domain {name}", f"{counted(images, 'image')}, {counted(files, 'label file')}"))
         doubts += conversion.notes
         left_out = [*conversion.problems, *left_out]
-    return Diagnosis(path, kind, len(measured), tuple(facts), _grouped(seen), tuple(doubts), tuple(left_out))
+    return Diagnosis(path, kind, len(fingerprint.cases), tuple(facts), _grouped(seen), tuple(doubts), tuple(left_out))
 
 
 def _examine_case(case: _Case, labels: Labels) -> _Examined:
@@ -255,13 +264,11 @@ def _examine_image(path: Path) -> _Examined:
     return _Examined(repairs, doubts, problem)
 
 
-def _watched(title: str, examine: Callable[[Any], _Examined], things: Sequence[Any]) -> list[_Examined]:
-    seen = []
+def _watched(title: str, examine: Callable[[Any], _Examined], things: Sequence[Any]) -> Iterator[_Examined]:
     with progress(title) as shown:
-        for one in map_threads(examine, things):
-            seen.append(one)
-            shown.update(len(seen) / len(things))
-    return seen
+        for done, one in enumerate(map_threads(examine, things), start=1):
+            yield one
+            shown.update(done / len(things))
 
 
 def _grouped(seen: Iterable[_Examined]) -> tuple[Repair, ...]:
@@ -277,14 +284,10 @@ def _grouped(seen: Iterable[_Examined]) -> tuple[Repair, ...]:
     return tuple(sorted(repairs, key=lambda repair: -len(repair.files)))
 
 
-def _ranges(cases: Sequence[Any]) -> list[tuple[str, str]]:
+def _ranges(orientations: Counter[str], sizes: Sizes) -> list[tuple[str, str]]:
     """Spacing and size over the cases, along the axes of the body."""
-    orientations = Counter(case.orientation for case in cases)
     facts = [("stored as", enumerated([f"{code} ({count})" for code, count in orientations.most_common()]))]
-    for what, unit, values in (
-        ("spacing", "mm", [case.spacing_mm for case in cases]),
-        ("size", "voxels", [case.shape for case in cases]),
-    ):
+    for what, unit, values in (("spacing", "mm", sizes.spacing_mm), ("size", "voxels", sizes.shape)):
         lowest, highest = np.min(values, axis=0), np.max(values, axis=0)
         spans = [
             f"{axis} {number(low)}" + ("" if low == high else f" to {number(high)}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -130,7 +130,7 @@ def run_experiment(workspace: Workspace, name: str, comparison: str, options: Tr
     return experiment
 
 
-def require_alike(trained: CrossValidated, configuration: Configuration, cases: Sequence[CaseFiles]) -> None:
+def require_alike(trained: CrossValidated, configuration: Configuration, cases: Collection[CaseFiles]) -> None:
     """Refuse a fold that exists and was not trained as the experiment would: the comparison would be unfair."""
     name = configuration.name
     for folder, fold in zip(trained.folders(name), trained.folds.values(), strict=True):

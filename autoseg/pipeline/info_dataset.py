@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 
 from autoseg.core.errors import BadInput
-from autoseg.core.fingerprint import read_fingerprint
 from autoseg.io.bids import BidsFile, index_dataset
 from autoseg.io.files import read_json, read_text
+from autoseg.io.fingerprints import read_fingerprint
 from autoseg.io.workspace import parse_labels
 from autoseg.pipeline.description import Description, Table, enumerated, number
 from autoseg.pipeline.info_plan import labels_document, labels_in_words
@@ -75,7 +75,7 @@ def describe_cases(path: Path) -> Description:
 
 def describe_fingerprint(path: Path) -> Description:
     """What was measured, in ranges over the cases, and what looks wrong in it."""
-    fingerprint = read_fingerprint(read_text(path), str(path))
+    fingerprint = read_fingerprint(path)
     warnings = check_fingerprint(fingerprint)
     cases = fingerprint.cases
     spacings = np.array([case.spacing_mm for case in cases]).reshape(-1, 3)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from autoseg.core.errors import BadInput
-from autoseg.core.fingerprint import Fingerprint, read_fingerprint
+from autoseg.core.fingerprint import Fingerprint
 from autoseg.core.plan import Plan, read_plan
 from autoseg.interop.nnunet_export import (
     checkpoint,
@@ -27,6 +27,7 @@ from autoseg.interop.nnunet_export import (
 from autoseg.interop.nnunet_files import open_model
 from autoseg.interop.nnunet_model import PeerModel, read_fold, read_models
 from autoseg.io.files import read_text, write_bytes, write_json, write_text
+from autoseg.io.fingerprints import read_fingerprint
 from autoseg.io.workspace import Workspace, nearest_name
 from autoseg.planning.configurations import augmentation
 from autoseg.runtime.progress import progress, say
@@ -165,7 +166,7 @@ def _fingerprint(workspace: Workspace, name: str) -> Fingerprint | None:
     path = workspace.dataset_folder(name) / "fingerprint.json"
     if not path.is_file():
         return None
-    return read_fingerprint(read_text(path), str(path))
+    return read_fingerprint(path)
 
 
 def _mean_dice(fold: Path) -> float | None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from functools import cache, partial
 from hashlib import sha256
+from itertools import islice
 from pathlib import Path
 from typing import Protocol, TypeVar
 
@@ -17,6 +18,7 @@ from autoseg.core.labels import Labels
 from autoseg.core.plan import Configuration, Plan, SplitSpec, read_plan
 from autoseg.io import images, store
 from autoseg.io.files import read_text, remove_partial, write_text
+from autoseg.io.fingerprints import write_fingerprint
 from autoseg.io.locks import held
 from autoseg.io.recipes import recipe_text
 from autoseg.io.workspace import RawDataset, Workspace, nearest_name
@@ -45,19 +47,17 @@ def measure_dataset(dataset: RawDataset, workers: Workers | None = None) -> Fing
     measure_one = partial(measure_case, dataset.channels, dataset.labels)
     with progress(f"measure {counted(len(dataset.cases), 'case')}") as shown:
 
-        def measured() -> Iterator[tuple[CaseMeasurement, measure.IntensitySample]]:
+        def measured() -> Iterator[tuple[CaseMeasurement, measure.Samples]]:
             for done, result in enumerate(over_cases(measure_one, dataset.cases, workers), start=1):
                 yield result
                 shown.update(done / len(dataset.cases))
 
         fingerprint = measure.combine(dataset.name, dataset.channels, dataset.labels, measured())
-    write_text(dataset.folder / "fingerprint.json", fingerprint.model_dump_json(indent=1) + "\n")
+    write_fingerprint(dataset.folder / "fingerprint.json", fingerprint)
     return fingerprint
 
 
-def measure_case(
-    channels: Sequence[str], labels: Labels, case: CaseFiles
-) -> tuple[CaseMeasurement, measure.IntensitySample]:
+def measure_case(channels: Sequence[str], labels: Labels, case: CaseFiles) -> tuple[CaseMeasurement, measure.Samples]:
     """Read and measure one case."""
     image, label_map = read_image(case, channels), images.read_labels(require_labels(case))
     return measure.measure_case(case.name, case.domain, case.subject, image, label_map, labels)
@@ -200,7 +200,7 @@ def prepare_cases(
     workspace: Workspace,
     plan: Plan,
     configurations: Sequence[Configuration],
-    cases: Sequence[CaseFiles],
+    cases: Collection[CaseFiles],
     previous: Mapping[str, Mapping[str, Path]] | None = None,
     workers: Workers | None = None,
 ) -> None:
@@ -215,7 +215,7 @@ def prepare_cases(
         folder.mkdir(parents=True, exist_ok=True)
     known = sorted({folder for one in folders.values() for folder in one.parent.iterdir() if folder.is_dir()})
     if workers is not None:
-        workers.require_seen([*folders.values(), *(case.channels[0] for case in cases[:1])])
+        workers.require_seen([*folders.values(), *(case.channels[0] for case in islice(cases, 1))])
     prepare_one = partial(prepare_case, Preparation(plan, tuple(configurations), folders, tuple(known)))
     staged = (StagedCase(case, {name: files[case.name] for name, files in previous.items()}) for case in cases)
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from autoseg.core.fingerprint import Fingerprint, read_fingerprint
+from autoseg.core.fingerprint import Fingerprint
 from autoseg.core.plan import Plan
 from autoseg.evaluation.outliers import Outlier, find_outliers
-from autoseg.io.files import read_text
+from autoseg.io.fingerprints import read_fingerprint
 from autoseg.io.workspace import RawDataset
 from autoseg.pipeline.profiling import NOTE, SAMPLES, read_profile
 from autoseg.pipeline.report_parts import Drawings
@@ -25,7 +25,7 @@ def data_section(dataset: RawDataset, drawings: Drawings) -> Section:
     path = dataset.folder / "fingerprint.json"
     if not path.is_file():
         return Section("Data", [Text(f"The images are not measured yet: autoseg plan {dataset.name}")])
-    fingerprint = read_fingerprint(read_text(path), str(path))
+    fingerprint = read_fingerprint(path)
     outliers = find_outliers(fingerprint)
     parts: list[Part] = [domains_table(fingerprint)]
     if outliers:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -38,7 +38,7 @@ SPLIT_FILE = "split.json"
 EXECUTION_FILE = "execution.json"
 
 
-def within_domains(fold: Fold, cases: Sequence[CaseFiles], configuration: Configuration) -> Fold:
+def within_domains(fold: Fold, cases: Collection[CaseFiles], configuration: Configuration) -> Fold:
     """The fold of a configuration that only cases of its domains train and choose the weights of.
 
     All held-out cases are scored, whatever their domain. BadInput if nothing is left to train on.

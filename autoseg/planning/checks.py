@@ -7,7 +7,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from autoseg.core.fingerprint import CaseMeasurement, Fingerprint
+from autoseg.core.fingerprint import CaseMeasurement, Fingerprint, sizes_of
+from autoseg.core.packed import Packed
 
 OUTLIER_RATIO = 2.0  # of the median spacing
 SIZE_RATIO = 3.0  # of the median field of view
@@ -21,48 +22,58 @@ def check_fingerprint(fingerprint: Fingerprint) -> list[str]:
     cases = fingerprint.cases
     if not cases:
         return ["The dataset has no training cases."]
+    subjects: set[str] = set()
+    labels: set[str] = set()  # that occur
+    without_foreground: list[int] = []
+    orientations: Counter[str] = Counter()
+    for place, case in enumerate(cases):
+        if len(subjects) < FEWEST_CASES:
+            subjects.add(case.subject)
+        labels.update(label for label, volume_mm3 in case.label_volumes_mm3.items() if volume_mm3 > 0)
+        if not any(case.label_volumes_mm3.values()):
+            without_foreground.append(place)
+        orientations[case.orientation] += 1
     return [
-        *_few_cases(cases),
+        *_few_cases(len(subjects)),
         *_outliers(cases),
-        *_labels(fingerprint),
+        *_labels(fingerprint, labels, without_foreground),
         *_intensities(fingerprint),
-        *_orientations(cases),
+        *_orientations(orientations),
     ]
 
 
-def _few_cases(cases: Sequence[CaseMeasurement]) -> list[str]:
-    subjects = len({case.subject for case in cases})
+def _few_cases(subjects: int) -> list[str]:
     if subjects >= FEWEST_CASES:
         return []
     return [f"The dataset has few subjects ({subjects}): the measured accuracy will be uncertain."]
 
 
-def _outliers(cases: Sequence[CaseMeasurement]) -> list[str]:
-    spacing = np.array([case.spacing_mm for case in cases])
-    extent = spacing * np.array([case.shape_after_crop for case in cases])
+def _outliers(cases: Packed[CaseMeasurement]) -> list[str]:
+    spacing, _, shape = sizes_of(cases)
+    extent = spacing * shape
     warnings = []
     for what, values, limit in (("spacing", spacing, OUTLIER_RATIO), ("field of view", extent, SIZE_RATIO)):
         median = np.median(values, axis=0)
         far = (values > limit * median) | (values * limit < median)
         for axis in range(3):
-            names = [case.name for case, outlier in zip(cases, far[:, axis], strict=True) if outlier]
-            if names:
+            places = np.flatnonzero(far[:, axis]).tolist()
+            if places:
                 warnings.append(
-                    f"The {_AXES[axis]} {what} of {_listed(names)} differs more than {limit:g} times from the "
+                    f"The {_AXES[axis]} {what} of {_listed(cases, places)} differs more than {limit:g} times from the "
                     f"median of {median[axis]:g} mm: check the header."
                 )
     return warnings
 
 
-def _labels(fingerprint: Fingerprint) -> list[str]:
+def _labels(fingerprint: Fingerprint, there: set[str], without_foreground: Sequence[int]) -> list[str]:
     warnings = []
     for label, values in fingerprint.labels.foreground.items():
-        if not any(case.label_volumes_mm3.get(label, 0) > 0 for case in fingerprint.cases):
+        if label not in there:
             listed = ", ".join(map(str, values))
             warnings.append(f"Label {label} (value {listed}) occurs in no case: it cannot be learned.")
-    empty = [case.name for case in fingerprint.cases if not any(case.label_volumes_mm3.values())]
-    if empty:
-        warnings.append(f"There is no foreground in {_listed(empty)}: correct if nothing is to be found there.")
+    if without_foreground:
+        listed = _listed(fingerprint.cases, without_foreground)
+        warnings.append(f"There is no foreground in {listed}: correct if nothing is to be found there.")
     return warnings
 
 
@@ -75,14 +86,13 @@ def _intensities(fingerprint: Fingerprint) -> list[str]:
     ]
 
 
-def _orientations(cases: Sequence[CaseMeasurement]) -> list[str]:
-    counts = Counter(case.orientation for case in cases)
+def _orientations(counts: Counter[str]) -> list[str]:
     if len(counts) == 1:
         return []
     listed = ", ".join(f"{code}: {count}" for code, count in counts.most_common())
     return [f"The files are stored in different orientations ({listed}); autoseg aligns them by their headers."]
 
 
-def _listed(names: Sequence[str]) -> str:
-    shown = ", ".join(names[:_NAMES_SHOWN])
-    return shown if len(names) <= _NAMES_SHOWN else f"{shown} and {len(names) - _NAMES_SHOWN} more"
+def _listed(cases: Packed[CaseMeasurement], places: Sequence[int]) -> str:
+    shown = ", ".join(cases[place].name for place in places[:_NAMES_SHOWN])
+    return shown if len(places) <= _NAMES_SHOWN else f"{shown} and {len(places) - _NAMES_SHOWN} more"

@@ -34,7 +34,7 @@ class Fold:
         return bool(set(self.train) & set(self.scored))
 
 
-def split_cases(cases: Sequence[CaseFiles], split: SplitSpec = DEFAULT_SPLIT) -> list[Fold]:
+def split_cases(cases: Collection[CaseFiles], split: SplitSpec = DEFAULT_SPLIT) -> list[Fold]:
     """The folds of a plan; the order of ``cases`` does not matter.
 
     Raises BadInput as ``make_folds``, and for shares that are none or that the subjects are too few for.
@@ -54,7 +54,7 @@ def _owner(case: CaseFiles, by: str) -> str:
     return owners[by]
 
 
-def _shared(cases: Sequence[CaseFiles], shares: Sequence[float], seed: int) -> Fold:
+def _shared(cases: Collection[CaseFiles], shares: Sequence[float], seed: int) -> Fold:
     """One split of the subjects; a share above 0 has at least one of them."""
     if abs(sum(shares) - 1) > 1e-6 or shares[0] == 0 or shares[1] + shares[2] == 0:
         listed = ", ".join(f"{share:g}" for share in shares)
@@ -69,7 +69,7 @@ def _shared(cases: Sequence[CaseFiles], shares: Sequence[float], seed: int) -> F
     return Fold(_names(cases, train), _names(cases, validation), _names(cases, test))
 
 
-def _with_own_validation(fold: Fold, cases: Sequence[CaseFiles], split: SplitSpec, number: int) -> Fold:
+def _with_own_validation(fold: Fold, cases: Collection[CaseFiles], split: SplitSpec, number: int) -> Fold:
     """The fold's held-out cases only test; a share of its training subjects validates."""
     training = [case for case in cases if case.name in set(fold.train)]
     subjects = _spread(training, split.seed + number)
@@ -77,7 +77,7 @@ def _with_own_validation(fold: Fold, cases: Sequence[CaseFiles], split: SplitSpe
     return Fold(_names(training, subjects[:kept]), _names(training, subjects[kept:]), fold.validation)
 
 
-def _spread(cases: Sequence[CaseFiles], seed: int) -> list[str]:
+def _spread(cases: Collection[CaseFiles], seed: int) -> list[str]:
     """The subjects at random, but so that the domains come in turn, as often as there are subjects of them."""
     domains: dict[str, set[str]] = {}
     for case in cases:
@@ -108,11 +108,11 @@ def _sizes(shares: Sequence[float], number: int) -> list[int]:
     return sizes
 
 
-def _names(cases: Sequence[CaseFiles], subjects: Collection[str]) -> tuple[str, ...]:
+def _names(cases: Collection[CaseFiles], subjects: Collection[str]) -> tuple[str, ...]:
     return tuple(sorted(case.name for case in cases if case.subject in set(subjects)))
 
 
-def make_folds(cases: Sequence[CaseFiles], num_folds: int = 5, seed: int = 12345) -> list[Fold]:
+def make_folds(cases: Collection[CaseFiles], num_folds: int = 5, seed: int = 12345) -> list[Fold]:
     """Split by subject, stratified by domain; the order of ``cases`` does not matter.
 
     ``subject`` names a person across all domains: two contrasts of a person are two domains but one subject.

@@ -16,7 +16,7 @@ from autoseg.core.plan import Plan
 from autoseg.planning.configurations import fit_configurations
 from autoseg.planning.explain import explain, recommend
 from autoseg.planning.full_volume import full_volume
-from autoseg.planning.input_ranges import explain_ranges, ranges_by_domain
+from autoseg.planning.input_ranges import explain_ranges, profiles_by_domain, ranges_by_domain
 from autoseg.planning.mirroring import without_opposites
 from autoseg.planning.planners import planner_named
 from autoseg.planning.targets import summarize
@@ -36,6 +36,9 @@ def make_plan(
     memory_gb = chosen.memory_gb if memory_gb is None else memory_gb
     if not memory_gb > 0:
         raise BadInput(f"--memory {memory_gb:g}GB: the memory must be positive; give a size such as 8GB.")
+    profiles = profiles_by_domain(fingerprint)
+    ranges, compared = ranges_by_domain(profiles), explain_ranges(profiles)
+    del profiles  # of many cases a megabyte
     summary = summarize(fingerprint)
     fitted = fit_configurations(summary, chosen, memory_gb)
     axis_order = axis_order_of(fitted.transpose)
@@ -54,7 +57,6 @@ def make_plan(
             configurations["full_volume"] = whole
     configurations, mirroring = without_opposites(configurations, list(fingerprint.labels.foreground), axis_order)
     decisions += mirroring
-    compared = explain_ranges(fingerprint)
     recommended, recommendation = recommend(configurations, fitted.target_spacing_mm)
     return Plan(
         dataset=fingerprint.dataset,
@@ -66,7 +68,7 @@ def make_plan(
         intensities=fingerprint.intensities,
         configurations=configurations,
         recommended=recommended,
-        trained_ranges=ranges_by_domain(fingerprint),
+        trained_ranges=ranges,
         decisions=(
             *explain(summary, fitted, axis_order, chosen, memory_gb),
             *decisions,

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import ValidationError
 
-from autoseg.core.fingerprint import Fingerprint
+from autoseg.core.fingerprint import Fingerprint, sizes_of
 from autoseg.core.network_spec import MADE_TO_MEASURE, PublishedNetwork
 from autoseg.core.plan import Configuration, Plan
 
@@ -59,10 +59,10 @@ def _grid(
 ) -> tuple[list[float], npt.NDArray[np.float64]]:
     """The spacing of the three working axes, and the shapes ``(cases, 3)`` of the cases at that spacing."""
     order = list(axis_order)
-    spacings = np.array([case.spacing_mm for case in fingerprint.cases])[:, order]
-    cropped = document["crop"] == "nonzero"
-    sizes = [case.shape_after_crop if cropped else case.shape for case in fingerprint.cases]
-    shapes = np.array(sizes, dtype=np.float64)[:, order]
+    sizes = sizes_of(fingerprint.cases)
+    spacings = sizes.spacing_mm[:, order]
+    measured = sizes.shape_after_crop if document["crop"] == "nonzero" else sizes.shape
+    shapes = measured[:, order].astype(np.float64)
     spacing: list[float] = np.median(spacings, axis=0).tolist()
     if document["resized_shape"]:
         return spacing, np.array([document["resized_shape"]], np.float64)

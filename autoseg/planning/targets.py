@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from autoseg.core.fingerprint import Fingerprint
+from autoseg.core.fingerprint import Fingerprint, sizes_of
 from autoseg.core.plan import Normalization
 
 ANISOTROPY = 3.0  # from this ratio on, a spacing or size counts as anisotropic
@@ -45,13 +45,14 @@ class DatasetSummary:
 
 def summarize(fingerprint: Fingerprint) -> DatasetSummary:
     """The fingerprint in (z, y, x) order; every entry of the labels counts as a class, as in nnU-Net."""
+    sizes = sizes_of(fingerprint.cases)
     return DatasetSummary(
-        spacings_mm=np.array([case.spacing_mm[::-1] for case in fingerprint.cases], dtype=np.float64),
-        shapes=np.array([case.shape_after_crop[::-1] for case in fingerprint.cases], dtype=np.int64),
+        spacings_mm=sizes.spacing_mm[:, ::-1],
+        shapes=sizes.shape_after_crop[:, ::-1],
         num_training=len(fingerprint.cases),
         num_labels=len(fingerprint.labels.values),
         channels=fingerprint.channels,
-        median_relative_size=fingerprint.median_relative_size_after_crop,
+        median_relative_size=sizes.median_relative_size_after_crop,
     )
 
 

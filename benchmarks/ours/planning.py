@@ -5,14 +5,13 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from autoseg.core.fingerprint import read_fingerprint
+from autoseg.io.fingerprints import read_fingerprint
 from autoseg.planning import checks, planner
 
 
 def main() -> None:
     """What ``autoseg plan`` does when everything is measured."""
-    path = Path(sys.argv[1])
-    fingerprint = read_fingerprint(path.read_text(encoding="utf-8"), str(path))
+    fingerprint = read_fingerprint(Path(sys.argv[1]))
     checks.check_fingerprint(fingerprint)
     planner.make_plan(fingerprint).model_dump_json(indent=1)
 

@@ -3,7 +3,7 @@
 import pytest
 from pydantic import ValidationError
 
-from autoseg.core.fingerprint import CaseMeasurement, Fingerprint
+from autoseg.core.fingerprint import CaseMeasurement, Fingerprint, sizes_of
 from autoseg.core.labels import Labels
 
 
@@ -35,7 +35,9 @@ def test_sizes_after_the_crop():
         domain_intensities={},
     )
     assert cases[1].shape_after_crop == (5, 10, 5)
-    assert fingerprint.median_relative_size_after_crop == 0.5
+    sizes = sizes_of(fingerprint.cases)
+    assert sizes.median_relative_size_after_crop == 0.5
+    assert sizes.shape_after_crop.tolist() == [[10, 10, 10], [5, 10, 5], [10, 10, 5]]
     assert Fingerprint.model_validate_json(fingerprint.model_dump_json()) == fingerprint
 
 

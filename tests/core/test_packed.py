@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import BaseModel, ValidationError
 
 from autoseg.core.packed import BLOCK, Packed
 
@@ -27,6 +28,10 @@ class Record:
     parts: tuple[Part, ...] = ()
     volumes: Mapping[str, float] | None = None
     other: Part | Path | None = None
+
+
+class Document(BaseModel):
+    records: Packed[Record]
 
 
 names = st.text(st.characters(exclude_categories=["Cs"]))
@@ -48,6 +53,31 @@ def test_what_goes_in_comes_out(some, times):
     assert len(packed) == len(several)
     assert list(packed) == several
     assert [packed[place] for place in range(-len(several), len(several))] == several + several
+
+
+def test_it_is_compared_cut_and_searched_like_a_list():
+    values = [Record(str(place), place) for place in range(BLOCK + 3)]
+    packed = Packed(Record, values)
+    assert packed == Packed(Record, values)
+    assert packed not in (Packed(Record, values[1:]), Packed(Record, [*values[1:], values[0]]), values)
+    assert packed[-5:] == values[-5:]
+    assert packed[:0] == []
+    assert values[-1] in packed
+    assert Record("", 0) not in packed
+
+
+def test_a_document_has_a_list_of_them():
+    document = Document(records=[Record("a", 1.5)] * 3)
+    assert isinstance(document.records, Packed)
+    assert Document(records=document.records).records is document.records
+    assert Document.model_validate_json(document.model_dump_json()) == document
+    with pytest.raises(ValidationError, match=r"records\.1\.number\n  Field required"):
+        Document.model_validate_json('{"records": [{"name": "a", "number": 1}, {"name": "b"}]}')
+
+
+def test_names_of_files_that_are_no_unicode():
+    values = [Record("a", 1, (Part(Path("/\udce9")),))] * (BLOCK + 1)
+    assert list(Packed(Record, values)) == values
 
 
 def test_no_number_stays_no_number():

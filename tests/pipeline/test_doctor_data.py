@@ -1,6 +1,7 @@
 """What is found, made good and left out in data."""
 
 import shutil
+import weakref
 from pathlib import Path
 
 import nibabel
@@ -11,6 +12,7 @@ from autoseg.core.errors import BadInput
 from autoseg.interop.bids_conversion import convert, plan_conversion
 from autoseg.io.workspace import Workspace
 from autoseg.pipeline.doctor_data import diagnose
+from autoseg.planning import measure
 from tests.conftest import write_tiny_subject
 from tests.faults.spoiling import change, with_voxel
 
@@ -46,6 +48,21 @@ def test_a_good_dataset_needs_nothing(site, nowhere):
     assert facts["cases"] == "6 of 6 cases can be used"
     assert facts["spacing"] == "left-right 1, back-front 1, down-up 1.2 mm"
     assert not nowhere.root.exists()
+
+
+def test_what_was_measured_of_a_case_is_not_held(site, nowhere, monkeypatch):
+    alive = []
+
+    def combine(name, channels, known, measured):
+        for _, sample in measured:
+            alive.append(weakref.ref(sample))
+            assert sum(one() is not None for one in alive) <= 2
+        return found(name, channels, known, ())
+
+    found = measure.combine
+    monkeypatch.setattr(measure, "combine", combine)
+    diagnose(site, nowhere)
+    assert len(alive) == 6
 
 
 def test_what_is_left_out_is_what_a_conversion_leaves_out(site, nowhere, tmp_path):

@@ -20,7 +20,7 @@ from autoseg.pipeline.prediction import PredictionOptions, predict
 from autoseg.pipeline.preparation import measure_dataset
 from autoseg.pipeline.safety import SHOWN, Announcer, Judgement, Safety, calibrate, calibration_of, safety_of
 from autoseg.pipeline.selection import select
-from autoseg.planning.input_ranges import ranges_by_domain
+from autoseg.planning.input_ranges import profiles_by_domain, ranges_by_domain
 from tests.inference.test_certainty import by_hand
 
 CPU = PredictionOptions(device="cpu", mirror=False)
@@ -35,7 +35,7 @@ def table_of(folder):
 @pytest.fixture
 def knowing(validated):
     """The cross-validated workspace, whose folds know the ranges of the images."""
-    ranges = ranges_by_domain(measure_dataset(validated.read_dataset("Tiny")))
+    ranges = ranges_by_domain(profiles_by_domain(measure_dataset(validated.read_dataset("Tiny"))))
     for path in [*validated.root.glob("models/Tiny/*/*/plan.json"), validated.dataset_folder("Tiny") / "plan.json"]:
         plan = read_plan(path.read_text(), str(path))
         write_text(path, plan.model_copy(update={"trained_ranges": ranges}).model_dump_json())

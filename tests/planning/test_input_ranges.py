@@ -9,21 +9,34 @@ from scipy import stats
 
 from autoseg.core.case import CaseFiles
 from autoseg.core.plan import read_plan
-from autoseg.core.trained_ranges import CaseProfile, outside, spans
+from autoseg.core.trained_ranges import CaseProfile, numbers, outside, spans
 from autoseg.io.images import read_image
+from autoseg.planning import input_ranges
 from autoseg.planning.case_profile import profile_of
 from autoseg.planning.folds import split_cases
 from autoseg.planning.input_ranges import (
     LARGEST_FACTOR,
     LEAST_FACTOR,
     RISK,
-    are_outside,
+    Profiles,
     explain_ranges,
     left_out,
+    profiles_by_domain,
     ranges_by_domain,
-    ranges_of,
 )
 from autoseg.planning.planner import make_plan
+
+
+def columns(cases):
+    return Profiles(np.array([numbers(case) for case in cases]), np.array([case.orientation for case in cases]))
+
+
+def ranges_of(cases):
+    return input_ranges.ranges_of(columns(cases))
+
+
+def are_outside(cases, domains):
+    return input_ranges.are_outside(columns(cases), domains)
 
 
 def site(random, number, scale=500.0, spread=0.2):
@@ -128,18 +141,18 @@ def test_the_plan_holds_the_ranges_and_how_often_they_are_wrong(measured):
     assert of_site.field_of_view_mm[0].largest == 98
     (decision,) = [one for one in plan.decisions if one.what == "unlike inputs"]
     assert "each of 2 domain(s); 1 of 20 cases (5.0%) are outside when left out" in decision.reason  # that orientation
-    assert left_out(measured) == (20, 1)
+    assert left_out(profiles_by_domain(measured)) == (20, 1)
 
 
 def test_plans_of_fingerprints_that_did_not_measure_it_compare_nothing(measured, make_fingerprint):
     assert make_plan(make_fingerprint(num_cases=3)).trained_ranges == {}
-    assert explain_ranges(make_fingerprint(num_cases=3)) is None
+    assert explain_ranges(profiles_by_domain(make_fingerprint(num_cases=3))) is None
     old = make_plan(measured).model_dump(mode="json")
     del old["trained_ranges"]
     assert read_plan(json.dumps(old), "plan.json").trained_ranges == {}
     few = measured.model_copy(update={"cases": measured.cases[20:]})
-    assert "is not known" in explain_ranges(few).reason
-    assert len(ranges_by_domain(few)) == 1
+    assert "is not known" in explain_ranges(profiles_by_domain(few)).reason
+    assert len(ranges_by_domain(profiles_by_domain(few))) == 1
 
 
 def test_real_cases_of_an_unseen_dataset_are_all_named_and_those_of_known_ones_hardly_ever(real_data):
