@@ -8,6 +8,7 @@ from pathlib import Path
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
+from autoseg.core.document import wrong_entries
 from autoseg.core.errors import BadInput
 from autoseg.core.fingerprint import CaseMeasurement, Fingerprint
 from autoseg.core.packed import Packed
@@ -38,10 +39,8 @@ def read_fingerprint(path: Path) -> Fingerprint:
     try:
         return Fingerprint.model_validate_json(read_text(path))
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"]) or "document"
         raise BadInput(
-            f"{path}: is no valid fingerprint ({where}: {first['msg']}); run `autoseg plan` again."
+            f"{path}: is no valid fingerprint ({wrong_entries(error, 1)}); run `autoseg plan` again."
         ) from None
 
 

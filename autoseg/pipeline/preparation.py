@@ -44,6 +44,8 @@ class Named(Protocol):
 
 def measure_dataset(dataset: RawDataset, workers: Workers | None = None) -> Fingerprint:
     """One pass over the images and labels; writes ``fingerprint.json``."""
+    if workers is not None:
+        workers.require_seen([dataset.folder, *(case.channels[0] for case in islice(dataset.cases, 1))])
     measure_one = partial(measure_case, dataset.channels, dataset.labels)
     with progress(f"measure {counted(len(dataset.cases), 'case')}") as shown:
 
