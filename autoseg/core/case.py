@@ -5,13 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
 import numpy.typing as npt
+from pydantic import Field
 
 from autoseg.core.geometry import Box, Reorientation, Shape, spacing_mm
 
 NAME = "\0"  # in the text of a file, where no file name has it
+File = Annotated[str | Path, Field(union_mode="left_to_right")]  # no paths are tried where text is unpacked
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,8 +56,8 @@ class CaseFiles:
     """
 
     name: str
-    files: tuple[str | Path, ...]
-    label_file: str | Path | None
+    files: tuple[File, ...]
+    label_file: File | None
     domain: str
     subject: str
     group: str = ""
