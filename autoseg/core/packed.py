@@ -22,7 +22,7 @@ class Packed(Generic[Record]):
     """
 
     def __init__(self, kind: type[Record], records: Iterable[Record] = ()) -> None:
-        self._adapter = TypeAdapter(list[kind], config=ConfigDict(ser_json_inf_nan="constants"))  # type: ignore[valid-type]
+        self._adapter = TypeAdapter(list[kind], config=ConfigDict(ser_json_inf_nan="constants", cache_strings="keys"))  # type: ignore[valid-type]
         self._blocks: list[bytes] = []
         self._open: list[Record] = []
         self._last: tuple[int, list[Record]] = (-1, [])  # the block that was unpacked last
