@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -67,7 +68,7 @@ def convert_bids(
                 "dataset": dataset,
                 "folder": None if dry_run else folder,
                 "num_cases": len(cases),
-                "domains": {d: sum(case.domain == d for case in cases) for d in {case.domain: 0 for case in cases}},
+                "domains": Counter(case.domain for case in cases),
                 "labels": conversion.labels,
                 "channels": conversion.channels,
                 "problems": [{"file": p.file, "problem": p.sentence} for p in problems],

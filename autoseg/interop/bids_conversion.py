@@ -7,12 +7,15 @@ used is left out with one sentence; nothing is ever written into a source.
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from autoseg.core.errors import BadInput
+from autoseg.core.packed import Packed
 from autoseg.interop.bids_matching import Matched, PlannedCase, Request, match_dataset
 from autoseg.interop.case_headers import check_headers
 from autoseg.interop.conversion_recipe import DatasetRecipe, Recipe, read_recipe
@@ -37,7 +40,7 @@ class Conversion:
     dropped labels first.
     """
 
-    cases: tuple[PlannedCase, ...]
+    cases: Packed[PlannedCase]
     channels: tuple[str, ...]
     labels: dict[str, int]
     counts: dict[str, tuple[int, int]]
@@ -54,7 +57,7 @@ class ConversionReport:
     """What was converted: the cases in ``folder``; ``problems`` and ``notes`` include those of the plan."""
 
     folder: Path
-    cases: tuple[PlannedCase, ...]
+    cases: Packed[PlannedCase]
     labels: dict[str, int]
     problems: tuple[Problem, ...]
     notes: tuple[str, ...]
@@ -90,14 +93,14 @@ def plan_conversion(
         matched.append(
             match_dataset(root, Request(name, special.contrasts or wanted_contrasts, wanted_channels, special))
         )
-    candidates = [case for one in matched for case in one.cases]
+    candidates = Packed(PlannedCase, (case for one in matched for case in one.cases))
     checked = check_headers(candidates, wanted_channels)
     problems = [*(problem for one in matched for problem in one.problems), *checked.problems]
     usable, groups = with_groups(checked.cases, rules.group)
     if not usable:
         raise BadInput(_nothing_matched(matched, problems, wanted_channels or wanted_contrasts))
     _require_distinct(usable)
-    usable, reviewed = obey_marks(usable, marks) if marks else (tuple(usable), [])
+    usable, reviewed = obey_marks(usable, marks) if marks else (usable, [])
     chosen = choose_labels(usable, rules.labels)
     problems += chosen.problems
     if not chosen.cases:
@@ -119,17 +122,27 @@ def plan_conversion(
 
 def summary_rows(conversion: Conversion) -> list[tuple[str, ...]]:
     """One row a domain, columns SUMMARY_HEADER."""
-    rows: list[tuple[str, ...]] = []
-    for domain, (images, labels) in conversion.counts.items():
-        cases = [case for case in conversion.cases if case.domain == domain]
-        conventions = dict.fromkeys(case.labels.convention for case in cases)
-        structures = dict.fromkeys(name for case in cases for name in case.labels.structures)
-        row = (domain, str(images), str(labels), str(len(cases)), "; ".join(conventions), ", ".join(structures))
-        rows.append(row)
-    return rows
+    num_cases: Counter[str] = Counter()
+    conventions: dict[str, dict[str, None]] = defaultdict(dict)
+    structures: dict[str, dict[str, None]] = defaultdict(dict)
+    for case in conversion.cases:
+        num_cases[case.domain] += 1
+        conventions[case.domain][case.labels.convention] = None
+        structures[case.domain] |= dict.fromkeys(case.labels.structures)
+    return [
+        (
+            name,
+            str(images),
+            str(labels),
+            str(num_cases[name]),
+            "; ".join(conventions[name]),
+            ", ".join(structures[name]),
+        )
+        for name, (images, labels) in conversion.counts.items()
+    ]
 
 
-def case_rows(cases: Sequence[PlannedCase]) -> list[tuple[str, ...]]:
+def case_rows(cases: Iterable[PlannedCase]) -> list[tuple[str, ...]]:
     """One row a case, columns CASE_HEADER; files by name."""
     return [
         (
@@ -209,11 +222,15 @@ def _require_consistent(channels: tuple[str, ...], contrasts: tuple[str, ...], r
             raise BadInput(f"{option}: {','.join(values)} has an empty or repeated entry; name each contrast once.")
 
 
-def _require_distinct(cases: Sequence[PlannedCase]) -> None:
-    for name, times in Counter(case.name for case in cases).items():
-        if times > 1:
+def _require_distinct(cases: Packed[PlannedCase]) -> None:
+    hashes, times = np.unique(np.fromiter((hash(case.name) for case in cases), np.int64), return_counts=True)
+    twice = set(hashes[times > 1].tolist())  # all names take a hundred bytes each, and hashes eight
+    if not twice:
+        return
+    for name, number in Counter(case.name for case in cases if hash(case.name) in twice).items():
+        if number > 1:
             sources = ", ".join(sorted({str(case.source) for case in cases if case.name == name}))
-            raise BadInput(f"{name}: {times} cases have this name ({sources}); give the datasets different domains.")
+            raise BadInput(f"{name}: {number} cases have this name ({sources}); give the datasets different domains.")
 
 
 def _nothing_matched(matched: Sequence[Matched], problems: Sequence[Problem], wanted: tuple[str, ...]) -> str:

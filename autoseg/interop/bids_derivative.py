@@ -21,8 +21,9 @@ from autoseg import __version__
 from autoseg.core.case import CaseFiles
 from autoseg.core.errors import BadInput
 from autoseg.core.labels import Labels
+from autoseg.core.packed import Packed
 from autoseg.interop.prediction_outputs import Layout, Outputs, label_table, label_words, labels_text
-from autoseg.io.bids import BidsIndex
+from autoseg.io.bids import BidsFile, BidsIndex
 from autoseg.io.files import read_json
 from autoseg.io.images import file_stem
 from autoseg.io.workspace import LABELS_FILE
@@ -178,7 +179,9 @@ def without_predictions(index: BidsIndex) -> BidsIndex:
     """The index without the labels that a prediction left in ``derivatives``: they are no references."""
     descriptions = (index.root / "derivatives").glob(f"*/{DESCRIPTION_FILE}")
     folders = [path.parent for path in sorted(descriptions) if _generators(path)]
-    labels = tuple(one for one in index.labels if not any(map(one.path.is_relative_to, folders)))
+    if not folders:
+        return index
+    labels = Packed(BidsFile, (one for one in index.labels if not any(map(one.path.is_relative_to, folders))))
     sentence = (
         "autoseg predicted what it holds, which is no reference; name it in a recipe if people have corrected it."
     )

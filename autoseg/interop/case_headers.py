@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from autoseg.core.errors import BadInput
-from autoseg.interop.bids_matching import PlannedCase
+from autoseg.core.packed import Packed
+from autoseg.interop.bids_matching import PlannedCase, without
 from autoseg.interop.raw_layout import Problem, without_file
 from autoseg.io.grids import grid_difference
 from autoseg.io.images import read_header
@@ -18,12 +19,12 @@ from autoseg.runtime.jobs import map_threads
 class Checked:
     """The cases that can be used, what was left out, and the names of the channels where they were asked for."""
 
-    cases: tuple[PlannedCase, ...]
+    cases: Packed[PlannedCase]
     problems: tuple[Problem, ...]
     channels: tuple[str, ...]
 
 
-def check_headers(cases: Sequence[PlannedCase], channels: Sequence[str]) -> Checked:
+def check_headers(cases: Packed[PlannedCase], channels: Sequence[str]) -> Checked:
     """Open the headers of all files, in threads: geometry, grids that differ, volumes.
 
     Where a single contrast was asked for as ``channels``, the volumes of its 4D images are channels, ``MPM_1``,
@@ -32,28 +33,28 @@ def check_headers(cases: Sequence[PlannedCase], channels: Sequence[str]) -> Chec
     found = list(map_threads(_inspect, cases))
     numbers = Counter(number for number in found if isinstance(number, int))
     most = max(numbers, key=lambda number: numbers[number], default=1) if len(channels) == 1 else 1
-    problems, usable = [], []
-    for case, result in zip(cases, found, strict=True):
+    problems: dict[int, Problem] = {}
+    for place, result in enumerate(found):
         if isinstance(result, Problem):
-            problems.append(result)
+            problems[place] = result
         elif result != most:
-            problems.append(Problem(case.images[0], _unlike(result, most, case, channels)))
-        else:
-            usable.append(case)
+            case = cases[place]
+            problems[place] = Problem(case.images[0], _unlike(result, most, case, channels))
     named = [f"{channels[0]}_{number}" for number in range(1, most + 1)] if most > 1 else channels
-    return Checked(tuple(usable), tuple(problems), tuple(named))
+    return Checked(without(cases, problems), tuple(problems.values()), tuple(named))
 
 
 def _inspect(case: PlannedCase) -> Problem | int:
     """The volumes of the first image, or what is wrong."""
-    path = case.images[0]
+    images = case.images
+    path = images[0]
     try:
         number, (shape, affine) = read_header(path)
-        for path in (*case.images[1:], *(part.path for part in case.labels.parts)):
+        for path in (*images[1:], *(part.path for part in case.labels.parts)):
             volumes, grid = read_header(path)
             difference = grid_difference(shape, affine, *grid)
             if difference:
-                return Problem(path, f"{difference} {case.images[0].name}; resample it to the grid of the image.")
+                return Problem(path, f"{difference} {images[0].name}; resample it to the grid of the image.")
             if volumes > 1:
                 return Problem(path, f"the file is 4D with {volumes} volumes; store each as a 3D file.")
     except BadInput as error:

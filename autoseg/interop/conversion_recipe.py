@@ -90,7 +90,7 @@ def described_by_recipe(label: BidsFile, root: Path, recipe: DatasetRecipe) -> t
     if values:
         if is_soft(label) or any(token.startswith("label-") for token in label.label_part.split("_")):
             return None, ""
-        return LabelPart(label.path, tuple(sorted(values)), binary=False, has_table=True, rater=rater), ""
+        return LabelPart(label.file, tuple(sorted(values)), binary=False, has_table=True, rater=rater), ""
     inside = label.path.relative_to(root).as_posix()
     names = [
         name
@@ -104,4 +104,4 @@ def described_by_recipe(label: BidsFile, root: Path, recipe: DatasetRecipe) -> t
     if not names:
         return None, ""
     threshold = recipe.threshold if is_soft(label) else None
-    return LabelPart(label.path, ((1, names[0]),), binary=True, has_table=True, rater=rater, threshold=threshold), ""
+    return LabelPart(label.file, ((1, names[0]),), binary=True, has_table=True, rater=rater, threshold=threshold), ""

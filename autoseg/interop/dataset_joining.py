@@ -10,8 +10,8 @@ from pathlib import Path
 
 from autoseg.core.case import CaseFiles
 from autoseg.core.errors import BadInput
-from autoseg.interop.raw_layout import CASES_COLUMNS, dataset_document, new_folder, place, write_documents
-from autoseg.io.files import naming_full_disk
+from autoseg.interop.raw_layout import CASES_COLUMNS, dataset_document, new_folder, place, write_rows
+from autoseg.io.files import naming_full_disk, write_json
 from autoseg.io.images import read_geometry
 from autoseg.io.workspace import RawDataset
 
@@ -55,7 +55,8 @@ def join(parts: Sequence[Part], destination: Path, dataset: str) -> None:
         grid = read_geometry(first.cases[0].channels[0])
         channels = _common_channels([part.dataset for part in parts])
         document = dataset_document(dataset, channels, first.dataset.labels, len(rows), ending, grid)
-        write_documents(folder, document, rows)
+        write_json(folder / "dataset.json", document)
+        write_rows(folder, rows)
 
 
 def joint_name(part: Part, case: CaseFiles) -> str:

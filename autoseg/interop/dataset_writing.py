@@ -12,7 +12,8 @@ import numpy as np
 
 from autoseg.core.errors import BadInput
 from autoseg.core.labels import Labels
-from autoseg.interop.bids_matching import PlannedCase
+from autoseg.core.packed import Packed
+from autoseg.interop.bids_matching import PlannedCase, without
 from autoseg.interop.label_merging import merge_labels
 from autoseg.interop.raw_layout import (
     CaseResult,
@@ -25,10 +26,9 @@ from autoseg.interop.raw_layout import (
     place_images,
     problem_of,
     write_cases,
-    write_documents,
 )
 from autoseg.io import nifti
-from autoseg.io.files import read_json
+from autoseg.io.files import read_json, write_json
 from autoseg.io.images import (
     file_ending,
     read_channels,
@@ -44,13 +44,20 @@ from autoseg.runtime.jobs import map_threads
 class Written:
     """The cases that were written, and what was left out."""
 
-    cases: tuple[PlannedCase, ...]
+    cases: Packed[PlannedCase]
     problems: tuple[Problem, ...]
     notes: tuple[str, ...]
 
 
+@dataclass(frozen=True)
+class _Row:
+    """A row of ``cases.tsv``."""
+
+    columns: tuple[str, ...]
+
+
 def write_dataset(
-    cases: Sequence[PlannedCase],
+    cases: Packed[PlannedCase],
     channels: Sequence[str],
     labels: dict[str, int],
     destination: Path,
@@ -58,7 +65,7 @@ def write_dataset(
     progress: Callable[[int, int, str], None],
 ) -> Written:
     """Write ``cases`` beside ``destination`` and put the folder in its place when it is whole."""
-    endings = {file_ending(path) for case in cases for path in case.images}
+    endings = {file_ending(file) for case in cases for file in case.image_files}
     if len(endings) > 1 and not endings <= set(nifti.ENDINGS):
         listed = ", ".join(sorted(endings))
         raise BadInput(f"{destination}: the images are of several formats ({listed}); make one dataset of each.")
@@ -66,17 +73,16 @@ def write_dataset(
     meaning = Labels(values=dict(labels))
     with new_folder(destination, "imagesTr", "labelsTr") as folder:
         write = partial(_write_case, folder=folder, labels=labels, ending=ending)
-        results = write_cases(cases, write, destination, progress)
-        kept = tuple(case for case, result in zip(cases, results, strict=True) if result.problem is None)
+        written = write_cases(cases, write, folder, destination, progress)
+        kept = without(cases, written.problems)
         grid = read_geometry(kept[0].images[0])
         document = dataset_document(dataset, channels, meaning, len(kept), ending, grid)
-        write_documents(folder, document, [result.row for result in results if result.problem is None])
-    problems = tuple(result.problem for result in results if result.problem is not None)
-    return Written(kept, problems, tuple(absent_labels(meaning, results)))
+        write_json(folder / "dataset.json", document)
+    return Written(kept, tuple(written.problems.values()), tuple(absent_labels(meaning, written)))
 
 
 def already_written(
-    cases: Sequence[PlannedCase], channels: Sequence[str], labels: dict[str, int], destination: Path
+    cases: Packed[PlannedCase], channels: Sequence[str], labels: dict[str, int], destination: Path
 ) -> bool:
     """Whether ``destination`` holds these cases, of files with the same content, and what would be made of them now.
 
@@ -86,15 +92,17 @@ def already_written(
     try:
         document = read_json(destination / "dataset.json")
         with (destination / "cases.tsv").open(encoding="utf-8", newline="") as table:
-            rows = [tuple(row) for row in csv.reader(table, delimiter="\t")]
+            lines = csv.reader(table, delimiter="\t")
+            next(lines, None)
+            rows = Packed(_Row, (_Row(tuple(line)) for line in lines))
     except (BadInput, OSError, ValueError, csv.Error):
         return False
     meaning = Labels(values=dict(labels)).document() | {"channel_names": {str(i): c for i, c in enumerate(channels)}}
-    if any(document.get(key) != value for key, value in meaning.items()) or [row[0] for row in rows[1:]] != [
-        case.name for case in cases
-    ]:
+    if any(document.get(key) != value for key, value in meaning.items()) or len(rows) != len(cases):
         return False  # what takes a moment is compared first
-    if rows[1:] != list(map_threads(_row, cases)):
+    if any(row.columns[:1] != (case.name,) for row, case in zip(rows, cases, strict=True)):
+        return False
+    if any(row.columns != now for row, now in zip(rows, map_threads(_row, cases), strict=True)):
         return False
 
     def is_as_now(case: PlannedCase) -> bool:
@@ -108,25 +116,25 @@ def already_written(
 
 
 def _write_case(case: PlannedCase, folder: Path, labels: dict[str, int], ending: str) -> CaseResult:
+    images, parts = case.images, [part.path for part in case.labels.parts]
     try:
-        read_channels(case.images)  # the check for damage and NaN; the voxels are not kept
+        read_channels(images)  # the check for damage and NaN; the voxels are not kept
         merged, identical = merge_labels(case.labels, labels)
         present = frozenset(int(value) for value in np.flatnonzero(np.bincount(merged.ravel(order="K"))) if value)
         target = folder / "labelsTr" / f"{case.name}{ending}"
-        stored = case.labels.parts[0].path
+        stored = parts[0]
         if identical and file_ending(stored) == ending and stored_as_integers(stored):
             place(stored, target, case.name)
         else:
-            write_labels(target, merged, case.images[0])
-        place_images(case.images, folder / "imagesTr", case.name, ending)
+            write_labels(target, merged, images[0])
+        place_images(images, folder / "imagesTr", case.name, ending)
         return CaseResult(_row(case), present, None)
     except BadInput as error:
-        parts = [part.path for part in case.labels.parts]
-        return CaseResult((), frozenset(), problem_of(error, (*case.images, *parts), case.images[0]))
+        return CaseResult((), frozenset(), problem_of(error, (*images, *parts), images[0]))
 
 
 def _row(case: PlannedCase) -> tuple[str, ...]:
-    labels = tuple(part.path for part in case.labels.parts)
+    images, labels = case.images, tuple(part.path for part in case.labels.parts)
     return (
         case.name,
         case.domain,
@@ -135,8 +143,8 @@ def _row(case: PlannedCase) -> tuple[str, ...]:
         case.group,
         case.session,
         case.contrast,
-        ";".join(path.relative_to(case.source).as_posix() for path in case.images),
+        ";".join(path.relative_to(case.source).as_posix() for path in images),
         ";".join(path.relative_to(case.source).as_posix() for path in labels),
-        checksums(case.images),
+        checksums(images),
         checksums(labels),
     )

@@ -40,7 +40,7 @@ def image_of_label(label: BidsFile, images: Sequence[BidsFile], preferred: Seque
         return f"it lies in the space {label.space}, in which there is no image; name it in a recipe if it does not."
     first = next((one for one in preferred if any(has_contrast(image, one) for image in placed)), "")
     rules: tuple[Callable[[BidsFile], bool], ...] = (
-        lambda image: image.path.parent.name == label.path.parent.name,
+        lambda image: image.folder == label.folder,
         lambda image: has_contrast(image, first),
         lambda image: not image.entities & NOT_MAGNITUDE,
         lambda image: image.entities == label.entities,

@@ -19,12 +19,12 @@ from __future__ import annotations
 import csv
 import os
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from autoseg.core.errors import BadInput
-from autoseg.io.bids import BidsFile, is_label_suffix
+from autoseg.io.bids import BidsFile, BidsIndex, is_label_suffix, parse_name
 
 _RATER = re.compile(r"(?:desc-|(?:mask|lesion|[a-z]*seg)-)?(?:rater-?|r(?=\d))(\w+)")
 _UNUSED = frozenset({"dlabel", "label", "labels"})
@@ -36,12 +36,17 @@ SOFT_THRESHOLD = 0.5
 class LabelPart:
     """One label file: ``names`` are (stored value, structure); a binary mask has ``((1, name),)``."""
 
-    path: Path
+    file: str  # as that of a BidsFile
     names: tuple[tuple[int, str], ...]
     binary: bool
     has_table: bool = False
     rater: str = ""  # who drew it, where several did
     threshold: float | None = None  # of a soft label: how ``label_merging`` makes a mask of it
+
+    @property
+    def path(self) -> Path:
+        """The path of the file."""
+        return Path(self.file)
 
 
 @dataclass(frozen=True)
@@ -74,17 +79,17 @@ def describe_label(label: BidsFile, table: Path | None, threshold: float = SOFT_
     if word in _UNUSED or not (is_label_suffix(word) or author.startswith("manual")):
         return None
     if author.endswith("-manual"):  # seg-axon-manual
-        return LabelPart(label.path, ((1, author.removesuffix("-manual")),), binary=True, rater=rater)
+        return LabelPart(label.file, ((1, author.removesuffix("-manual")),), binary=True, rater=rater)
     soft = threshold if word in _SOFT else None
     if table is not None and word != "mask" and soft is None:
-        return LabelPart(label.path, read_label_table(table), binary=False, has_table=True, rater=rater)
+        return LabelPart(label.file, read_label_table(table), binary=False, has_table=True, rater=rater)
     entities = dict(token.split("-", 1) for token in tokens[:-1] if "-" in token)
     name = entities.get("label", "manual")
     if name.startswith("manual") and (word == "mask" or soft is not None):
         name = entities.get("desc", "manual")
     if name.startswith("manual"):
         name = word if soft is None else "seg"
-    return LabelPart(label.path, ((1, name),), binary=True, rater=rater, threshold=soft)
+    return LabelPart(label.file, ((1, name),), binary=True, rater=rater, threshold=soft)
 
 
 def is_soft(label: BidsFile) -> bool:
@@ -102,11 +107,12 @@ def _only_names_rater(token: str) -> bool:
     return token.startswith(("rater", "desc-rater"))
 
 
-def convention_of(parts: Iterable[LabelPart], labels: Mapping[Path, str]) -> str:
-    """The convention of one case in words, for tables; ``labels`` gives the label part of each path."""
+def convention_of(parts: Iterable[LabelPart]) -> str:
+    """The convention of one case in words, for tables."""
     words = []
     for part in parts:
-        written = labels[part.path]
+        file = parse_name(part.file)
+        written = file.label_part if file else ""
         if part.binary:
             for _, name in part.names:
                 written = written.replace(f"label-{name}", "label-NAME")
@@ -138,7 +144,7 @@ def one_per_structure(parts: Iterable[LabelPart]) -> tuple[tuple[LabelPart, ...]
                 return (), f"{_both(other.path, part.path)} both give {name}; choose one with a recipe."
             if manual:
                 chosen[structure_key(name), part.rater] = part
-    kept = tuple(sorted(set(chosen.values()), key=lambda part: part.path))
+    kept = tuple(sorted(set(chosen.values()), key=lambda part: part.file.split(os.sep)))
     drawn = {
         part.rater: {structure_key(name) for one in kept if one.rater == part.rater for _, name in one.names}
         for part in kept
@@ -181,29 +187,23 @@ def read_label_table(path: Path) -> tuple[tuple[int, str], ...]:
     return tuple(sorted((value, name) for value, name in names.items() if value != 0))
 
 
-def table_finder(root: Path, tables: Mapping[str, Sequence[str]]) -> Callable[[BidsFile], Path | None]:
-    """A function from a label to its table of names, searched up to ``root``.
-
-    ``tables`` are the names of the ``.tsv`` files of the folders that are listed already; others are listed once.
-    """
-    known: dict[str, list[tuple[str, list[list[str]]]]] = {}
-
-    def around(folder: str) -> list[tuple[str, list[list[str]]]]:
-        """The folders with tables, each with the parts of their names, from ``folder`` up."""
-        if folder not in known:
-            names = tables[folder] if folder in tables else sorted(path.name for path in Path(folder).glob("*.tsv"))
-            parent = os.path.dirname(folder)
-            here = [(folder, [name.removesuffix(".tsv").split("_") for name in names])] if names else []
-            known[folder] = here + ([] if folder in (str(root), parent) else around(parent))
-        return known[folder]
+def table_finder(root: Path, index: BidsIndex) -> Callable[[BidsFile], Path | None]:
+    """A function from a label of ``index`` to its table of names, searched up to ``root``, which may lie around it."""
+    around = [folder for folder in index.root.parents if folder.is_relative_to(root)]
+    listed = {str(folder): tuple(path.name for path in folder.glob("*.tsv")) for folder in around} | {**index.tables}
+    tables = {
+        folder: [(name.removesuffix(".tsv").split("_"), Path(folder, name)) for name in sorted(names)]
+        for folder, names in listed.items()
+    }
 
     def find(label: BidsFile) -> Path | None:
-        for folder, names in around(os.path.dirname(label.path)):
-            tokens = label.stem.split("_")
-            fitting = [name for name in names if _applies(name, tokens)]
+        tokens = label.stem.split("_")
+        folder, above = label.file, os.path.dirname(label.file)
+        while folder not in (str(root), above):
+            folder, above = above, os.path.dirname(above)
+            fitting = [table for table in tables.get(folder, ()) if _applies(table[0], tokens)]
             if fitting:
-                longest = max(fitting, key=len)
-                return Path(folder) / f"{'_'.join(longest)}.tsv"
+                return max(fitting, key=lambda table: len(table[0]))[1]
         return None
 
     return find

@@ -8,11 +8,12 @@ structure of the dataset is left out: its voxels would count as background that 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from autoseg.core.errors import BadInput
-from autoseg.interop.bids_matching import PlannedCase
+from autoseg.core.packed import Packed
+from autoseg.interop.bids_matching import PlannedCase, without
 from autoseg.interop.label_conventions import structure_key
 from autoseg.interop.raw_layout import Problem
 
@@ -22,20 +23,21 @@ class LabelSet:
     """``labels`` is name -> value with background 0 and consecutive values; ``cases`` have all of them."""
 
     labels: dict[str, int]
-    cases: tuple[PlannedCase, ...]
+    cases: Packed[PlannedCase]
     problems: tuple[Problem, ...]
     notes: tuple[str, ...]
 
 
-def choose_labels(cases: Sequence[PlannedCase], final: Sequence[str] = ()) -> LabelSet:
+def choose_labels(cases: Packed[PlannedCase], final: Sequence[str] = ()) -> LabelSet:
     """The common structures of all domains, or ``final`` where a recipe gives it.
 
     BadInput: no structure is common, or one of ``final`` is nowhere.
     """
     having: dict[str, Counter[str]] = defaultdict(Counter)
+    totals: Counter[str] = Counter()
     for case in cases:
         having[case.domain].update({structure_key(name) for name in case.labels.structures})
-    totals = Counter(case.domain for case in cases)
+        totals[case.domain] += 1
     display = _display_names(cases)
     notes: tuple[str, ...] = ()
     if final:
@@ -51,20 +53,19 @@ def choose_labels(cases: Sequence[PlannedCase], final: Sequence[str] = ()) -> La
             raise BadInput(_nothing_common(frequent, display))
         chosen = [key for key in display if key in common]
         notes = tuple(_dropped(key, display[key], having, totals) for key in display if key not in common)
-    kept, problems = [], []
-    for case in cases:
+    problems: dict[int, Problem] = {}
+    for place, case in enumerate(cases):
         known = {structure_key(name) for name in case.labels.structures}
         lacking = [key for key in chosen if key not in known]
         if lacking:
             names = ", ".join(display[key] for key in lacking)
-            problems.append(Problem(case.images[0], f"its labels lack {names}; add a label file for it or exclude it."))
-        else:
-            kept.append(case)
+            sentence = f"its labels lack {names}; add a label file for it or exclude it."
+            problems[place] = Problem(case.images[0], sentence)
     labels = {"background": 0} | {display[key]: value for value, key in enumerate(chosen, start=1)}
-    return LabelSet(labels, tuple(kept), tuple(problems), notes)
+    return LabelSet(labels, without(cases, problems), tuple(problems.values()), notes)
 
 
-def _display_names(cases: Sequence[PlannedCase]) -> dict[str, str]:
+def _display_names(cases: Iterable[PlannedCase]) -> dict[str, str]:
     """Key -> name as written, that of a table first; in order of the value in a table, then by name."""
     ranked: dict[str, tuple[bool, int, str]] = {}
     for case in cases:

@@ -22,8 +22,8 @@ from autoseg.interop.raw_layout import (
     place_images,
     problem_of,
     write_cases,
-    write_documents,
 )
+from autoseg.io.files import write_json
 from autoseg.io.grids import grid_difference
 from autoseg.io.images import (
     file_ending,
@@ -54,14 +54,15 @@ def import_cases(
     Every image and label map is read once. A case that cannot be used is left out: damage, NaN, other grids, other
     channels, label values without a name. BadInput if none remains.
     """
-    results = write_cases(raw.cases, partial(_write_case, raw=raw, folder=folder, dataset=name), destination, progress)
-    kept = [case for case, result in zip(raw.cases, results, strict=True) if result.problem is None]
+    write = partial(_write_case, raw=raw, folder=folder, dataset=name)
+    written = write_cases(raw.cases, write, folder, destination, progress)
+    kept = [case for place, case in enumerate(raw.cases) if place not in written.problems]
     grid = read_geometry(kept[0].images[0])
     document = dataset_document(name, raw.channels, raw.labels, len(kept), raw.file_ending, grid)
-    write_documents(folder, document, [result.row for result in results if result.problem is None])
-    problems = [result.problem for result in results if result.problem is not None]
-    notes = (*raw.notes, *absent_labels(raw.labels, results))
-    return Imported(tuple(case.name for case in kept), (*raw.problems.values(), *problems), notes)
+    write_json(folder / "dataset.json", document)
+    notes = (*raw.notes, *absent_labels(raw.labels, written))
+    problems = (*raw.problems.values(), *written.problems.values())
+    return Imported(tuple(case.name for case in kept), problems, notes)
 
 
 def _write_case(case: PeerCase, raw: PeerRawDataset, folder: Path, dataset: str) -> CaseResult:

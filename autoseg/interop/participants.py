@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from autoseg.core.errors import BadInput
+from autoseg.core.packed import Packed
 from autoseg.interop.bids_matching import PlannedCase
 
 _UNKNOWN = frozenset({"", "n/a", "na", "nan", "none"})
 
 
-def with_groups(cases: Sequence[PlannedCase], column: str) -> tuple[tuple[PlannedCase, ...], tuple[str, ...]]:
+def with_groups(cases: Packed[PlannedCase], column: str) -> tuple[Packed[PlannedCase], tuple[str, ...]]:
     """The cases with their ``group``, ``COLUMN=VALUE``, and notes; an empty ``column`` gives no groups.
 
     Equal values are one group in whichever dataset they are, so that a person or family in two of them stays on
@@ -21,14 +21,14 @@ def with_groups(cases: Sequence[PlannedCase], column: str) -> tuple[tuple[Planne
     says two things of a subject.
     """
     if not column:
-        return tuple(cases), ()
+        return cases, ()
     roots = dict.fromkeys(case.source for case in cases)
     tables = {root: read_participants(root, column) for root in roots}
     columns = dict.fromkeys(name for rows in tables.values() for row in rows.values() for name in row)
     if column not in columns:
         listed = ", ".join(columns) or "no readable participants.tsv"
         raise BadInput(f"recipe: no participants.tsv has the column {column} (there is: {listed}); correct the group.")
-    grouped = [replace(case, group=_group(case, tables[case.source], column)) for case in cases]
+    grouped = Packed(PlannedCase, (replace(case, group=_group(case, tables[case.source], column)) for case in cases))
     subjects = {case.subject: case.group for case in grouped}
     groups = {group for group in subjects.values() if group}
     notes = [f"Folds keep the cases of each {column} together ({len(groups)} of them)."]
@@ -38,7 +38,7 @@ def with_groups(cases: Sequence[PlannedCase], column: str) -> tuple[tuple[Planne
         )
     if len(groups) == 1 and not alone:
         notes.append(f"All subjects have one {column}: there is nothing to validate on but the training cases.")
-    return tuple(grouped), tuple(notes)
+    return grouped, tuple(notes)
 
 
 def read_participants(root: Path, column: str = "") -> dict[str, dict[str, str]]:

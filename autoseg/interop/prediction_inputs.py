@@ -25,12 +25,12 @@ class Subset:
     participants: tuple[str, ...] = ()
     sessions: tuple[str, ...] = ()
 
-    def of(self, files: Sequence[BidsFile], root: Path) -> list[BidsFile]:
+    def of(self, files: Iterable[BidsFile], root: Path) -> list[BidsFile]:
         """The files of these participants and sessions; BadInput that names those that ``root`` has not."""
-        chosen = list(files)
+        everyone = chosen = list(files)
         for prefix, names, known in (
-            ("sub-", self.participants, {file.path: file.subject for file in files}),
-            ("ses-", self.sessions, {file.path: file.session for file in files}),
+            ("sub-", self.participants, {file.path: file.subject for file in everyone}),
+            ("ses-", self.sessions, {file.path: file.session for file in everyone}),
         ):
             wanted = {prefix + name.removeprefix(prefix) for name in names}
             if missing := sorted(wanted - set(known.values())):
@@ -40,7 +40,7 @@ class Subset:
                     f"{', ...' if len(there) > 8 else ''}); correct the labels."
                 )
             chosen = [file for file in chosen if not wanted or known[file.path] in wanted]
-        if files and not chosen:
+        if everyone and not chosen:
             raise BadInput(f"{root}: has none of these participants in these sessions; correct the labels.")
         return chosen
 

@@ -16,19 +16,20 @@ from __future__ import annotations
 import csv
 import gzip
 import hashlib
-import io
 import os
 import shutil
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from autoseg.core.errors import BadInput
 from autoseg.core.labels import Labels
-from autoseg.io.files import atomic, require_short_name, write_json, write_text
+from autoseg.core.packed import Packed
+from autoseg.io.files import atomic, require_short_name
 from autoseg.io.grids import FLAT, Grid
 from autoseg.io.images import count_channels, file_ending, files_of
 from autoseg.io.locks import held
@@ -79,6 +80,21 @@ class CaseResult:
     problem: Problem | None
 
 
+@dataclass(frozen=True)
+class WrittenCases:
+    """What became of ``num_cases``: problems by the place of the case; of the others how many have each label value."""
+
+    num_cases: int
+    problems: Mapping[int, Problem]
+    present: Mapping[int, int]
+    num_empty: int  # without any label value
+
+    @property
+    def num_written(self) -> int:
+        """The cases without problem."""
+        return self.num_cases - len(self.problems)
+
+
 class _Named(Protocol):
     @property
     def name(self) -> str: ...
@@ -108,21 +124,38 @@ def new_folder(destination: Path, *subfolders: str) -> Iterator[Path]:
 
 
 def write_cases(
-    cases: Sequence[Case],
+    cases: Sequence[Case] | Packed[Case],
     write: Callable[[Case], CaseResult],
+    folder: Path,
     destination: Path,
     progress: Callable[[int, int, str], None],
-) -> list[CaseResult]:
-    """``write`` of every case, in threads; BadInput if none can be used. ``progress(done, total, case)``."""
-    results: list[CaseResult] = []
-    for case, result in zip(cases, map_threads(write, cases), strict=True):
-        results.append(result)
-        progress(len(results), len(cases), case.name)
-    problems = [result.problem for result in results if result.problem is not None]
+) -> WrittenCases:
+    """``write`` of every case, in threads, and ``cases.tsv`` in ``folder``, which will become ``destination``.
+
+    ``progress(done, total, case)``. BadInput if no case can be used.
+    """
+    problems: dict[int, Problem] = {}
+    present: Counter[int] = Counter()
+    num_empty = 0
+
+    def rows() -> Iterator[tuple[str, ...]]:
+        nonlocal num_empty
+        results = map_threads(lambda case: (case.name, write(case)), cases)
+        for place, (name, result) in enumerate(results):
+            progress(place + 1, len(cases), name)
+            if result.problem is None:
+                present.update(result.present)
+                num_empty += not result.present
+                yield result.row
+            else:
+                problems[place] = result.problem
+
+    write_rows(folder, rows())
     if len(problems) == len(cases):
-        first = "; ".join(f"{problem.file}: {problem.sentence.rstrip('.')}" for problem in problems[:3])
+        some = islice(problems.values(), 3)
+        first = "; ".join(f"{problem.file}: {problem.sentence.rstrip('.')}" for problem in some)
         raise BadInput(f"{destination}: none of {len(cases)} cases can be used ({first}); correct the files.")
-    return results
+    return WrittenCases(len(cases), problems, present, num_empty)
 
 
 def problem_of(error: BadInput, files: Iterable[Path], otherwise: Path) -> Problem:
@@ -200,26 +233,21 @@ def dataset_document(
     }
 
 
-def write_documents(folder: Path, document: dict[str, Any], rows: Sequence[tuple[str, ...]]) -> None:
-    """dataset.json, and cases.tsv with ``rows``."""
-    write_json(folder / "dataset.json", document)
-    text = io.StringIO()
-    csv.writer(text, delimiter="\t", lineterminator="\n").writerows([CASES_COLUMNS, *rows])
-    write_text(folder / "cases.tsv", text.getvalue())
+def write_rows(folder: Path, rows: Iterable[tuple[str, ...]]) -> None:
+    """``cases.tsv`` with ``rows``, each written as it comes."""
+    with (folder / "cases.tsv").open("w", encoding="utf-8") as table:
+        csv.writer(table, delimiter="\t", lineterminator="\n").writerows(chain([CASES_COLUMNS], rows))
 
 
-def absent_labels(labels: Labels, results: Sequence[CaseResult]) -> list[str]:
+def absent_labels(labels: Labels, written: WrittenCases) -> list[str]:
     """Sentences about labels without voxels and cases without labels."""
-    written = [result for result in results if result.problem is None]
-    counts: Counter[int] = Counter(value for result in written for value in result.present)
     notes = [
         f"The label {name} has no voxel in any case."
         for name, values in labels.foreground.items()
-        if not any(counts[value] for value in values)
+        if not any(value in written.present for value in values)
     ]
-    empty = sum(not result.present for result in written)
-    if empty:
-        notes.append(f"{empty} of {len(written)} cases have no labelled voxel.")
+    if written.num_empty:
+        notes.append(f"{written.num_empty} of {written.num_written} cases have no labelled voxel.")
     return notes
 
 

@@ -64,9 +64,8 @@ def _holds_images(root: Path) -> bool:
 
 
 def _from_labels_folder(index: BidsIndex, dataset: Path, domain: str, recipe: DatasetRecipe) -> dict[str, LabelSource]:
-    find_table = table_finder(dataset, index.tables)
+    find_table = table_finder(dataset, index)
     parts: dict[str, list[LabelPart]] = defaultdict(list)
-    written = {label.path: label.label_part for label in index.labels}
     for label in index.labels:
         if recipe.labels:
             part, _ = described_by_recipe(label, dataset, recipe)
@@ -79,5 +78,5 @@ def _from_labels_folder(index: BidsIndex, dataset: Path, domain: str, recipe: Da
     for stem, all_parts in sorted(parts.items()):
         kept, conflict = one_per_structure(part for part in all_parts if soft_too or part.threshold is None)
         if kept and not conflict:
-            sources[stem] = LabelSource(kept, convention_of(kept, written), domain)
+            sources[stem] = LabelSource(kept, convention_of(kept), domain)
     return sources

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import csv
 import io
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from autoseg.core.errors import BadInput
-from autoseg.interop.bids_matching import PlannedCase
+from autoseg.core.packed import Packed
+from autoseg.interop.bids_matching import PlannedCase, without
 from autoseg.io.files import read_text
 from autoseg.io.images import file_stem
 from autoseg.io.workspace import nearest_name
@@ -50,37 +52,46 @@ def read_marks(path: Path) -> list[Mark]:
     return marks
 
 
-def obey_marks(cases: Sequence[PlannedCase], path: Path) -> tuple[tuple[PlannedCase, ...], list[str]]:
+def obey_marks(cases: Packed[PlannedCase], path: Path) -> tuple[Packed[PlannedCase], list[str]]:
     """The cases without those that failed, and a note of these and of those that need an edit.
 
     BadInput: a row names no case, or nothing is left.
     """
-    failed, unedited = set(), []
-    for row in read_marks(path):
-        found = [case for case in cases if _means(row, case)]
-        if not found:
+    rows = read_marks(path)
+    failed: set[int] = set()
+    unedited: list[int] = []
+    for row, places in zip(rows, _meant(rows, cases), strict=True):
+        if not places:
             known = nearest_name(row.case, (case.name for case in cases))
             raise BadInput(f"{path}: there is no case {row.case} in these datasets ({known}); correct the file.")
         if row.mark == FAIL:
-            failed |= {case.name for case in found}
+            failed.update(places)
         elif row.mark == NEEDS_EDIT:
-            unedited += found
+            unedited += places
     notes = []
     if failed:
-        notes.append(f"left out, marked {FAIL} in {path}: {_listed(sorted(failed))}")
+        names = sorted(cases[place].name for place in sorted(failed))
+        notes.append(f"left out, marked {FAIL} in {path}: {_listed(names)}")
     if unedited:
-        files = [str(part.path) for case in unedited for part in case.labels.parts]
+        files = [str(part.path) for place in unedited for part in cases[place].labels.parts]
         notes.append(f"marked {NEEDS_EDIT} in {path} and used as they are now: {_listed(files)}")
-    kept = tuple(case for case in cases if case.name not in failed)
-    if not kept:
+    if len(failed) == len(cases):
         raise BadInput(f"{path}: every case is marked {FAIL}; there is nothing to convert.")
-    return kept, notes
+    return without(cases, failed), notes
 
 
-def _means(row: Mark, case: PlannedCase) -> bool:
-    if row.domain not in ("", case.domain):
-        return False
-    return row.case in (case.name, *map(file_stem, case.images))
+def _meant(rows: Sequence[Mark], cases: Packed[PlannedCase]) -> list[list[int]]:
+    """The places of the cases that each row means."""
+    numbers: dict[str, list[int]] = defaultdict(list)
+    for number, row in enumerate(rows):
+        numbers[row.case].append(number)
+    places: list[list[int]] = [[] for _ in rows]
+    for place, case in enumerate(cases):
+        for name in {case.name, *map(file_stem, case.images)}:
+            for number in numbers.get(name, ()):
+                if rows[number].domain in ("", case.domain):
+                    places[number].append(place)
+    return places
 
 
 def _listed(names: Sequence[str]) -> str:

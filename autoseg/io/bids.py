@@ -11,10 +11,10 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from operator import attrgetter
 from pathlib import Path
 
 from autoseg.core.errors import BadInput
+from autoseg.core.packed import Packed
 
 LABEL_SUFFIXES = frozenset({"mask", "lesion", "lesions", "roi", "label", "labels", "dlabel"})  # and every *seg
 DERIVATIVE_ENTITIES = frozenset({"space", "atlas", "seg", "scale", "res", "den", "label", "desc"})
@@ -31,9 +31,10 @@ class BidsFile:
 
     ``image_stem`` is the stem without the label part; ``entities`` are the (key, value) pairs before the
     label part, ``sub`` and ``ses`` included, derivative entities left out; ``space`` may name a contrast.
+    ``file`` is its path as text: Python keeps the names in each Path that is made in a table, which grows by megabytes.
     """
 
-    path: Path
+    file: str
     stem: str
     subject: str
     session: str
@@ -43,18 +44,28 @@ class BidsFile:
     label_part: str
     space: str
 
+    @property
+    def path(self) -> Path:
+        """The path of the file."""
+        return Path(self.file)
+
+    @property
+    def folder(self) -> str:
+        """The name of the folder that it lies in."""
+        return os.path.basename(os.path.dirname(self.file))
+
 
 @dataclass(frozen=True)
 class BidsIndex:
     """The images (in the subject folders) and labels (in ``derivatives``, or beside the images).
 
-    ``tables`` are the names of the ``.tsv`` files of each folder (its path) that was listed. ``problems`` are
-    (file, sentence) pairs about files that were left out.
+    The images are in order of their subjects. ``tables`` are the names of the ``.tsv`` files of each folder (its path)
+    under ``root`` that has some. ``problems`` are (file, sentence) pairs about files that were left out.
     """
 
     root: Path
-    images: tuple[BidsFile, ...]
-    labels: tuple[BidsFile, ...]
+    images: Packed[BidsFile]
+    labels: Packed[BidsFile]
     tables: Mapping[str, tuple[str, ...]]
     problems: tuple[tuple[Path, str], ...]
 
@@ -67,34 +78,42 @@ def index_dataset(root: Path) -> BidsIndex:
     root = Path(root).resolve()
     if not root.is_dir():
         raise BadInput(f"{root}: there is no such folder; give the folder of a BIDS dataset.")
+    subjects, here = [], []
     with os.scandir(root) as listed:
-        entries = sorted(listed, key=attrgetter("name"))
-    subjects = [entry.name for entry in entries if entry.name.startswith("sub-") and entry.is_dir()]
+        for entry in listed:
+            if entry.name.startswith("sub-") and entry.is_dir():
+                subjects.append(entry.name)
+            if entry.name.endswith(".tsv"):
+                here.append(entry.name)
     if not subjects:
         raise BadInput(_no_subjects(root))
-    images: list[BidsFile] = []
-    labels: list[BidsFile] = []
+    tables = {str(root): tuple(sorted(here))} if here else {}
+    images, labels = Packed(BidsFile), Packed(BidsFile)
     problems: list[tuple[Path, str]] = []
-    tables = {str(root): tuple(entry.name for entry in entries if entry.name.endswith(".tsv"))}
-    for subject in subjects:
+    for subject in sorted(subjects):
         for found in _files(root / subject, root, tables, problems):
             (labels if found.label_part else images).append(found)
     if (root / "derivatives").is_dir():
-        derived = index_labels(root / "derivatives")
-        labels += derived.labels
-        tables |= derived.tables
-        problems += derived.problems
-    return BidsIndex(root, tuple(images), tuple(labels), tables, tuple(problems))
+        problems += _add_labels(root / "derivatives", labels, tables)
+    return BidsIndex(root, images, labels, tables, tuple(problems))
 
 
 def index_labels(root: Path) -> BidsIndex:
     """Index the labels anywhere under ``root`` (a derivatives folder); images there are passed over."""
     root = Path(root).absolute()
-    problems: list[tuple[Path, str]] = []
+    labels = Packed(BidsFile)
     tables: dict[str, tuple[str, ...]] = {}
-    labels = tuple(found for found in _files(root, root, tables, problems) if found.label_part)
-    mine = tuple((path, sentence) for path, sentence in problems if _may_be_label(path))
-    return BidsIndex(root, (), labels, tables, mine)
+    problems = _add_labels(root, labels, tables)
+    return BidsIndex(root, Packed(BidsFile), labels, tables, tuple(problems))
+
+
+def _add_labels(root: Path, labels: Packed[BidsFile], tables: dict[str, tuple[str, ...]]) -> list[tuple[Path, str]]:
+    """Add the labels anywhere under ``root``, and tell the problems of those."""
+    problems: list[tuple[Path, str]] = []
+    for found in _files(root, root, tables, problems):
+        if found.label_part:
+            labels.append(found)
+    return [(path, sentence) for path, sentence in problems if _may_be_label(path)]
 
 
 def _may_be_label(path: Path) -> bool:
@@ -104,9 +123,9 @@ def _may_be_label(path: Path) -> bool:
     return not named or bool(found and found.label_part)
 
 
-def parse_name(path: Path) -> BidsFile | None:
+def parse_name(path: Path | str) -> BidsFile | None:
     """Parse one file name; None when it does not start with ``sub-`` or names nothing."""
-    name = path.name
+    name = os.path.basename(path)
     ending = next((ending for ending in _MICROSCOPY if name.endswith(ending)), None)
     tokens = name[: -len(ending)].split("_") if ending else []
     if len(tokens) < 2 or not tokens[0].startswith("sub-") or len(tokens[0]) == 4 or not all(tokens):
@@ -125,7 +144,7 @@ def parse_name(path: Path) -> BidsFile | None:
             space = space or value
     cut = contrast + 1 if contrast else _start_of_label_part(tokens)
     return BidsFile(
-        path=path,
+        file=os.fspath(path),
         stem="_".join(tokens),
         subject=tokens[0],
         session=session,
@@ -187,15 +206,13 @@ def _files(
     folder: Path, root: Path, tables: dict[str, tuple[str, ...]], problems: list[tuple[Path, str]]
 ) -> Iterator[BidsFile]:
     """Every image file under ``folder`` whose name can be parsed and agrees with the folders of ``root``."""
-    depth = len(root.parts)
     for inside, names in _walk(str(folder), tables, problems, ()):
         if not names:
             continue
-        here = Path(inside)
-        owners = [part for part in here.parts[depth:] if part.startswith(("sub-", "ses-"))]
+        owners = [part for part in inside[len(str(root)) :].split(os.sep) if part.startswith(("sub-", "ses-"))]
         stems: dict[str, str] = {}
         for name in names:
-            found = parse_name(here / name)
+            found = parse_name(os.path.join(inside, name))
             if found is None:
                 wrong = _NO_NAME
             elif stems.setdefault(found.stem, name) != name:
@@ -203,7 +220,7 @@ def _files(
             else:
                 wrong = _contradiction(found, owners)
             if found is None or wrong:
-                problems.append((here / name, wrong))
+                problems.append((Path(inside, name), wrong))
             else:
                 yield found
 
@@ -212,33 +229,36 @@ def _walk(
     folder: str, tables: dict[str, tuple[str, ...]], problems: list[tuple[Path, str]], links: tuple[str, ...]
 ) -> Iterator[tuple[str, list[str]]]:
     """The folders from ``folder`` down with their image files; ``links`` are the targets of those followed so far."""
+    endings = _MICROSCOPY if os.path.basename(folder) == "micr" else _NIFTI
+    names, here, below = [], [], []
+    targets: dict[str, str] = {}
     try:
         with os.scandir(folder) as listed:
-            entries = sorted(listed, key=attrgetter("name"))
+            for entry in listed:
+                name = entry.name
+                if name.startswith(".") or name in SKIPPED_FOLDERS:
+                    continue
+                if name.endswith(endings):
+                    names.append(name)
+                elif name.endswith(".tsv"):
+                    here.append(name)
+                elif name.startswith("sub-") and "." in name:  # sidecars; recordings that are folders (.ds, .ome.zarr)
+                    continue
+                elif entry.is_dir(follow_symlinks=False):
+                    below.append(name)
+                elif entry.is_symlink() and (target := _new_folder(entry.path, links)):
+                    below.append(name)
+                    targets[name] = target
     except OSError as error:
         sentence = f"the folder cannot be listed ({error.strerror}); restore it or its permissions."
         problems.append((Path(folder), sentence))
         return
-    endings = _MICROSCOPY if os.path.basename(folder) == "micr" else _NIFTI
-    names, here, below = [], [], []
-    for entry in entries:
-        name = entry.name
-        if name.startswith(".") or name in SKIPPED_FOLDERS:
-            continue
-        if name.endswith(endings):
-            names.append(name)
-        elif name.endswith(".tsv"):
-            here.append(name)
-        elif name.startswith("sub-") and "." in name:  # sidecars; recordings that are folders (.ds, .ome.zarr)
-            continue
-        elif entry.is_dir(follow_symlinks=False):
-            below.append((entry.path, links))
-        elif entry.is_symlink() and (target := _new_folder(entry.path, links)):
-            below.append((entry.path, (*links, target)))
-    tables[folder] = tuple(here)
-    yield folder, names
-    for path, followed in below:
-        yield from _walk(path, tables, problems, followed)
+    if here:
+        tables[folder] = tuple(sorted(here))
+    yield folder, sorted(names)
+    for name in sorted(below):
+        followed = (*links, targets[name]) if name in targets else links
+        yield from _walk(os.path.join(folder, name), tables, problems, followed)
 
 
 def _new_folder(link: str, links: tuple[str, ...]) -> str:

@@ -69,9 +69,9 @@ _WRITERS: dict[str, _Writer] = {
 IMAGE_ENDINGS: tuple[str, ...] = tuple(_READERS)
 
 
-def file_ending(path: Path) -> str:
+def file_ending(path: Path | str) -> str:
     """The image ending of ``path``, such as ``".nii.gz"``; BadInput if it is not in IMAGE_ENDINGS."""
-    name = Path(path).name.lower()
+    name = os.path.basename(path).lower()
     for ending in IMAGE_ENDINGS:
         if name.endswith(ending):
             return ending

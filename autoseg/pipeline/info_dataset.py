@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -216,7 +216,7 @@ def _range(values: Any) -> dict[str, float]:
     return dict(zip(("smallest", "median", "largest"), found, strict=True))
 
 
-def _endings(files: Sequence[BidsFile]) -> dict[str, int]:
+def _endings(files: Iterable[BidsFile]) -> dict[str, int]:
     """Contrast and label part -> number of files, the most frequent first."""
     counts = Counter("_".join(part for part in (file.contrast, file.label_part) if part) for file in files)
     return dict(counts.most_common())

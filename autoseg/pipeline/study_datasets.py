@@ -10,9 +10,11 @@ from pathlib import Path
 
 from autoseg.core.case import CaseFiles
 from autoseg.core.errors import BadInput
+from autoseg.core.packed import Packed
 from autoseg.core.plan import SplitSpec
 from autoseg.core.study import StudySpec
 from autoseg.interop.bids_conversion import Conversion, dataset_names
+from autoseg.interop.bids_matching import PlannedCase
 from autoseg.interop.dataset_joining import Part, join, require_alike
 from autoseg.io import images
 from autoseg.io.files import write_json
@@ -79,7 +81,7 @@ def convert_together(study: Workspace, roots: Sequence[Path]) -> dict[Path, RawD
         say(f"note: {note}", style="yellow")
     datasets = {}
     for name, root in dataset_names(roots).items():
-        cases = tuple(case for case in conversion.cases if case.source == root)
+        cases = Packed(PlannedCase, (case for case in conversion.cases if case.source == root))
         if not cases:
             raise BadInput(f"{root}: none of its images can be used; see what was left out, and correct it.")
         # The channel is called after its own contrasts: those of an unseen dataset must not change what is trained.

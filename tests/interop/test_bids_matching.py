@@ -50,7 +50,7 @@ def test_an_ambiguous_label_is_said(write: Writer, tmp_path: Path) -> None:
         write(f"site/sub-1/anat/sub-1_{contrast}.nii.gz")
     write(f"site/{LABELS}/sub-1/anat/sub-1_desc-manual_dseg.nii.gz", ball(1, 3))
     matched = match(tmp_path / "site")
-    assert matched.cases == ()
+    assert not matched.cases
     assert "several images" in matched.problems[0].sentence
     assert [case.contrast for case in match(tmp_path / "site", contrasts=("T2w",)).cases] == ["T2w"]
 

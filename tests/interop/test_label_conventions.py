@@ -16,7 +16,7 @@ from autoseg.interop.label_conventions import (
     structure_key,
     table_finder,
 )
-from autoseg.io.bids import BidsFile, parse_name
+from autoseg.io.bids import BidsFile, index_labels, parse_name
 
 TABLE = "index\tname\n0\tBackground\n1\tAnterior\n2\tPosterior\n"
 
@@ -52,7 +52,7 @@ def parsed(path: Path | str) -> BidsFile:
 def test_names_without_a_table(name: str, structure: str | None) -> None:
     label = parsed(f"{name}.nii.gz")
     part = describe_label(label, None)
-    assert part == (None if structure is None else LabelPart(label.path, ((1, structure),), binary=True))
+    assert part == (None if structure is None else LabelPart(label.file, ((1, structure),), binary=True))
 
 
 @pytest.mark.parametrize(
@@ -67,9 +67,9 @@ def test_names_without_a_table(name: str, structure: str | None) -> None:
 )
 def test_soft_labels(name: str, structure: str) -> None:
     label = parsed(f"{name}.nii.gz")
-    expected = LabelPart(label.path, ((1, structure),), binary=True, threshold=0.3)
+    expected = LabelPart(label.file, ((1, structure),), binary=True, threshold=0.3)
     assert describe_label(label, Path("unread.tsv"), 0.3) == expected
-    assert convention_of([expected], {label.path: label.label_part}).endswith("seg (threshold 0.3)")
+    assert convention_of([expected]).endswith("seg (threshold 0.3)")
 
 
 def test_table(tmp_path: Path) -> None:
@@ -103,10 +103,13 @@ def test_the_nearest_and_most_exact_table_applies(tmp_path: Path) -> None:
     ):
         table.write_text(TABLE)
         expected.append(table)
-        assert table_finder(tmp_path, {})(label) == expected[-1]
+        assert table_finder(tmp_path, index_labels(tmp_path))(label) == expected[-1]
     for other in ("desc-auto_dseg", "mask"):
-        assert table_finder(tmp_path, {})(parsed(folder / f"sub-2_{other}.nii.gz")) in (root / "dseg.tsv", None)
-    assert table_finder(tmp_path, {})(parsed(folder / "sub-2_label-a_mask.nii.gz")) is None
+        assert table_finder(tmp_path, index_labels(tmp_path))(parsed(folder / f"sub-2_{other}.nii.gz")) in (
+            root / "dseg.tsv",
+            None,
+        )
+    assert table_finder(tmp_path, index_labels(tmp_path))(parsed(folder / "sub-2_label-a_mask.nii.gz")) is None
 
 
 def test_structure_key() -> None:
@@ -116,7 +119,7 @@ def test_structure_key() -> None:
 
 def test_manual_goes_first_and_doubles_are_refused() -> None:
     manual, automatic, other = (
-        LabelPart(Path(name), ((1, "seg"),), binary=True)
+        LabelPart(name, ((1, "seg"),), binary=True)
         for name in ("sub-1_T2w_seg-manual.nii.gz", "sub-1_T2w_seg.nii.gz", "sub-1_T2w_label-seg_mask.nii.gz")
     )
     assert one_per_structure([automatic, manual]) == ((manual,), "")
@@ -124,9 +127,9 @@ def test_manual_goes_first_and_doubles_are_refused() -> None:
     parts, sentence = one_per_structure([automatic, other])
     assert parts == ()
     assert "both give seg" in sentence
-    twice = [LabelPart(Path(f"d/{rater}/sub-1_seg.nii.gz"), ((1, "seg"),), binary=True) for rater in "ab"]
+    twice = [LabelPart(f"d/{rater}/sub-1_seg.nii.gz", ((1, "seg"),), binary=True) for rater in "ab"]
     assert "a/sub-1_seg.nii.gz and b/sub-1_seg.nii.gz both give seg" in one_per_structure(twice)[1]
-    both = LabelPart(Path("sub-1_dseg.nii.gz"), ((1, "seg"), (2, "lesion")), binary=False)
+    both = LabelPart("sub-1_dseg.nii.gz", ((1, "seg"), (2, "lesion")), binary=False)
     assert one_per_structure([manual, both])[0] == ()
 
 
@@ -145,12 +148,12 @@ def test_manual_goes_first_and_doubles_are_refused() -> None:
 )
 def test_raters_are_told_apart(name: str, structure: str, rater: str) -> None:
     label = parsed(f"{name}.nii.gz")
-    assert describe_label(label, None) == LabelPart(label.path, ((1, structure),), binary=True, rater=rater)
+    assert describe_label(label, None) == LabelPart(label.file, ((1, structure),), binary=True, rater=rater)
 
 
 def test_raters_may_draw_the_same_and_must_draw_the_same_structures() -> None:
     def part(name: str, rater: str = "") -> LabelPart:
-        return LabelPart(Path(f"sub-1_{name}{rater}.nii.gz"), ((1, name),), binary=True, rater=rater)
+        return LabelPart(f"sub-1_{name}{rater}.nii.gz", ((1, name),), binary=True, rater=rater)
 
     raters = (part("GM", "1"), part("GM", "2"))
     assert one_per_structure(raters) == (raters, "")

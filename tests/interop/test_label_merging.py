@@ -14,7 +14,7 @@ from tests.interop.bids_files import AFFINE, Writer, ball
 
 
 def mask(path: Path, name: str) -> LabelPart:
-    return LabelPart(path, ((1, name),), binary=True)
+    return LabelPart(str(path), ((1, name),), binary=True)
 
 
 def source(*parts: LabelPart) -> LabelSource:
@@ -38,7 +38,7 @@ def test_values_are_translated_and_unnamed_structures_become_background(write: W
     stored = ball(0, 4, 3) + ball(1, 3, 4)
     path = write("sub-1_dseg.nii.gz", stored)
     names = ((3, "white"), (7, "grey"), (9, "lesion"))
-    part = LabelPart(path, names, binary=False)
+    part = LabelPart(str(path), names, binary=False)
     merged, identical = merge_labels(source(part), {"background": 0, "grey": 1})
     np.testing.assert_array_equal(merged, stored == 7)
     assert not identical
@@ -48,7 +48,7 @@ def test_values_are_translated_and_unnamed_structures_become_background(write: W
 
 def test_large_values(write: Writer) -> None:
     stored = ball(0, 4).astype(np.int32) * 2_000_000_000
-    part = LabelPart(write("sub-1_dseg.nii.gz", stored, dtype="int32"), ((2_000_000_000, "x"),), binary=False)
+    part = LabelPart(str(write("sub-1_dseg.nii.gz", stored, dtype="int32")), ((2_000_000_000, "x"),), binary=False)
     np.testing.assert_array_equal(read_reference(source(part), {"x": 1}), stored > 0)
 
 
@@ -79,7 +79,10 @@ def test_raters_vote_and_a_tie_is_background(write: Writer) -> None:
     np.testing.assert_array_equal(majority(one.astype(np.int32) for one in maps), expected)
     parts = [
         LabelPart(
-            write(f"sub-1_dseg-r{number}.nii.gz", one), ((1, "white"), (2, "grey")), binary=False, rater=f"{number}"
+            str(write(f"sub-1_dseg-r{number}.nii.gz", one)),
+            ((1, "white"), (2, "grey")),
+            binary=False,
+            rater=f"{number}",
         )
         for number, one in enumerate(maps)
     ]
@@ -89,7 +92,7 @@ def test_raters_vote_and_a_tie_is_background(write: Writer) -> None:
 
 
 def soft(path: Path, name: str, threshold: float = 0.5) -> LabelPart:
-    return LabelPart(path, ((1, name),), binary=True, threshold=threshold)
+    return LabelPart(str(path), ((1, name),), binary=True, threshold=threshold)
 
 
 def write_soft(write: Writer, share: float, threshold: float = 0.5) -> tuple[list[LabelPart], list[np.ndarray]]:

@@ -7,27 +7,31 @@ from pathlib import Path
 import pytest
 
 from autoseg.core.errors import BadInput
+from autoseg.core.packed import Packed
 from autoseg.interop.bids_matching import PlannedCase
 from autoseg.interop.label_conventions import LabelSource
 from autoseg.interop.participants import read_participants, with_groups
 
 
-def cases(root: Path, *subjects: str) -> list[PlannedCase]:
+def cases(root: Path, *subjects: str) -> Packed[PlannedCase]:
     root.mkdir(exist_ok=True)
     source = LabelSource((), "", root.name)
-    return [
+    made = (
         PlannedCase(f"{root.name}_{one}_{contrast}", root.name, root, f"{root.name}/{one}", "", contrast, (), source)
         for one in subjects
         for contrast in ("T1w", "T2w")
-    ]
+    )
+    return Packed(PlannedCase, made)
 
 
-def groups(found: tuple[PlannedCase, ...]) -> dict[str, str]:
+def groups(found: Packed[PlannedCase]) -> dict[str, str]:
     return {case.subject: case.group for case in found}
 
 
 def test_equal_values_are_one_group_in_all_datasets(tmp_path: Path) -> None:
-    both = [*cases(tmp_path / "a", "sub-1", "sub-2", "sub-3"), *cases(tmp_path / "b", "sub-1", "sub-2")]
+    both = cases(tmp_path / "a", "sub-1", "sub-2", "sub-3")
+    for case in cases(tmp_path / "b", "sub-1", "sub-2"):
+        both.append(case)
     (tmp_path / "a/participants.tsv").write_text("﻿participant_id\tage\tfamily\nsub-1\t3\tx\n2\t4\ty\nsub-3\t5\tn/a\n\n")
     (tmp_path / "b/participants.tsv").write_bytes(
         "participant_id\tfamily\tnote\nsub-1\t y \tMünchen\n".encode("latin-1")
@@ -45,7 +49,7 @@ def test_equal_values_are_one_group_in_all_datasets(tmp_path: Path) -> None:
         "Folds keep the cases of each family together (2 of them).",
         "2 of 5 subjects have no family in participants.tsv; each stays on its own.",
     )
-    assert with_groups(both, "") == (tuple(both), ())
+    assert with_groups(both, "") == (both, ())
 
 
 def test_one_value_leaves_nothing_to_validate_on(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import gzip
 import hashlib
+import tracemalloc
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,9 +11,12 @@ import pytest
 
 from autoseg.core.errors import BadInput
 from autoseg.core.labels import Labels
+from autoseg.core.packed import Packed
 from autoseg.interop.raw_layout import (
+    CASES_COLUMNS,
     CaseResult,
     Problem,
+    WrittenCases,
     absent_labels,
     checksums,
     dataset_document,
@@ -78,13 +82,26 @@ def test_cases_in_order_and_none(tmp_path):
     seen = []
 
     def write(case):
-        return CaseResult((case.name,), frozenset(), problem if case.name == "b" else None)
+        return CaseResult((case.name,), frozenset({1, 2}), problem if case.name == "b" else None)
 
-    results = write_cases([Named("a"), Named("b")], write, tmp_path, lambda *step: seen.append(step))
-    assert [(result.row, result.problem) for result in results] == [(("a",), None), (("b",), problem)]
+    written = write_cases([Named("a"), Named("b")], write, tmp_path, tmp_path / "new", lambda *step: seen.append(step))
+    assert written == WrittenCases(2, {1: problem}, {1: 1, 2: 1}, num_empty=0)
+    assert (tmp_path / "cases.tsv").read_text() == "\t".join(CASES_COLUMNS) + "\na\n"
     assert seen == [(1, 2, "a"), (2, 2, "b")]
-    with pytest.raises(BadInput, match=r"none of 1 cases can be used \(.*b\.nii: is damaged; restore it\)"):
-        write_cases([Named("b")], write, tmp_path, lambda *step: None)
+    with pytest.raises(BadInput, match=r"new: none of 1 cases can be used \(.*b\.nii: is damaged; restore it\)"):
+        write_cases([Named("b")], write, tmp_path, tmp_path / "new", lambda *step: None)
+
+
+def test_little_is_held_of_a_case_that_was_written(tmp_path):
+    def write(case):
+        return CaseResult((case.name, "x" * 500), frozenset({1}), None)
+
+    cases = Packed(Named, (Named(f"case{number:05d}") for number in range(2000)))
+    held = []
+    tracemalloc.start()
+    write_cases(cases, write, tmp_path, tmp_path, lambda *_: held.append(tracemalloc.get_traced_memory()[0]))
+    tracemalloc.stop()
+    assert max(held) - held[100] < 2000 * 100
 
 
 def test_a_problem_belongs_to_the_file_that_it_begins_with():
@@ -94,10 +111,9 @@ def test_a_problem_belongs_to_the_file_that_it_begins_with():
 
 
 def test_absent_labels_and_empty_cases():
-    results = [CaseResult((), frozenset(present), None) for present in ({2}, set())]
-    results.append(CaseResult((), frozenset({1}), Problem(Path("c.nii"), "is damaged.")))
+    written = WrittenCases(3, {2: Problem(Path("c.nii"), "is damaged.")}, {2: 1}, num_empty=1)
     notes = ["The label a has no voxel in any case.", "1 of 2 cases have no labelled voxel."]
-    assert absent_labels(LABELS, results) == notes
+    assert absent_labels(LABELS, written) == notes
 
 
 @pytest.mark.parametrize("ending", [ending for ending in IMAGE_ENDINGS if ending != ".mhd"])
