@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from typing import Generic, TypeVar
 
 from pydantic import ConfigDict, TypeAdapter
+from pydantic_core import PydanticSerializationError
 
 Record = TypeVar("Record")
 
@@ -22,8 +23,11 @@ class Packed(Generic[Record]):
     """
 
     def __init__(self, kind: type[Record], records: Iterable[Record] = ()) -> None:
-        self._adapter = TypeAdapter(list[kind], config=ConfigDict(ser_json_inf_nan="constants"))  # type: ignore[valid-type]
-        self._blocks: list[bytes] = []
+        config = ConfigDict(
+            ser_json_inf_nan="constants", cache_strings="keys"
+        )  # of others it would hold 16,000 for good
+        self._adapter = TypeAdapter(list[kind], config=config)  # type: ignore[valid-type]
+        self._blocks: list[bytes | list[Record]] = []
         self._open: list[Record] = []
         self._last: tuple[int, list[Record]] = (-1, [])  # the block that was unpacked last
         for record in records:
@@ -33,7 +37,7 @@ class Packed(Generic[Record]):
         """Add one at the end."""
         self._open.append(record)
         if len(self._open) == BLOCK:
-            self._blocks.append(zlib.compress(self._adapter.dump_json(self._open), 1))
+            self._blocks.append(self._packed())
             self._open = []
 
     def __len__(self) -> int:
@@ -54,5 +58,13 @@ class Packed(Generic[Record]):
             self._last = number, self._unpacked(number)
         return self._last[1][within]
 
+    def _packed(self) -> bytes | list[Record]:
+        """The open records; as they are where the name of a file is no Unicode, which JSON cannot say."""
+        try:
+            return zlib.compress(self._adapter.dump_json(self._open), 1)
+        except PydanticSerializationError:
+            return self._open
+
     def _unpacked(self, number: int) -> list[Record]:
-        return self._adapter.validate_json(zlib.decompress(self._blocks[number]))
+        block = self._blocks[number]
+        return self._adapter.validate_json(zlib.decompress(block)) if isinstance(block, bytes) else block

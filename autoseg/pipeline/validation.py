@@ -9,6 +9,7 @@ from autoseg.core.case import CaseFiles
 from autoseg.core.plan import read_plan
 from autoseg.interop.prediction_outputs import Layout, Outputs, image_layout
 from autoseg.interop.prediction_table import TABLE, certainties
+from autoseg.io.files import read_json
 from autoseg.io.workspace import RawDataset, Workspace
 from autoseg.pipeline.cascade import held_out_label_maps, reading
 from autoseg.pipeline.evaluation import Pair, evaluate_pairs
@@ -36,7 +37,8 @@ def validate_fold(
         raise MemoryError(f"{folder} is trained and not validated: {short_of_memory[0]}")
     files = {case: output / (case.name + dataset.file_ending) for case in held_out}
     pairs = [Pair(case.name, case.domain, files[case], require_labels(case)) for case in held_out]
-    summary = evaluate_pairs(pairs, dataset.labels, output, facts={"held_out": not fold.validates_on_training_cases})
+    evaluate_pairs(pairs, dataset.labels, output, facts={"held_out": not fold.validates_on_training_cases})
+    summary: dict[str, Any] = read_json(output / "evaluation.json")
     if not fold.validates_on_training_cases:
         known = certainties(output / TABLE)
         by_case = {case.name: known[file.name] for case, file in files.items() if file.name in known}
