@@ -34,7 +34,6 @@ NAMES_FROM_OURSELVES = {
     ("core/plan.py", "getattr(configuration, field)"),
     ("evaluation/comparison.py", "getattr(metrics, score)"),  # a score of ``evaluation.scores``
     ("evaluation/evaluate.py", "getattr(metrics, column)"),  # the columns of those
-    ("evaluation/evaluate.py", "getattr(item, key)"),
     ("inference/engines.py", "setattr(module, name, norm.eval())"),  # the parts of the module itself
     ("inference/predictor.py", "getattr(configuration, field)"),  # ``prepare.GRID_FIELDS``
     ("interop/nnunet_plans.py", "getattr(theirs, field)"),  # fields of ``PeerConfiguration``, listed there

@@ -129,12 +129,13 @@ def evaluate(
 
     Example: autoseg evaluate segmentations new-site/
     """
-    from autoseg.pipeline.evaluation import evaluate_folders
+    from autoseg.io.files import read_json
+    from autoseg.pipeline.evaluation import score_folders
 
     families = comma_separated(metrics) or ()
-    summary = evaluate_folders(predictions, references, output, families, error_maps)
+    summary = score_folders(predictions, references, output, families, error_maps)
     if as_json:
-        print_json(summary)
+        print_json(read_json((output or predictions) / "evaluation.json"))
     else:
         show_summary(str(predictions), summary)
         print(f"details: {(output or predictions) / 'evaluation.csv'}")

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import sys
+from array import array
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
+from math import isnan, nan
 from statistics import stdev
 from typing import Any
 
+from autoseg.core.packed import Packed
 from autoseg.evaluation.scores import (
     DEFAULT_FAMILIES,
     EMPTY_LABEL_RULE,
-    FAMILIES,
     SCORES,
     LabelMetrics,
     column_names,
@@ -29,54 +34,109 @@ class CaseResult:
     labels: Mapping[str, LabelMetrics]
 
 
-def summarize(results: Iterable[CaseResult]) -> dict[str, Any]:
-    """Everything about the results in one document of plain values, in which a missing number is None.
+class Scores:
+    """The scores of many cases, each with the same labels and families; it only grows.
+
+    All numbers are in one array, 8 bytes each: as objects, two labels of a case take a kilobyte.
+    """
+
+    def __init__(self, results: Iterable[CaseResult] = ()) -> None:
+        self.labels: tuple[str, ...] = ()
+        self.families: tuple[str, ...] = DEFAULT_FAMILIES
+        self._numbers = array("d")  # by case, label and column; NaN where a score is undefined
+        self._cases = Packed(str)
+        self._domains: list[str] = []  # of each case; equal ones are one object
+        self._places: dict[str, array[int]] = {}  # of the cases of a domain
+        self._outcomes: Counter[tuple[str, str, str]] = Counter()  # by domain, label and what it is
+        for result in results:
+            self.append(result)
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """What there is of each label."""
+        return column_names(self.families)
+
+    @property
+    def domains(self) -> list[str]:
+        """Their names, in order."""
+        return sorted(self._places)
+
+    def append(self, result: CaseResult) -> None:
+        """Add a case; ValueError where it was not scored for the labels of the others."""
+        if not self._domains:
+            self.labels = tuple(result.labels)
+            self.families = next((metrics.families for metrics in result.labels.values()), DEFAULT_FAMILIES)
+        if tuple(result.labels) != self.labels:
+            raise ValueError(f"{result.case}: was not scored for {', '.join(self.labels)}")
+        domain, columns = sys.intern(result.domain), self.columns
+        self._places.setdefault(domain, array("q")).append(len(self._domains))
+        self._cases.append(result.case)
+        self._domains.append(domain)
+        for label, metrics in result.labels.items():
+            values = (getattr(metrics, column) for column in columns)
+            self._numbers.extend(nan if value is None else value for value in values)
+            outcomes = {"num_missed": metrics.missed, "num_spurious": metrics.spurious, "num_absent": metrics.absent}
+            self._outcomes.update({(domain, label, outcome): int(so) for outcome, so in outcomes.items()})
+
+    def num_cases(self, domain: str | None = None) -> int:
+        """Of all domains, or of one."""
+        return len(self._of(domain))
+
+    def rows(self) -> Iterator[dict[str, Any]]:
+        """Each case as documents have it: ``case``, ``domain`` and ``labels``, of each all columns by their names."""
+        numbers, columns = iter(self._numbers), self.columns
+        for case, domain in zip(self._cases, self._domains, strict=True):
+            labels = {label: {name: _plain(name, next(numbers)) for name in columns} for label in self.labels}
+            yield {"case": case, "domain": domain, "labels": labels}
+
+    def column(self, label: str, name: str, domain: str | None = None) -> Iterator[float | None]:
+        """A score of each case, or of each in ``domain``; None where it is undefined."""
+        width = len(self.columns)
+        first = width * self.labels.index(label) + self.columns.index(name)
+        column = self._numbers[first :: width * len(self.labels)]
+        return (_plain(name, column[place]) for place in self._of(domain))
+
+    def outcomes(self, label: str, domain: str | None = None) -> dict[str, int]:
+        """In how many cases the label was missed, spurious and absent."""
+        domains = self.domains if domain is None else (domain,)
+        names = ("num_missed", "num_spurious", "num_absent")
+        return {name: sum(self._outcomes[one, label, name] for one in domains) for name in names}
+
+    def _of(self, domain: str | None) -> Sequence[int]:
+        """The places of its cases."""
+        return range(len(self._domains)) if domain is None else self._places[domain]
+
+
+def _plain(name: str, value: float) -> float | None:
+    """A number as it was: numbers of lesions are integers."""
+    return None if isnan(value) else int(value) if name.startswith("num_") else value
+
+
+def summarize(scores: Scores) -> dict[str, Any]:
+    """Everything about the scores in one document of plain values, in which a missing number is None.
 
     Keys: ``mean``, ``labels``, ``domains`` (each with its own ``mean`` and ``labels``), ``cases`` and
     ``empty_label_rule``. The score of a label is its mean over the cases where it is defined; ``mean`` is the mean
     over the labels of those, so that each label weighs the same. Beside them, ``sd`` has the standard deviation of
     each score and ``num_defined`` the number of cases behind it: of a label over the cases where it is defined, in
     ``mean`` over the means that the cases have over their labels. ``num_cases`` counts all cases in which the label
-    was looked for, absent ones too. Families of scores that nobody asked for are left out. ``results`` is read once:
-    it may be a generator that loads case after case.
+    was looked for, absent ones too. Families of scores that nobody asked for are left out. ``cases`` is an iterator
+    that makes one after the other, as ``io.files.write_json`` writes them.
     """
-    kept = list(results)
-    families = families_of(kept)
-    names = score_names(families)
-    domains = sorted({result.domain for result in kept})
     return {
-        **_group_summary(kept, names),
-        "domains": {
-            domain: _group_summary([result for result in kept if result.domain == domain], names) for domain in domains
-        },
-        "cases": [
-            {
-                "case": result.case,
-                "domain": result.domain,
-                "labels": {
-                    name: {column: getattr(metrics, column) for column in column_names(families)}
-                    for name, metrics in result.labels.items()
-                },
-            }
-            for result in kept
-        ],
+        **_group_summary(scores),
+        "domains": {domain: _group_summary(scores, domain) for domain in scores.domains},
+        "cases": scores.rows(),
         "empty_label_rule": EMPTY_LABEL_RULE,
     }
 
 
-def families_of(results: Iterable[CaseResult]) -> tuple[str, ...]:
-    """The families that any case was scored with, in their order; the usual ones where there is no case."""
-    found = {family for result in results for metrics in result.labels.values() for family in metrics.families}
-    return tuple(family for family in FAMILIES if family in found) or DEFAULT_FAMILIES
-
-
-def csv_rows(results: Sequence[CaseResult]) -> Iterator[tuple[Any, ...]]:
+def csv_rows(scores: Scores) -> Iterator[tuple[Any, ...]]:
     """A header, then one row for each case and label; an undefined score is None."""
-    columns = column_names(families_of(results))
-    yield "case", "domain", "label", *columns
-    for result in results:
-        for name, metrics in result.labels.items():
-            yield result.case, result.domain, name, *(getattr(metrics, column) for column in columns)
+    yield "case", "domain", "label", *scores.columns
+    for row in scores.rows():
+        for label, values in row["labels"].items():
+            yield row["case"], row["domain"], label, *values.values()
 
 
 def summary_table(summary: Mapping[str, Any]) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
@@ -101,39 +161,35 @@ def _table_row(title: str, scores: Mapping[str, Any], shown: Sequence[str]) -> t
     )
 
 
-def _group_summary(results: Sequence[CaseResult], names: Sequence[str]) -> dict[str, Any]:
-    """``mean`` and ``labels`` of some cases; labels in the order in which they first appear."""
-    by_label: dict[str, list[LabelMetrics]] = {}
-    for result in results:
-        for name, metrics in result.labels.items():
-            by_label.setdefault(name, []).append(metrics)
-    labels = {name: _label_summary(metrics, names) for name, metrics in by_label.items()}
+def _group_summary(scores: Scores, domain: str | None = None) -> dict[str, Any]:
+    """``mean`` and ``labels`` of all cases, or of a domain."""
+    names, number = score_names(scores.families), scores.num_cases(domain)
+    labels = {
+        label: {
+            **_statistics({key: partial(scores.column, label, key, domain) for key in names}),
+            "num_cases": number,
+            **scores.outcomes(label, domain),
+        }
+        for label in scores.labels
+    }
+
+    def of_cases(key: str) -> Iterator[float | None]:
+        of_labels = [scores.column(label, key, domain) for label in scores.labels]
+        return map(mean_of_defined, zip(*of_labels, strict=True))
+
     mean = {key: mean_of_defined(label[key] for label in labels.values()) for key in names}
-    of_cases = {
-        key: defined(mean_of_defined(getattr(item, key) for item in result.labels.values()) for result in results)
-        for key in names
-    }
-    return {"mean": {**mean, **_spread(of_cases), "num_cases": len(results)}, "labels": labels}
+    spread = _statistics({key: partial(of_cases, key) for key in names})
+    return {"mean": {**spread, **mean, "num_cases": number}, "labels": labels}
 
 
-def _label_summary(metrics: Sequence[LabelMetrics], names: Sequence[str]) -> dict[str, Any]:
-    numbers = {key: defined(getattr(item, key) for item in metrics) for key in names}
-    return {
-        **{key: mean_of_defined(values) for key, values in numbers.items()},
-        **_spread(numbers),
-        "num_cases": len(metrics),
-        "num_missed": sum(item.missed for item in metrics),
-        "num_spurious": sum(item.spurious for item in metrics),
-        "num_absent": sum(item.absent for item in metrics),
-    }
-
-
-def _spread(numbers: Mapping[str, Sequence[float]]) -> dict[str, Any]:
-    """The standard deviation (with n - 1; None of fewer than two) and the number of values of each score."""
-    return {
-        "sd": {key: stdev(values) if len(values) > 1 else None for key, values in numbers.items()},
-        "num_defined": {key: len(values) for key, values in numbers.items()},
-    }
+def _statistics(columns: Mapping[str, Callable[[], Iterable[float | None]]]) -> dict[str, Any]:
+    """Mean, ``sd`` (with n - 1; None of fewer than two) and ``num_defined`` of each score; one is held at a time."""
+    means, sd, num_defined = {}, {}, {}
+    for key, column in columns.items():
+        values = defined(column())
+        means[key], num_defined[key] = mean_of_defined(values), len(values)
+        sd[key] = stdev(values) if len(values) > 1 else None
+    return {**means, "sd": sd, "num_defined": num_defined}
 
 
 def defined(numbers: Iterable[float | None]) -> list[float]:

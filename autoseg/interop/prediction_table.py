@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from time import monotonic
 
-from autoseg.io.files import read_text, write_text
+from autoseg.io.files import atomic, read_text
 from autoseg.runtime.progress import printable
 
 TABLE = "predictions.tsv"
@@ -36,13 +36,21 @@ UNKNOWN: Row = (MISSING,) * (len(COLUMNS) - 1)
 
 @dataclass
 class PredictionTable:
-    """The rows of each segmentation, by its path from the folder of the table; on disk now and then, and at the end."""
+    """The rows of each segmentation, by its path from the folder of the table; on disk now and then, and at the end.
+
+    They are held as lines of the table, without the name: a fifth of what tuples of text take.
+    """
 
     path: Path
-    rows: dict[str, list[Row]]
+    lines: dict[str, str]
     existed: bool
     written_s: float = field(default_factory=monotonic)
     changed: bool = False
+
+    @property
+    def rows(self) -> dict[str, list[Row]]:
+        """All of them."""
+        return {name: [tuple(line.split("\t")) for line in lines.split("\n")] for name, lines in self.lines.items()}
 
     def name(self, segmentation: Path) -> str:
         """What a segmentation is called in the table: tabs, line breaks and the like as in Python."""
@@ -51,11 +59,11 @@ class PredictionTable:
 
     def has(self, segmentation: Path) -> bool:
         """Whether there is a row of it."""
-        return self.name(segmentation) in self.rows
+        return self.name(segmentation) in self.lines
 
     def put(self, segmentation: Path, rows: Sequence[Row]) -> None:
         """Replace the rows of a segmentation."""
-        self.rows[self.name(segmentation)] = list(rows)
+        self.lines[self.name(segmentation)] = "\n".join(map(_line, rows))
         self.changed = True
         if monotonic() - self.written_s > SECONDS_BETWEEN_WRITES:
             self.flush()
@@ -75,23 +83,28 @@ class PredictionTable:
     def flush(self) -> None:
         """Write the table if it has changed."""
         if self.changed:
-            lines = [COLUMNS, *((name, *row) for name in sorted(self.rows) for row in self.rows[name])]
-            text = "".join(
-                "\t".join((name, *(" ".join(value.split()) for value in row))) + "\n" for name, *row in lines
-            )
-            write_text(self.path, text)
+            with atomic(self.path) as temporary, temporary.open("w", encoding="utf-8") as file:
+                file.write("\t".join(COLUMNS) + "\n")
+                for name in sorted(self.lines):
+                    file.writelines(f"{name}\t{line}\n" for line in self.lines[name].split("\n"))
             self.changed, self.written_s = False, monotonic()
 
 
 def read_table(path: Path) -> PredictionTable:
     """The table of a folder; empty where there is none. Lines of another kind are passed over."""
-    rows: dict[str, list[Row]] = {}
+    lines: dict[str, str] = {}
     if path.is_file():
-        for line in read_text(path).split("\n")[1:]:
-            name, *row = line.split("\t")
+        for whole in read_text(path).split("\n")[1:]:
+            name, *row = whole.split("\t")
             if len(row) == len(UNKNOWN):
-                rows.setdefault(name, []).append(tuple(row))
-    return PredictionTable(path, rows, path.is_file())
+                line = _line(row)
+                lines[name] = f"{lines[name]}\n{line}" if name in lines else line
+    return PredictionTable(path, lines, path.is_file())
+
+
+def _line(row: Sequence[str]) -> str:
+    """Without tabs and line breaks in the values."""
+    return "\t".join(" ".join(value.split()) for value in row)
 
 
 @contextmanager

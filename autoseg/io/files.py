@@ -128,8 +128,35 @@ def write_csv(path: Path, rows: Iterable[Iterable[Any]]) -> None:
 def write_json(path: Path, document: Any) -> None:
     """Write a JSON document atomically; NaN is refused.
 
-    Piece by piece: the pieces of a document of ten thousand cases take several times its size.
+    Piece by piece: the pieces of a document of ten thousand cases take several times its size. Of a mapping a value may
+    be an iterator; its items become a list of which no more than one is held.
     """
     with atomic(path) as temporary, temporary.open("w", encoding="utf-8") as file:
-        file.writelines(json.JSONEncoder(indent=1, allow_nan=False).iterencode(document))
+        file.writelines(_json_pieces(document))
         file.write("\n")
+
+
+def _json_pieces(document: Any) -> Iterator[str]:
+    """As the encoder makes them; iterators in a mapping become lists as it would write them."""
+    encoder = json.JSONEncoder(indent=1, allow_nan=False)
+    if not isinstance(document, dict) or not any(isinstance(value, Iterator) for value in document.values()):
+        yield from encoder.iterencode(document)
+        return
+    before = "{"
+    for key, value in document.items():
+        yield f"{before}\n {encoder.encode(key)}: "
+        before = ","
+        if isinstance(value, Iterator):
+            yield from _json_list(encoder, value)
+        else:
+            yield from (piece.replace("\n", "\n ") for piece in encoder.iterencode(value))
+    yield "\n}"
+
+
+def _json_list(encoder: json.JSONEncoder, items: Iterator[Any]) -> Iterator[str]:
+    """A list in a mapping, an item at a time; text holds no line ends as JSON writes it."""
+    before = "["
+    for item in items:
+        yield before + encoder.encode([item])[1:-2].replace("\n", "\n ")
+        before = ","
+    yield "[]" if before == "[" else "\n ]"

@@ -99,9 +99,14 @@ def list_images(folder: Path) -> list[Path]:
 
     PNG and BMP beside images of other formats are pictures of them and do not count either.
     """
-    files = [f for f in folder.iterdir() if f.name.lower().endswith(IMAGE_ENDINGS) and not f.name.startswith(".")]
-    others = [file for file in files if not file.name.lower().endswith(pictures.ENDINGS)]
-    return sorted(others or files)
+    return [folder / name for name in image_names(folder)]
+
+
+def image_names(folder: Path) -> list[str]:
+    """The names of ``list_images``: a path takes ten times as much once it was used."""
+    names = [name for name in os.listdir(folder) if name.lower().endswith(IMAGE_ENDINGS) and not name.startswith(".")]
+    others = [name for name in names if not name.lower().endswith(pictures.ENDINGS)]
+    return sorted(others or names)
 
 
 def files_of(path: Path) -> list[Path]:

@@ -25,7 +25,8 @@ from autoseg.core.case import Case, SpatialTrace
 from autoseg.core.errors import BadInput
 from autoseg.core.geometry import Box, Shape, box_shape
 from autoseg.io.files import atomic
-from autoseg.io.frame_notes import NOTES, damaged, library, read_notes, require_prepared
+from autoseg.io.frame_notes import damaged, library, read_notes, require_prepared
+from autoseg.io.frames import array_frame
 
 # A block is what is decompressed: small against a patch, so that little is in vain; larger ones compress no better.
 CHUNK_3D, BLOCK_3D = (64, 64, 64), (32, 32, 32)
@@ -227,24 +228,8 @@ def _index_type(size: int) -> str:
 
 
 def _frame(array: npt.NDArray[Any], notes: Mapping[str, object], slices: bool) -> bytes:
-    """The bytes of a Blosc2 file. One thread a file: the cases are what runs in parallel.
-
-    Made in memory, because Blosc2 does not say why it could not write a file, nor whether a note was written.
-    """
-    blosc2 = library()
-    stored = blosc2.asarray(
-        np.ascontiguousarray(array),
-        contiguous=True,
-        chunks=_tile(array.shape, CHUNK_SLICES if slices else CHUNK_3D),
-        blocks=_tile(array.shape, BLOCK_SLICES if slices else BLOCK_3D),
-        cparams=blosc2.CParams(
-            codec=blosc2.Codec.ZSTD, clevel=1, filters=[blosc2.Filter.SHUFFLE], filters_meta=[0], nthreads=1
-        ),
-        dparams=blosc2.DParams(nthreads=1),
-    )
-    stored.schunk.vlmeta[NOTES] = dict(notes)
-    frame: bytes = stored.to_cframe()
-    return frame
+    chunks = _tile(array.shape, CHUNK_SLICES if slices else CHUNK_3D)
+    return array_frame(array, chunks, _tile(array.shape, BLOCK_SLICES if slices else BLOCK_3D), notes)
 
 
 def _tile(shape: Sequence[int], size: Sequence[int]) -> tuple[int, ...]:

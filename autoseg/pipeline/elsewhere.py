@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from threading import Lock
 from typing import Any, TypeVar
 
 from autoseg.core.case import CaseFiles
 from autoseg.interop.prediction_outputs import Outputs
-from autoseg.pipeline.segmenting import InWork, Line
+from autoseg.pipeline.segmenting import InWork, Line, OutputsOf
 from autoseg.runtime.jobs import keeping_last
 from autoseg.runtime.workers import LostWork, Workers
 
@@ -21,10 +21,15 @@ in_networks = Lock()  # so that the memory for one case suffices, whatever the n
 
 
 def segment_elsewhere(
-    workers: Workers, make_line: Callable[[Request], Line], request: Request, todo: Mapping[CaseFiles, Outputs]
+    workers: Workers,
+    make_line: Callable[[Request], Line],
+    request: Request,
+    todo: Iterable[CaseFiles],
+    outputs: OutputsOf,
 ) -> Iterator[InWork]:
     """As ``segmenting.pass_through``, by ``workers``, of which each calls ``make_line`` with ``request`` once."""
-    for (case, _), done in workers.results(partial(segment_one, make_line, request), todo.items(), SHARE):
+    items = ((case, outputs(case)) for case in todo)
+    for (case, _), done in workers.results(partial(segment_one, make_line, request), items, SHARE):
         if isinstance(done, LostWork):
             done = InWork(case, failed=f"{case.name}: {done.reason}.", short_of_memory=True)
         yield done

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import sys
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,8 +16,9 @@ import numpy.typing as npt
 from autoseg.core.errors import BadInput
 from autoseg.core.geometry import canonical_axes, spacing_mm
 from autoseg.core.labels import Labels
+from autoseg.core.packed import Packed
 from autoseg.evaluation.error_maps import ERRORS, error_map
-from autoseg.evaluation.evaluate import CaseResult, csv_rows, summarize
+from autoseg.evaluation.evaluate import CaseResult, Scores, csv_rows, summarize
 from autoseg.evaluation.metrics import case_metrics
 from autoseg.evaluation.scores import DEFAULT_FAMILIES, chosen_families
 from autoseg.interop.bids_derivative import LABEL_TABLE, find_segmentations
@@ -41,7 +43,7 @@ class Pair:
 
 
 def evaluate_pairs(
-    pairs: Sequence[Pair],
+    pairs: Sequence[Pair] | Packed[Pair],
     labels: Labels,
     output: Path,
     families: Collection[str] = DEFAULT_FAMILIES,
@@ -52,7 +54,8 @@ def evaluate_pairs(
 
     ``families`` are those of ``evaluation.scores.FAMILIES``. Into the folder ``error_maps``, if there is one, goes a
     NIfTI for each case with the values of ``evaluation.error_maps.ERRORS``. A pair that cannot be read or compared
-    is reported and the others go on; the sentences are in ``summary["problems"]``.
+    is reported and the others go on; the sentences are in ``summary["problems"]``. What is returned is what
+    ``evaluation.json`` holds without the scores of each case, ``cases``.
     """
 
     def score(pair: Pair) -> CaseResult | BadInput:
@@ -70,20 +73,21 @@ def evaluate_pairs(
     chosen_families(families)  # a mistake ends it here, not in every case
     if error_maps:
         write_text(error_maps / "dseg.tsv", "index\tname\n" + "".join(f"{key}\t{ERRORS[key]}\n" for key in ERRORS))
-    results, problems = [], []
+    scores, problems = Scores(), []
     with progress(f"evaluate {counted(len(pairs), 'case')}") as shown:
         for done, result in enumerate(map_threads(score, pairs), start=1):
             if isinstance(result, BadInput):
                 problems.append(str(result))
                 say(f"left out: {result}", style="red")
             else:
-                results.append(result)
+                scores.append(result)
             shown.update(done / len(pairs))
-    if not results:
+    if not scores.num_cases():
         raise BadInput(f"{output}: no case could be evaluated ({problems[0] if problems else 'there is none'})")
-    write_csv(output / "evaluation.csv", csv_rows(results))
-    summary = {**summarize(results), **(facts or {}), "problems": problems}
+    write_csv(output / "evaluation.csv", csv_rows(scores))
+    summary = {**summarize(scores), **(facts or {}), "problems": problems}
     write_json(output / "evaluation.json", summary)
+    del summary["cases"]  # an iterator, at its end
     return summary
 
 
@@ -94,7 +98,20 @@ def evaluate_folders(
     families: Collection[str] = DEFAULT_FAMILIES,
     error_maps: Path | None = None,
 ) -> dict[str, Any]:
-    """Compare a folder of predictions with a folder of label files or with a BIDS dataset's labels.
+    """``score_folders``; the content of ``evaluation.json``."""
+    score_folders(predictions, references, output, families, error_maps)
+    document: dict[str, Any] = read_json((output or predictions) / "evaluation.json")
+    return document
+
+
+def score_folders(
+    predictions: Path,
+    references: Path,
+    output: Path | None = None,
+    families: Collection[str] = DEFAULT_FAMILIES,
+    error_maps: Path | None = None,
+) -> dict[str, Any]:
+    """Compare a folder of predictions with a folder of label files or with a BIDS dataset's labels: ``evaluate_pairs``.
 
     A reference belongs to the prediction whose name it shares: exactly, or without nnU-Net's ``_0000``,
     or as ``NAME_seg-manual``, ``NAME_dseg``, ... in a BIDS dataset. A prediction that ``predict`` wrote as a BIDS
@@ -113,31 +130,37 @@ def evaluate_folders(
     return evaluate_pairs(pairs, labels, output or predictions, families, error_maps=error_maps)
 
 
-def _pairs(predictions: Path, references: Path) -> list[Pair]:
+def _pairs(predictions: Path, references: Path) -> Packed[Pair]:
     """Each prediction that has a reference; BadInput if none has."""
-    stems = {file: images.file_stem(file) for file in images.list_images(predictions)} or find_segmentations(
-        predictions
-    )
-    if not stems:
+    names = images.image_names(predictions)
+    placed = {} if names else find_segmentations(predictions)
+    if not names and not placed:
         raise BadInput(f"{predictions}: holds no segmentations ({', '.join(images.IMAGE_ENDINGS)}).")
+
+    def segmentations() -> Iterator[tuple[Path, str]]:
+        yield from placed.items()
+        yield from ((file, images.file_stem(file)) for file in map(predictions.joinpath, names))
+
     known = _references(references)
     domains = _domains(references)
-    others = _only_labels_of_a_scan(known, stems.values())
-    pairs, unmatched = [], []
-    for file, stem in stems.items():
+    others = _only_labels_of_a_scan(known, (stem for _, stem in segmentations()))
+    pairs, unmatched = Packed(Pair), []
+    for file, stem in segmentations():
         name = next(
             (key for key in (stem, stem.removesuffix("_0000"), others.get(_scan(stem), "")) if key in known), None
         )
         if name is None:
             unmatched.append(file.name)
             continue
-        reference = known[name]
-        domain = reference.domain if isinstance(reference, LabelSource) else domains.get(name, "")
-        pairs.append(Pair(name, domain, file, reference))
+        found = known[name]
+        if isinstance(found, LabelSource):
+            pairs.append(Pair(name, found.domain, file, found))
+        else:
+            pairs.append(Pair(name, domains.get(name, ""), file, references / found))
     if not pairs:
         raise BadInput(
-            f"{predictions}: none of its {len(stems)} files has a reference of the same name in {references} "
-            f"(there is: {', '.join(sorted(known)[:4])}, ...)."
+            f"{predictions}: none of its {len(names) + len(placed)} files has a reference of the same name in "
+            f"{references} (there is: {', '.join(sorted(known)[:4])}, ...)."
         )
     if unmatched:
         say(f"note: {len(unmatched)} predictions have no reference: {', '.join(unmatched[:5])}", style="yellow")
@@ -166,10 +189,10 @@ def _reference_file(pair: Pair) -> Path:
     return pair.reference.parts[0].path if isinstance(pair.reference, LabelSource) else pair.reference
 
 
-def _references(folder: Path) -> dict[str, Path | LabelSource]:
-    """Label files lying directly in the folder by stem, else the labels of a BIDS dataset by image stem."""
-    files = {images.file_stem(file): file for file in images.list_images(folder)}
-    return dict(files) if files else dict(find_references(folder))
+def _references(folder: Path) -> Mapping[str, str | LabelSource]:
+    """The names of label files directly in the folder by their stems, else the labels of a BIDS dataset by image."""
+    files = {images.file_stem(folder / name): name for name in images.image_names(folder)}
+    return files or find_references(folder)
 
 
 def _scan(stem: str) -> str:
@@ -219,6 +242,6 @@ def _domains(references: Path) -> dict[str, str]:
     def rows() -> Iterator[tuple[str, str]]:
         with table.open(encoding="utf-8", newline="") as lines:
             for row in csv.DictReader(lines, delimiter="\t"):
-                yield row["case"], row["domain"]
+                yield row["case"], sys.intern(row["domain"])
 
     return dict(rows())

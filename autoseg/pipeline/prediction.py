@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -14,14 +14,14 @@ from autoseg.core.labels import Labels
 from autoseg.core.plan import read_plan
 from autoseg.interop.bids_derivative import bids_layout, spine_layout
 from autoseg.interop.prediction_inputs import EVERYONE, Subset, find_inputs, single_bids_dataset
-from autoseg.interop.prediction_outputs import Layout, Outputs, image_layout, refuse_to_write_over
+from autoseg.interop.prediction_outputs import Layout, image_layout, refuse_to_write_over
 from autoseg.io.files import read_text
 from autoseg.io.locks import held
 from autoseg.pipeline.elsewhere import segment_elsewhere
 from autoseg.pipeline.memory_checks import memory_guard
 from autoseg.pipeline.models import Choice, TrainedModels, choose, placed_models
 from autoseg.pipeline.safety import safety_of
-from autoseg.pipeline.segmenting import InWork, Line, Predicted, pass_through, recorded
+from autoseg.pipeline.segmenting import InWork, Line, OutputsOf, Predicted, pass_through, recorded
 from autoseg.pipeline.voxel_cascade import load_chains
 from autoseg.runtime.progress import counted, say
 from autoseg.runtime.workers import Workers
@@ -84,7 +84,7 @@ def predict(
     layout = named_layout(inputs, output, plan.labels, f"the model {models.dataset}, {chosen.title}", options)
     refuse_to_write_over(cases, layout)
     request = Request(models.place, chosen, replace(options, workers=None), len(cases), layout.table is None)
-    segmented: Callable[[Mapping[CaseFiles, Outputs]], Iterator[InWork]]
+    segmented: Callable[[Sequence[CaseFiles], OutputsOf], Iterator[InWork]]
     if options.workers is None:
         line = make_line(models, request)
         where, segmented = line.guard.predictor.describe(), partial(pass_through, line)

@@ -139,7 +139,7 @@ def calibrate(certainties: Mapping[str, Mapping[str, float]], dice: Mapping[str,
 
 
 def dice_by_case(summary: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    """Case -> label -> Dice (None where it is undefined), of what ``evaluate_pairs`` returns."""
+    """Case -> label -> Dice (None where it is undefined), of an ``evaluation.json``."""
     return {one["case"]: {label: scores["dice"] for label, scores in one["labels"].items()} for one in summary["cases"]}
 
 

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from autoseg.inference.ensemble import Ensemble
     from autoseg.inference.predictor import Labels as LabelMap
 
+OutputsOf = Callable[[CaseFiles], Outputs]
 UNCHANGED = Postprocessing()
 LARGE_CASE_VALUES = 2**26  # of the image: from here on only one case at a time is read, prepared or segmented
 
@@ -162,38 +163,45 @@ def recorded(
     layout: Layout,
     overwrite: bool,
     in_table: bool,
-    segmented: Callable[[Mapping[CaseFiles, Outputs]], Iterable[InWork]],
+    segmented: Callable[[Sequence[CaseFiles], OutputsOf], Iterable[InWork]],
 ) -> Predicted:
     """The outcome of ``segmented``, which gives each case that is to do when its files are written.
 
+    The files of a case are told when they are needed: of many cases their paths take a kilobyte each.
     What is known of the cases goes into the table of ``layout`` if ``in_table``.
     """
-    outputs = {case: layout.outputs(case) for case in cases}
+
+    def segmentation(case: CaseFiles) -> Path:
+        return layout.outputs(case).files[0]
+
     written, problems, short, announcer = [], [], [], Announcer()
-    remove_partial({path.parent for own in outputs.values() for path in own.files})
+    todo: list[CaseFiles] = []
+    kept: list[CaseFiles] = []
+    remove_partial({path.parent for case in cases for path in layout.outputs(case).files})
     with recording(layout.table) if layout.table and in_table else nullcontext() as table:
-        todo = {case: own for case, own in outputs.items() if overwrite or not is_finished(own, table)}
+        for case in cases:
+            (todo if overwrite or not is_finished(layout.outputs(case), table) else kept).append(case)
         for path, text in layout.texts.items():
             if todo or not path.is_file():
                 write_text(path, text)
         if table:
-            table.keep(own.files[0] for case, own in outputs.items() if case not in todo)
+            table.keep(map(segmentation, kept))
             table.begin()
         with progress(f"predict {counted(len(todo), 'case')}", parts=len(todo)) as shown:
-            for done, one in enumerate(segmented(todo), start=1):
+            for done, one in enumerate(segmented(todo, layout.outputs), start=1):
                 if one.failed:
                     problems.append(one.failed)
                     short += [one.failed] if one.short_of_memory else []
                     say(f"left out: {one.failed}", style="red")
                 else:
-                    written.append(todo[one.case].files[0])
+                    written.append(one.case)
                     announcer.tell(one.case.name, one.unlike)
                     if table and one.rows:
-                        table.put(written[-1], one.rows)
+                        table.put(segmentation(one.case), one.rows)
                 shown.update(done / len(todo), one.case.name)
     announcer.conclude(len(todo), str(layout.table or "the JSON documents beside the segmentations"))
-    skipped = [own.files[0] for case, own in outputs.items() if case not in todo]
-    return Predicted(tuple(written), tuple(skipped), tuple(problems), tuple(announcer.sentences), tuple(short))
+    files = tuple(map(segmentation, written)), tuple(map(segmentation, kept))
+    return Predicted(*files, tuple(problems), tuple(announcer.sentences), tuple(short))
 
 
 def is_finished(outputs: Outputs, table: PredictionTable | None) -> bool:
@@ -201,7 +209,7 @@ def is_finished(outputs: Outputs, table: PredictionTable | None) -> bool:
     return outputs.finished and (table is None or not table.existed or table.has(outputs.files[0]))
 
 
-def pass_through(line: Line, todo: Mapping[CaseFiles, Outputs]) -> Iterator[InWork]:
+def pass_through(line: Line, todo: Iterable[CaseFiles], outputs: OutputsOf) -> Iterator[InWork]:
     """Each case when its files are written.
 
     While the networks see a case, the next one is read and prepared (unless both are large) and the one before is
@@ -210,11 +218,11 @@ def pass_through(line: Line, todo: Mapping[CaseFiles, Outputs]) -> Iterator[InWo
 
     def segmented() -> Iterator[InWork]:
         for one in map_threads(phase("prepare")(line.prepare), todo, workers=1):
-            one = line.segment(one, todo[one.case])
+            one = line.segment(one, outputs(one.case))
             yield one
             del one
 
-    return map_threads(lambda one: line.write(one, todo[one.case]), segmented(), workers=1)
+    return map_threads(lambda one: line.write(one, outputs(one.case)), segmented(), workers=1)
 
 
 def left_out(guard: MemoryGuard, case: CaseFiles, error: Exception) -> InWork:

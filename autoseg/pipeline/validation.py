@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from autoseg.core.case import CaseFiles
 from autoseg.core.plan import read_plan
-from autoseg.interop.prediction_outputs import Layout, Outputs, image_layout
+from autoseg.interop.prediction_outputs import Layout, image_layout
 from autoseg.interop.prediction_table import TABLE, certainties
+from autoseg.io.files import read_json
 from autoseg.io.workspace import RawDataset, Workspace
 from autoseg.pipeline.cascade import held_out_label_maps, reading
 from autoseg.pipeline.evaluation import Pair, evaluate_pairs
@@ -16,7 +17,7 @@ from autoseg.pipeline.memory_checks import memory_guard
 from autoseg.pipeline.models import workspace_models
 from autoseg.pipeline.preparation import require_labels
 from autoseg.pipeline.safety import Safety, calibrate, dice_by_case, write_calibration
-from autoseg.pipeline.segmenting import UNCHANGED, InWork, Line, Segmenter, pass_through, recorded
+from autoseg.pipeline.segmenting import UNCHANGED, InWork, Line, OutputsOf, Segmenter, pass_through, recorded
 from autoseg.pipeline.voxel_cascade import load_chains
 from autoseg.planning.folds import Fold
 from autoseg.runtime import ranks
@@ -36,7 +37,8 @@ def validate_fold(
         raise MemoryError(f"{folder} is trained and not validated: {short_of_memory[0]}")
     files = {case: output / (case.name + dataset.file_ending) for case in held_out}
     pairs = [Pair(case.name, case.domain, files[case], require_labels(case)) for case in held_out]
-    summary = evaluate_pairs(pairs, dataset.labels, output, facts={"held_out": not fold.validates_on_training_cases})
+    evaluate_pairs(pairs, dataset.labels, output, facts={"held_out": not fold.validates_on_training_cases})
+    summary: dict[str, Any] = read_json(output / "evaluation.json")
     if not fold.validates_on_training_cases:
         known = certainties(output / TABLE)
         by_case = {case.name: known[file.name] for case, file in files.items() if file.name in known}
@@ -55,15 +57,15 @@ def segment_together(
     """In the first process: segment its share, and record what the others did; what failed for lack of memory."""
     names = configuration_name, fold_name
 
-    def segmented(todo: Mapping[CaseFiles, Outputs]) -> Iterator[InWork]:
+    def segmented(todo: Sequence[CaseFiles], outputs: OutputsOf) -> Iterator[InWork]:
         shares = [[case.name for case in todo][rank :: ranks.count()] for rank in range(ranks.count())]
         held_out = [case.name for case in cases]
         message = {"dataset": dataset.name, "names": names, "held_out": held_out, "shares": shares}
         ranks.tell({"do": "validate", **message})
         by_name = {case.name: case for case in todo}
-        own = {by_name[name]: todo[by_name[name]] for name in shares[0]}
+        own = [by_name[name] for name in shares[0]]
         if own:
-            yield from pass_through(_line(workspace, dataset, *names, held_out, device), own)
+            yield from pass_through(_line(workspace, dataset, *names, held_out, device), own, outputs)
         for part in ranks.gathered([])[1:]:
             for name, failed, short_of_memory, rows in part:
                 known = [tuple(row) for row in rows]
@@ -77,10 +79,10 @@ def segment_share(workspace: Workspace, message: dict[str, Any], device: str) ->
     dataset, (configuration_name, fold_name) = workspace.read_dataset(message["dataset"]), message["names"]
     names: tuple[str, str] = configuration_name, fold_name
     share, layout = set(message["shares"][ranks.number()]), _layout(workspace, dataset, *names)
-    own = {case: layout.outputs(case) for case in dataset.cases if case.name in share}
+    own = [case for case in dataset.cases if case.name in share]
     done: Iterable[InWork] = ()
     if own:
-        done = pass_through(_line(workspace, dataset, *names, message["held_out"], device), own)
+        done = pass_through(_line(workspace, dataset, *names, message["held_out"], device), own, layout.outputs)
     ranks.gathered([(one.case.name, one.failed, one.short_of_memory, one.rows) for one in done])
 
 

@@ -6,7 +6,7 @@ from scipy import ndimage
 
 from autoseg.core.labels import Labels
 from autoseg.core.selection import Candidate
-from autoseg.evaluation.evaluate import CaseResult, summarize
+from autoseg.evaluation.evaluate import CaseResult, Scores, summarize
 from autoseg.evaluation.metrics import case_metrics
 from autoseg.evaluation.selection import (
     best,
@@ -104,7 +104,7 @@ def test_the_mean_dice_is_that_of_an_evaluation_to_the_last_digit(structures, ig
         CaseResult(str(number), "", case_metrics(*pair, (1.0, 1.0, 1.0), labels, families=["overlap"]))
         for number, pair in enumerate(pairs)
     ]
-    summary = summarize(results)
+    summary = summarize(Scores(results))
     assert candidate.mean_dice == summary["mean"]["dice"]
     assert candidate.dice == {name: label["dice"] for name, label in summary["labels"].items()}
     assert None not in candidate.dice.values()

@@ -63,6 +63,18 @@ def test_a_json_document_with_nan_is_not_written(tmp_path):
     assert not (tmp_path / "scores.json").exists()
 
 
+def test_an_iterator_is_written_as_the_list_of_its_items(tmp_path):
+    items = [{"name": 'two\nlines "', "values": [1, 0.1, None, {}], "none": []}, [], "text", 3]
+    for cases in (items, items[:1], []):
+        document = {"mean": {"dice": 0.5, "sd": {}}, "cases": cases, "problems": ["a\nb"], "facts": True}
+        write_json(tmp_path / "list.json", document)
+        write_json(tmp_path / "iterator.json", document | {"cases": iter(cases)})
+        assert (tmp_path / "iterator.json").read_bytes() == (tmp_path / "list.json").read_bytes()
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        write_json(tmp_path / "nan.json", {"cases": iter([{"dice": float("nan")}])})
+    assert not (tmp_path / "nan.json").exists()
+
+
 def test_a_table_is_written_whole_or_not_at_all(tmp_path):
     path = tmp_path / "scores.csv"
     write_csv(path, [("case", "dice"), ("a,b", 0.1), ("c", None)])

@@ -8,8 +8,9 @@ import pytest
 from autoseg.core.errors import BadInput
 from autoseg.core.labels import Labels
 from autoseg.evaluation.comparison import compare, score_table
-from autoseg.evaluation.evaluate import CaseResult, summarize
+from autoseg.evaluation.evaluate import CaseResult, Scores, summarize
 from autoseg.evaluation.metrics import case_metrics
+from autoseg.io.files import write_json
 from autoseg.pipeline.comparison import box_groups, compare_evaluations, read_scores, write_comparison
 
 WRITTEN = {
@@ -36,7 +37,7 @@ def evaluations(tmp_path):
     for name, error, cases in (("good", 1, "abcd"), ("bad", 4, "abcde")):
         paths[name] = tmp_path / name
         paths[name].mkdir()
-        (paths[name] / "evaluation.json").write_text(json.dumps(summarize(results(error, cases))))
+        write_json(paths[name] / "evaluation.json", summarize(Scores(results(error, cases))))
     return paths
 
 

@@ -64,9 +64,9 @@ def test_a_case_that_its_workers_do_not_survive_is_left_out_and_the_others_are_d
     original = elsewhere.segment_elsewhere
     flag = tmp_path / "flag"
 
-    def deadly(workers, make_line, request, todo):
+    def deadly(workers, make_line, request, todo, outputs):
         wanted = [case.name for case in todo][2]
-        return original(workers, killing_line, (flag, wanted, request), todo)
+        return original(workers, killing_line, (flag, wanted, request), todo, outputs)
 
     monkeypatch.setattr("autoseg.pipeline.prediction.segment_elsewhere", deadly)
     result = predict(

@@ -1,6 +1,7 @@
 """Pairing predictions with references."""
 
 import json
+import os
 import shutil
 
 import nibabel
@@ -8,7 +9,7 @@ import numpy as np
 import pytest
 
 from autoseg.core.errors import BadInput
-from autoseg.pipeline.evaluation import evaluate_folders
+from autoseg.pipeline.evaluation import evaluate_folders, score_folders
 
 
 @pytest.fixture
@@ -31,6 +32,22 @@ def test_a_bids_dataset_is_the_reference(predictions, tiny_bids):
     assert len(summary["cases"]) == 6
     assert json.loads((predictions / "evaluation.json").read_text()) == summary
     assert len((predictions / "evaluation.csv").read_text().splitlines()) == 1 + 6 * 2
+
+
+def test_the_scores_of_each_case_are_in_the_documents_only(predictions, tiny_bids, tmp_path):
+    returned = score_folders(predictions, tiny_bids, tmp_path)
+    written = json.loads((tmp_path / "evaluation.json").read_text())
+    assert len(written.pop("cases")) == 6
+    assert returned == written
+
+
+def test_a_folder_whose_name_is_no_unicode(predictions, tiny_bids, tmp_path):
+    strange = tmp_path / os.fsdecode(b"mesur\xe9")
+    strange.mkdir()
+    for number in range(70):  # more than are packed together
+        shutil.copy(predictions / "sub-00_T1w.nii.gz", strange / f"case{number}.nii.gz")
+    shutil.copy(predictions / "dseg.tsv", strange)
+    assert evaluate_folders(strange, strange, tmp_path / "scores")["mean"]["num_cases"] == 70
 
 
 def test_the_labels_of_a_converted_dataset_give_names_and_domains(predictions, converted, tmp_path):
