@@ -89,9 +89,10 @@ class Packed(Generic[Record]):
         number, within = divmod(place % len(self), BLOCK)
         if number == len(self._blocks):
             return self._open[within]
-        if self._last[0] != number:
-            self._last = number, self._unpacked(number)
-        return self._last[1][within]
+        last = self._last  # another thread may change it meanwhile
+        if last[0] != number:
+            last = self._last = number, self._unpacked(number)
+        return last[1][within]
 
     def _packed(self) -> bytes | list[Record]:
         """The open records; as they are where the name of a file is no Unicode, which JSON cannot say."""
