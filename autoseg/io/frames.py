@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from autoseg.io.frame_notes import NOTES, library
 
-_INT32, _INT64, _STRING = 0xD2, 0xD3, 0xDB  # marks of msgpack
+_INT32, _INT64, _STRING, _BYTES = 0xD2, 0xD3, 0xDB, 0xC4  # marks of msgpack
 _LIST = 0x90  # with up to 15 items
 
 
@@ -33,6 +33,8 @@ def array_frame(
     """
     blosc2 = library()
     description = _description(array, chunks, blocks)
+    # A sequence takes Python objects as metadata, which it packs: of these bytes, their length goes first.
+    stand_in = bytes([_BYTES, len(description) - 2]).ljust(len(description), b"?")
     sequence = blosc2.SChunk(
         chunksize=prod(_whole_blocks(chunks, blocks)) * array.itemsize,
         contiguous=True,
@@ -46,14 +48,13 @@ def array_frame(
             blocksize=prod(blocks) * array.itemsize,
         ),
         dparams=blosc2.DParams(nthreads=1),
-        meta={"b2nd": bytes(len(description) - 2)},  # two bytes tell the length; in its place, as it is:
+        meta={"b2nd": stand_in[2:]},
     )
-    blosc2.blosc2_ext.meta__setitem__(sequence, "b2nd", description)
     for chunk in _chunks(array, chunks, blocks):
         sequence.append_data(chunk)
     sequence.vlmeta[NOTES] = dict(notes)
     frame: bytes = sequence.to_cframe()
-    return frame
+    return frame.replace(stand_in, description, 1)  # at its head
 
 
 def _description(array: npt.NDArray[Any], chunks: Sequence[int], blocks: Sequence[int]) -> bytes:
