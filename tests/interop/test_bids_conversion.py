@@ -83,3 +83,13 @@ def test_real_channels_and_contrasts(real_data: Path, tmp_path: Path) -> None:
     with (report.folder / "cases.tsv").open(newline="") as lines:
         (row,) = csv.DictReader(lines, delimiter="\t")
     assert row["subject"] == "spinal-cord/sub-errsm30"
+
+
+def test_equal_names_of_cases_are_refused(write: Writer, tmp_path: Path) -> None:
+    for site in "ab":
+        spine_site(write, site)
+    recipe = tmp_path / "recipe.json"
+    recipe.write_text('{"datasets": {"a": {"domain": "all"}, "b": {"domain": "all"}}}')
+    sources = rf"\({tmp_path}/a, {tmp_path}/b\)"
+    with pytest.raises(BadInput, match=f"all_sub-1_T2w: 2 cases have this name {sources}; give the datasets different"):
+        plan_conversion([tmp_path / "a", tmp_path / "b"], recipe=recipe)
