@@ -130,10 +130,10 @@ def evaluate(
     Example: autoseg evaluate segmentations new-site/
     """
     from autoseg.io.files import read_json
-    from autoseg.pipeline.evaluation import score_folders
+    from autoseg.pipeline.evaluation import evaluate_folders
 
     families = comma_separated(metrics) or ()
-    summary = score_folders(predictions, references, output, families, error_maps)
+    summary = evaluate_folders(predictions, references, output, families, error_maps)
     if as_json:
         print_json(read_json((output or predictions) / "evaluation.json"))
     else:

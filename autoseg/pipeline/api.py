@@ -15,6 +15,7 @@ from autoseg.core.plan import Balance, Plan
 from autoseg.core.selection import Selection
 from autoseg.evaluation.scores import DEFAULT_FAMILIES
 from autoseg.interop.bids_conversion import ConversionReport
+from autoseg.io.files import read_json
 from autoseg.io.workspace import checked_name, usual_workspace
 from autoseg.pipeline import conversion, models, preparation, training, whole
 from autoseg.pipeline import evaluation as scoring
@@ -171,7 +172,10 @@ def evaluate(
     error_maps: PathLike | None = None,
 ) -> dict[str, Any]:
     """Compare segmentations with references by case, label and domain: the content of ``evaluation.json``."""
-    return scoring.evaluate_folders(Path(predictions), Path(references), _path(output), metrics, _path(error_maps))
+    folder = Path(output or predictions)
+    scoring.evaluate_folders(Path(predictions), Path(references), folder, metrics, _path(error_maps))
+    document: dict[str, Any] = read_json(folder / "evaluation.json")
+    return document
 
 
 def run(

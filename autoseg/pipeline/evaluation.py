@@ -25,7 +25,7 @@ from autoseg.interop.bids_derivative import LABEL_TABLE, find_segmentations
 from autoseg.interop.label_conventions import LabelSource, read_label_table
 from autoseg.interop.references import find_references, read_reference
 from autoseg.io import images
-from autoseg.io.files import read_json, write_csv, write_json, write_text
+from autoseg.io.files import read_json, read_lines, write_csv, write_json, write_text
 from autoseg.io.grids import grid_difference
 from autoseg.io.workspace import LABELS_FILE, parse_labels
 from autoseg.runtime.jobs import map_threads
@@ -92,19 +92,6 @@ def evaluate_pairs(
 
 
 def evaluate_folders(
-    predictions: Path,
-    references: Path,
-    output: Path | None = None,
-    families: Collection[str] = DEFAULT_FAMILIES,
-    error_maps: Path | None = None,
-) -> dict[str, Any]:
-    """``score_folders``; the content of ``evaluation.json``."""
-    score_folders(predictions, references, output, families, error_maps)
-    document: dict[str, Any] = read_json((output or predictions) / "evaluation.json")
-    return document
-
-
-def score_folders(
     predictions: Path,
     references: Path,
     output: Path | None = None,
@@ -234,14 +221,9 @@ def labels_of_predictions(predictions: Path, references: Path) -> Labels:
 
 
 def _domains(references: Path) -> dict[str, str]:
-    """Case -> domain, where the references are the labels of a dataset in a workspace."""
+    """Case -> domain, where the references are the labels of a dataset in a workspace; a table of others has none."""
     table = references.parent / "cases.tsv"
-    if not table.is_file():
+    lines = csv.DictReader(read_lines(table) if table.is_file() else (), delimiter="\t")
+    if not {"case", "domain"} <= set(lines.fieldnames or ()):
         return {}
-
-    def rows() -> Iterator[tuple[str, str]]:
-        with table.open(encoding="utf-8", newline="") as lines:
-            for row in csv.DictReader(lines, delimiter="\t"):
-                yield row["case"], sys.intern(row["domain"])
-
-    return dict(rows())
+    return {row["case"]: sys.intern(row["domain"] or "") for row in lines}

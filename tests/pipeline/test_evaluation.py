@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from autoseg.core.errors import BadInput
-from autoseg.pipeline.evaluation import evaluate_folders, score_folders
+from autoseg.pipeline.api import evaluate
+from autoseg.pipeline.evaluation import evaluate_folders
 
 
 @pytest.fixture
@@ -24,7 +25,7 @@ def predictions(tiny_bids, tmp_path):
 
 
 def test_a_bids_dataset_is_the_reference(predictions, tiny_bids):
-    summary = evaluate_folders(predictions, tiny_bids)
+    summary = evaluate(predictions, tiny_bids)
     assert summary["mean"]["dice"] == 1
     assert summary["mean"]["hd95_mm"] == 0
     assert set(summary["labels"]) == {"shell", "core"}
@@ -35,7 +36,7 @@ def test_a_bids_dataset_is_the_reference(predictions, tiny_bids):
 
 
 def test_the_scores_of_each_case_are_in_the_documents_only(predictions, tiny_bids, tmp_path):
-    returned = score_folders(predictions, tiny_bids, tmp_path)
+    returned = evaluate_folders(predictions, tiny_bids, tmp_path)
     written = json.loads((tmp_path / "evaluation.json").read_text())
     assert len(written.pop("cases")) == 6
     assert returned == written
@@ -62,6 +63,12 @@ def test_the_labels_of_a_converted_dataset_give_names_and_domains(predictions, c
     assert (tmp_path / "scores/evaluation.json").is_file()
 
 
+def test_a_table_of_other_cases_beside_the_references_says_nothing(predictions, tmp_path):
+    references = shutil.copytree(predictions, tmp_path / "study/labels")
+    (tmp_path / "study/cases.tsv").write_text("patient\tage\nA\t50\n")
+    assert list(evaluate_folders(predictions, references)["domains"]) == [""]
+
+
 def test_a_prediction_named_after_another_channel_finds_the_labels_of_its_scan(tmp_path):
     voxels = np.zeros((4, 5, 6), np.uint8)
     voxels[1:3, 1:3, 1:3] = 1
@@ -82,7 +89,7 @@ def test_a_prediction_named_after_another_channel_finds_the_labels_of_its_scan(t
 def test_a_prediction_of_another_size_is_left_out_with_a_sentence(predictions, tiny_bids):
     path = predictions / "sub-00_T1w.nii.gz"
     nibabel.save(nibabel.Nifti1Image(np.zeros((3, 4, 5), np.uint8), np.eye(4)), path)
-    summary = evaluate_folders(predictions, tiny_bids)
+    summary = evaluate(predictions, tiny_bids)
     assert len(summary["cases"]) == 5
     assert "sub-00_T1w.nii.gz" in summary["problems"][0]
 

@@ -12,6 +12,7 @@ from safetensors.torch import load_file
 from autoseg.interop.bids_conversion import convert, plan_conversion
 from autoseg.io.files import write_text
 from autoseg.io.workspace import Workspace
+from autoseg.pipeline.api import evaluate
 from autoseg.pipeline.evaluation import evaluate_folders
 from autoseg.pipeline.models import workspace_models
 from autoseg.pipeline.prediction import PredictionOptions, predict
@@ -116,7 +117,7 @@ def test_regions_are_trained_written_in_order_and_scored_each(converted, tmp_pat
     for folder in (found.folder / "validation", found.segmentations[0].parent):
         assert json.loads((folder / "labels.json").read_text()) == entries
     assert set(np.unique(voxels(found.segmentations[0]))) <= {0, 1, 2}
-    scored = evaluate_folders(found.segmentations[0].parent, found.references)
+    scored = evaluate(found.segmentations[0].parent, found.references)
     assert set(scored["labels"]) == {"whole", "core"}
     assert scored["labels"]["whole"]["dice"] > 0.5
     name, first = found.segmentations[0].name, scored["cases"][0]["labels"]["whole"]
@@ -172,7 +173,7 @@ def test_ignored_voxels_are_never_learned_predicted_or_scored(converted, tmp_pat
     assert len(batches) > 20
     assert all(set(np.unique(voxels(path))) <= {0, 1, 2} for path in found.segmentations)
     assert found.validation["labels"].keys() == {"shell", "core"}
-    scored = evaluate_folders(found.segmentations[0].parent, found.references)
+    scored = evaluate(found.segmentations[0].parent, found.references)
     reference = voxels(found.references / found.segmentations[0].name.replace("_0000", ""))
     predicted = np.where(reference == IGNORED, 0, voxels(found.segmentations[0]))
     dice = 2 * ((predicted == 1) & (reference == 1)).sum() / ((predicted == 1).sum() + (reference == 1).sum())

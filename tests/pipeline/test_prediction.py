@@ -11,7 +11,7 @@ import pytest
 from autoseg.core.errors import BadInput
 from autoseg.interop.prediction_inputs import Subset
 from autoseg.io import images
-from autoseg.pipeline.evaluation import evaluate_folders
+from autoseg.pipeline.api import evaluate
 from autoseg.pipeline.models import workspace_models
 from autoseg.pipeline.prediction import PredictionOptions, predict, usual_naming
 from autoseg.pipeline.training import TrainingOptions, train
@@ -139,7 +139,7 @@ def test_a_bids_dataset_becomes_a_derivative_dataset_that_is_evaluated(trained, 
     again = predict(models, [tiny_bids], tmp_path / "out", options=options, subset=subset)
     assert (len(again.written), len(again.skipped)) == (1, 1)
     assert result.written[0].stat().st_mtime_ns == stamp
-    summary = evaluate_folders(tmp_path / "out", tiny_bids, families=["overlap"])
+    summary = evaluate(tmp_path / "out", tiny_bids, metrics=["overlap"])
     assert sorted(case["case"] for case in summary["cases"]) == ["sub-00_T1w", "sub-03_T1w"]
     assert set(summary["labels"]) == {"shell", "core"}
 

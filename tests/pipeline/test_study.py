@@ -13,7 +13,7 @@ from autoseg.core.errors import BadInput
 from autoseg.io.workspace import Workspace
 from autoseg.pipeline import study as study_module
 from autoseg.pipeline import trainings
-from autoseg.pipeline.evaluation import evaluate_folders
+from autoseg.pipeline.api import evaluate
 from autoseg.pipeline.runs import recorded_split
 from autoseg.pipeline.study import models_of, read_study_file, run_study
 from tests.pipeline.study_files import OPTIONS, tiny_study, write_sites, write_study
@@ -103,7 +103,7 @@ def test_the_numbers_of_a_cell_are_those_of_evaluate(root, tmp_path, no_page):
         nibabel.save(nibabel.Nifti1Image(shifted, reference.affine), path)
     (folder / "cells/general/c/evaluation.json").unlink()
     matrix = again(root).matrix
-    result = evaluate_folders(folder / "cells/general/c", folder / "datasets/c/labelsTr", tmp_path / "scores")
+    result = evaluate(folder / "cells/general/c", folder / "datasets/c/labelsTr", output=tmp_path / "scores")
     kept = json.loads((folder / "cells/general/c/evaluation.json").read_text())
     assert result["cases"] == kept["cases"]
     for score in ("dice", "volume_error_percent", "hd95_mm"):
