@@ -89,36 +89,37 @@ def shorter(text: str, seconds: int = SECONDS) -> str:
     return text
 
 
-def run_page(page: Path, folder: Path, stand_ins: Mapping[str, Any], seconds: int = SECONDS) -> list[str]:
-    """Run every block of ``page`` in ``folder``; what was left out, with the reason.
+def run_page(page: Path, folder: Path, stand_ins: Mapping[str, Any], seconds: int = SECONDS) -> int:
+    """Run every block of ``page`` in ``folder``; how many there were.
 
     ``stand_ins`` are modules that a page imports and nobody needs to have.
     """
     names: dict[str, Any] = {"__name__": "__main__"}
-    output, left_out, ran = "", [], False
+    output: str | None = None  # of the block before
+    num_run = 0
     before, environment = Path.cwd(), dict(os.environ)
     os.chdir(folder)
     os.environ["PWD"] = str(folder)  # a page may name it, and Python leaves it as it was
     sys.modules.update(stand_ins)  # not for a while by mock.patch.dict, which would take torch out again
     try:
         for block in blocks(page.read_text(encoding="utf-8")):
-            where = f"{page.name}:{block.line}"
+            where, last, output = f"{page.name}:{block.line}", output, None
             if block.reason:
-                left_out.append(f"{where}: {block.reason}")
-            elif block.language in ("sh", "") and (lines := commands(block)):
+                continue
+            if block.language in ("sh", "") and (lines := commands(block)):
                 output = "".join(run_command(shorter(line, seconds), where) for line in lines)
             elif block.language == "python":
                 output = run_python(shorter(block.text, seconds), where, names)
-            elif block.language == "text" and ran and not block.comment:
-                compare(block.text, output, where)
-            ran = block.reason is None and block.language in ("sh", "python")
+            elif block.language == "text" and last is not None and not block.comment:
+                compare(block.text, last, where)
+            num_run += output is not None
     finally:
         for name in stand_ins:
             del sys.modules[name]
         os.chdir(before)
         os.environ.clear()
         os.environ.update(environment)
-    return left_out
+    return num_run
 
 
 def run_command(line: str, where: str) -> str:

@@ -18,7 +18,7 @@ PAGES = sorted(
 
 @pytest.mark.parametrize("page", QUICK)
 def test_the_first_pages(page, place):
-    run_page(ROOT / page, place, {})
+    assert run_page(ROOT / page, place, {}) > 0
 
 
 @pytest.mark.slow
@@ -72,7 +72,7 @@ def test_a_snippet_that_fails_is_named(tmp_path):
 def test_a_page_works_in_its_own_folder(tmp_path, monkeypatch):
     monkeypatch.setenv("PWD", "/elsewhere")
     (tmp_path / "page.md").write_text('```sh\nexport PLACE=$PWD/x\nmkdir "$PLACE"\n```\n')
-    run_page(tmp_path / "page.md", tmp_path, {})
+    assert run_page(tmp_path / "page.md", tmp_path, {}) == 1
     assert (tmp_path / "x").is_dir()
 
 

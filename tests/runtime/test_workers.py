@@ -13,8 +13,8 @@ from autoseg.runtime.workers import LostWork, connected, on_worker
 from tests.runtime import worker_tasks
 
 
-def test_results_come_in_order_from_other_processes(workers):
-    found = list(workers.results(worker_tasks.squared, range(30)))
+def test_results_come_in_order_from_other_processes(workers, tmp_path):
+    found = list(workers.results(partial(worker_tasks.squared_by_two, tmp_path), range(30)))
     assert [(item, square) for item, (square, _) in found] == [(n, n * n) for n in range(30)]
     processes = {process for _, (_, process) in found}
     assert len(processes) == 2
