@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterable, Iterator
-from functools import partial
+from functools import cache, partial
+from itertools import islice
 from operator import eq
 from typing import Any, Generic, TypeVar, get_args, overload
 
@@ -14,10 +15,18 @@ from pydantic_core import CoreSchema, PydanticSerializationError, core_schema
 Record = TypeVar("Record")
 
 BLOCK = 64  # records that are packed together: a tenth of a millisecond to a few, to look at any one of them
+OPEN_BLOCKS = 8  # that stay unpacked where places are looked at: several sequences may be read in turn
+
+
+@cache
+def _adapter(kind: Any) -> TypeAdapter[Any]:
+    """For lists of records; it takes a millisecond to make."""
+    # Text that is no key would stay in a cache of 16,000, beyond the life of its records.
+    return TypeAdapter(list[kind], config=ConfigDict(ser_json_inf_nan="constants", cache_strings="keys"))
 
 
 class Packed(Generic[Record]):
-    """A sequence of records of one dataclass that only grows; equal ones come out, not the same objects.
+    """A sequence of records of one dataclass that only grows, and not while it is iterated; equal ones come out.
 
     What a dataset, a table of scores or the files of a BIDS dataset have of each case takes a kilobyte and more as
     objects, and names, folders and labels repeat: 7 to 25 % of it remain. Adding one costs about 10 µs, iterating 4 to
@@ -26,12 +35,10 @@ class Packed(Generic[Record]):
     """
 
     def __init__(self, kind: type[Record], records: Iterable[Record] = ()) -> None:
-        # Text that is no key would stay in a cache of 16,000, beyond the life of its records.
-        config = ConfigDict(ser_json_inf_nan="constants", cache_strings="keys")
-        self._adapter = TypeAdapter(list[kind], config=config)  # type: ignore[valid-type]
+        self._kind: Any = kind
         self._blocks: list[bytes | list[Record]] = []
         self._open: list[Record] = []
-        self._last: tuple[int, list[Record]] = (-1, [])  # the block that was unpacked last
+        self._seen: dict[int, list[Record]] = {}  # the blocks that were unpacked last
         self.extend(records)
 
     def append(self, record: Record) -> None:
@@ -57,8 +64,6 @@ class Packed(Generic[Record]):
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Packed) and len(self) == len(other) and all(map(eq, self, other))
 
-    __hash__ = None  # type: ignore[assignment]
-
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         """A field of a document: it reads a list, takes any iterable of records as well, and writes a list."""
@@ -67,7 +72,7 @@ class Packed(Generic[Record]):
         return core_schema.json_or_python_schema(
             core_schema.no_info_after_validator_function(partial(cls, kind), records),
             core_schema.no_info_wrap_validator_function(
-                lambda given, check: given if isinstance(given, cls) else cls(kind, check(given)), records
+                lambda given, check: given if _holds(given, kind) else cls(kind, check(given)), records
             ),
             serialization=core_schema.plain_serializer_function_ser_schema(tuple, return_schema=records),
         )
@@ -89,18 +94,26 @@ class Packed(Generic[Record]):
         number, within = divmod(place % len(self), BLOCK)
         if number == len(self._blocks):
             return self._open[within]
-        last = self._last  # another thread may change it meanwhile
-        if last[0] != number:
-            last = self._last = number, self._unpacked(number)
-        return last[1][within]
+        seen = self._seen  # another thread may put another one in its place meanwhile
+        if number not in seen:
+            kept = islice(seen.items(), max(0, len(seen) + 1 - OPEN_BLOCKS), None)
+            seen = self._seen = {**dict(kept), number: self._unpacked(number)}
+        return seen[number][within]
 
     def _packed(self) -> bytes | list[Record]:
         """The open records; as they are where the name of a file is no Unicode, which JSON cannot say."""
         try:
-            return zlib.compress(self._adapter.dump_json(self._open), 1)
+            return zlib.compress(_adapter(self._kind).dump_json(self._open), 1)
         except PydanticSerializationError:
             return self._open
 
     def _unpacked(self, number: int) -> list[Record]:
         block = self._blocks[number]
-        return self._adapter.validate_json(zlib.decompress(block)) if isinstance(block, bytes) else block
+        if isinstance(block, list):
+            return block
+        records: list[Record] = _adapter(self._kind).validate_json(zlib.decompress(block))
+        return records
+
+
+def _holds(given: object, kind: type) -> bool:
+    return isinstance(given, Packed) and given._kind is kind

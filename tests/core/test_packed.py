@@ -109,3 +109,18 @@ def test_it_holds_a_fifth_of_the_objects():
     held(lambda: Packed(Record, map(made, range(2000))))  # what is made once for the type
     packed = held(lambda: Packed(Record, map(made, range(2000))))
     assert packed < held(lambda: list(map(made, range(2000)))) / 5
+
+
+def test_several_sequences_read_in_turn_are_unpacked_once(monkeypatch):
+    values = [Record(str(place), place) for place in range(6 * BLOCK)]
+    packed, unpacked = Packed(Record, values), []
+    unpack = Packed._unpacked
+    monkeypatch.setattr(Packed, "_unpacked", lambda self, number: unpacked.append(number) or unpack(self, number))
+    places = [start + step for step in range(2 * BLOCK) for start in (0, 2 * BLOCK, 4 * BLOCK)]
+    assert [packed[place] for place in places] == [values[place] for place in places]
+    assert sorted(unpacked) == [0, 1, 2, 3, 4, 5]
+
+
+def test_records_of_another_kind_are_no_part_of_a_document():
+    with pytest.raises(ValidationError, match="records"):
+        Document(records=Packed(Part, [Part(Path("a"))]))
