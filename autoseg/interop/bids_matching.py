@@ -5,6 +5,7 @@ A case is one image, or with ``channels`` one image of each named contrast from 
 
 from __future__ import annotations
 
+import os
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -146,7 +147,7 @@ def _single_cases(
         num_labels = 0
         for one in images_of[contrast]:
             image, num_labels = one.image, num_labels + len(one.parts)
-            source = _source(image.file, one.parts, domain)
+            source = _source((image.file,), one.parts, domain)
             if isinstance(source, Problem):
                 problems.append(source)
                 continue
@@ -197,11 +198,11 @@ def _joint_case(
         reason = f"has several {', '.join(several)}" if several else f"has no {', '.join(absent)}"
         return Problem(first.path, f"{stem} {reason}; every channel is needed once.")
     channels = [group[contrast][0] for contrast in request.channels]
-    source = _source(channels[0].file, [part for one in channels for part in parts_of[one.stem]], domain)
+    images = tuple(channel.file for channel in channels)
+    source = _source(images, [part for one in channels for part in parts_of[one.stem]], domain)
     if isinstance(source, Problem):
         return source
-    subject, images = f"{request.name}/{first.subject}", tuple(channel.file for channel in channels)
-    contrast = ",".join(request.channels)
+    subject, contrast = f"{request.name}/{first.subject}", ",".join(request.channels)
     return PlannedCase(f"{domain}_{stem}", domain, root, subject, first.session, contrast, images, source)
 
 
@@ -223,8 +224,15 @@ def _channel_groups(images: Sequence[BidsFile], channels: Sequence[str]) -> dict
     return complete
 
 
-def _source(image: str, parts: Sequence[LabelPart], domain: str) -> LabelSource | Problem:
+def _source(images: Sequence[str], parts: Sequence[LabelPart], domain: str) -> LabelSource | Problem:
+    """The labels of a case; a Problem where there are none, they contradict each other, or no table can name a file."""
+    first = Path(images[0])
     if not parts:
-        return Problem(Path(image), "no label file belongs to it; add its labels or exclude it.")
+        return Problem(first, "no label file belongs to it; add its labels or exclude it.")
     kept, conflict = one_per_structure(parts)
-    return Problem(Path(image), conflict) if conflict else LabelSource(kept, convention_of(kept), domain)
+    if conflict:
+        return Problem(first, conflict)
+    for file in (*images, *(part.file for part in kept)):
+        if os.fsencode(file).decode(errors="replace") != file:
+            return Problem(Path(file), "its name, or that of a folder, is no text in UTF-8; rename it.")
+    return LabelSource(kept, convention_of(kept), domain)

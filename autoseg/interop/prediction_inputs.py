@@ -6,6 +6,8 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
+from operator import attrgetter
 from pathlib import Path
 
 from autoseg.core.case import CaseFiles
@@ -25,24 +27,31 @@ class Subset:
     participants: tuple[str, ...] = ()
     sessions: tuple[str, ...] = ()
 
+    @property
+    def wanted(self) -> tuple[frozenset[str], frozenset[str]]:
+        """Participants and sessions with their prefixes."""
+        return _prefixed("sub-", self.participants), _prefixed("ses-", self.sessions)
+
     def of(self, files: Iterable[BidsFile], root: Path) -> list[BidsFile]:
         """The files of these participants and sessions; BadInput that names those that ``root`` has not."""
         everyone = chosen = list(files)
-        for prefix, names, known in (
-            ("sub-", self.participants, {file.path: file.subject for file in everyone}),
-            ("ses-", self.sessions, {file.path: file.session for file in everyone}),
-        ):
-            wanted = {prefix + name.removeprefix(prefix) for name in names}
-            if missing := sorted(wanted - set(known.values())):
-                there = sorted(set(known.values()) - {""})
+        for wanted, label_of in zip(self.wanted, (attrgetter("subject"), attrgetter("session")), strict=True):
+            if not wanted:
+                continue
+            there = sorted({label_of(file) for file in everyone} - {""})
+            if missing := sorted(wanted.difference(there)):
                 raise BadInput(
                     f"{root}: has no {', '.join(missing)} (there is: {', '.join(there[:8]) or 'none'}"
                     f"{', ...' if len(there) > 8 else ''}); correct the labels."
                 )
-            chosen = [file for file in chosen if not wanted or known[file.path] in wanted]
+            chosen = [file for file in chosen if label_of(file) in wanted]
         if everyone and not chosen:
             raise BadInput(f"{root}: has none of these participants in these sessions; correct the labels.")
         return chosen
+
+
+def _prefixed(prefix: str, names: Iterable[str]) -> frozenset[str]:
+    return frozenset(prefix + name.removeprefix(prefix) for name in names)
 
 
 EVERYONE = Subset()
@@ -51,7 +60,7 @@ EVERYONE = Subset()
 def find_inputs(
     inputs: Sequence[Path], channels: Sequence[str], subset: Subset = EVERYONE
 ) -> tuple[list[CaseFiles], list[str]]:
-    """The cases to predict, each named by its (first) file, and sentences about those that lack a channel.
+    """The cases to predict, each named by its (first) file, and sentences about what cannot be used.
 
     The folder of a DICOM series is an image; a folder may hold several such folders. A case of several channels is
     one file that holds them all (RGB, 4D NIfTI), or is put together from names that differ in the contrast
@@ -60,11 +69,14 @@ def find_inputs(
     """
     loose: list[Path] = []
     groups: list[tuple[list[Path], str]] = []
+    problems: list[str] = []
     for path in inputs:
         if path.is_dir() and (series := series_folders(path)):
             loose += series if series == [path] else [*series, *list_images(path)]
         elif path.is_dir() and is_bids(path):
-            groups.append((_bids_images(path, channels, subset), path.resolve().name))
+            images, unusable = _bids_images(path, channels, subset)
+            groups.append((images, path.resolve().name))
+            problems += unusable
         elif path.is_dir():
             images = list_images(path)
             if not images:
@@ -77,7 +89,6 @@ def find_inputs(
         else:
             raise BadInput(f"{path}: there is no such file or folder; check the path.")
     cases: list[CaseFiles] = []
-    problems: list[str] = []
     for files, domain in (*groups, (loose, "")):
         found, incomplete = _group(files, channels, domain)
         cases += found
@@ -99,19 +110,39 @@ def single_bids_dataset(inputs: Sequence[Path]) -> Path | None:
     return inputs[0].resolve()
 
 
-def _bids_images(root: Path, channels: Sequence[str], subset: Subset) -> list[Path]:
-    """The images of the contrasts that the model knows; a channel ``T1w/T2w`` was trained on both."""
+def _bids_images(root: Path, channels: Sequence[str], subset: Subset) -> tuple[list[Path], list[str]]:
+    """The images of the contrasts that the model knows, and sentences about those that cannot be used.
+
+    A channel ``T1w/T2w`` was trained on both.
+    """
     named = {contrast for channel in channels for contrast in channel.split("/")}
     wanted = named | {re.sub(r"_\d+$", "", contrast) for contrast in named}  # MPM_1, MPM_2: volumes of MPM
-    images = subset.of(index_dataset(root).images, root)
+    index = index_dataset(root)
+    images = subset.of(index.images, root)
     chosen = [image.path for image in images if any(has_contrast(image, contrast) for contrast in wanted)]
+    concerns = partial(_concerns, root=index.root, contrasts=wanted, subset=subset)
+    problems = [f"{path}: {sentence}" for path, sentence in index.problems if concerns(path)]
+    if not chosen and problems:
+        raise BadInput(problems[0])
     if not chosen:
         there = sorted({image.contrast for image in images if image.contrast})
         raise BadInput(
             f"{root}: has no image of the contrast {' or '.join(sorted(wanted))} (there is: {', '.join(there)}); "
             "give the files themselves to predict another contrast."
         )
-    return chosen
+    return chosen, problems
+
+
+def _concerns(path: Path, root: Path, contrasts: Iterable[str], subset: Subset) -> bool:
+    """Whether a file of a dataset is an image to predict, as its name says, or a folder may hold some."""
+    inside = path.relative_to(root)
+    labels = inside.parts[0], next((part for part in inside.parts if part.startswith("ses-")), "")
+    if any(wanted and label and label not in wanted for wanted, label in zip(subset.wanted, labels, strict=True)):
+        return False
+    image = parse_name(inside)
+    if image is None:
+        return inside.parts[0].startswith("sub-") and not inside.suffix
+    return not image.label_part and any(has_contrast(image, contrast) for contrast in contrasts)
 
 
 def _group(files: Iterable[Path], channels: Sequence[str], domain: str) -> tuple[list[CaseFiles], list[str]]:

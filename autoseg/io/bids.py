@@ -215,8 +215,6 @@ def _files(
             found = parse_name(os.path.join(inside, name))
             if found is None:
                 wrong = _NO_NAME
-            elif not _is_text(found.file):
-                wrong = "its name, or that of a folder, is no text in UTF-8; rename it."
             elif stems.setdefault(found.stem, name) != name:
                 wrong = f"it has the same name as {stems[found.stem]}; remove one of the two."
             else:
@@ -225,13 +223,6 @@ def _files(
                 problems.append((Path(inside, name), wrong))
             else:
                 yield found
-
-
-def _is_text(name: str) -> bool:
-    try:
-        return bool(name.encode())
-    except UnicodeEncodeError:
-        return False
 
 
 def _walk(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -89,3 +90,19 @@ def test_header_problems_and_unmatched_files(write: Writer, tmp_path: Path) -> N
     assert said["sub-3_T2w_seg-manual.nii.gz"].startswith("no image")
     assert "6x5x3 is not the 6x5x4" in said["sub-4_T2w_seg-manual.nii.gz"]
     assert "4D with 2 volumes" in said["sub-5_T2w.nii.gz"]
+
+
+def test_a_name_that_is_no_text_is_told(write: Writer, tmp_path: Path) -> None:
+    spine_site(write, "site", subjects=1)
+    strange = os.fsdecode(b"sub-2_acq-\xe9_T2w")
+    for name in (f"site/sub-2/anat/{strange}.nii.gz", f"site/{LABELS}/sub-2/anat/{strange}_seg-manual.nii.gz"):
+        (tmp_path / name).parent.mkdir(parents=True)
+        try:
+            (tmp_path / name).touch()
+        except OSError:
+            pytest.skip("this file system takes text only")
+    matched = match(tmp_path / "site")
+    assert [case.name for case in matched.cases] == ["site_sub-1_T2w"]
+    ((file, sentence),) = ((problem.file, problem.sentence) for problem in matched.problems)
+    assert file.name == f"{strange}.nii.gz"
+    assert sentence == "its name, or that of a folder, is no text in UTF-8; rename it."

@@ -1,5 +1,8 @@
 """Which files a prediction takes."""
 
+import os
+import shutil
+
 import imageio.v3 as iio
 import numpy as np
 import pytest
@@ -149,3 +152,46 @@ def test_contrasts_with_entities(tmp_path):
     assert names(cases) == [[f"{stems[i]}.nii.gz" for i in pair] for pair in ((2, 0), (5, 3))]
     cases, _ = find_inputs([root], ["acq-b_echo-2_MEGRE"])
     assert names(cases) == [[f"{stems[4]}.nii.gz"]]
+
+
+def test_images_of_a_bids_dataset_that_cannot_be_used_are_told(tmp_path, monkeypatch):
+    root = tmp_path / "site"
+    touch(
+        root / "sub-1/anat/sub-1_T1w.nii",
+        root / "sub-1/anat/sub-1_T1w.nii.gz",
+        root / "sub-1/anat/sub-1_T2w.nii",
+        root / "sub-1/anat/sub-1_T2w.nii.gz",
+        root / "sub-2/anat/sub-1_T1w.nii.gz",
+        root / "sub-3/ses-a/anat/sub-3_ses-a_T1w.nii.gz",
+        root / "derivatives/labels/sub-1/anat/sub-9_T1w_seg.nii.gz",
+    )
+    cases, problems = find_inputs([root], ["T1w"])
+    assert names(cases) == [["sub-1_T1w.nii"], ["sub-3_ses-a_T1w.nii.gz"]]
+    twice, moved = sorted(problems)
+    assert twice == f"{root}/sub-1/anat/sub-1_T1w.nii.gz: it has the same name as sub-1_T1w.nii; remove one of the two."
+    assert moved.startswith(f"{root}/sub-2/anat/sub-1_T1w.nii.gz: its name says sub-1 and it lies in sub-2")
+    assert find_inputs([root], ["T1w"], Subset(("1",)))[1] == [twice]
+    assert find_inputs([root], ["T1w"], Subset(("3",)))[1] == []
+    listed = os.scandir
+
+    def refuse(folder):
+        if str(folder).endswith("/sub-3/ses-a"):
+            raise PermissionError(13, "Permission denied")
+        return listed(folder)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    assert "sub-3/ses-a: the folder cannot be listed" in find_inputs([root], ["T1w"])[1][-1]
+    for name in ("sub-1", "sub-2"):
+        shutil.rmtree(root / name)
+    with pytest.raises(BadInput, match="sub-3/ses-a: the folder cannot be listed"):
+        find_inputs([root], ["T1w"])
+
+
+def test_an_image_whose_name_is_no_text_is_predicted(tmp_path):
+    name = os.fsdecode(b"sub-1_acq-\xe9_T1w.nii.gz")
+    try:
+        touch(tmp_path / "site/sub-1/anat" / name)
+    except OSError:
+        pytest.skip("this file system takes text only")
+    cases, problems = find_inputs([tmp_path / "site"], ["T1w"])
+    assert (names(cases), problems) == ([[name]], [])
