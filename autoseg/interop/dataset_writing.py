@@ -97,6 +97,8 @@ def already_written(
             rows = Packed(_Row, (_Row(tuple(line)) for line in lines))
     except (BadInput, OSError, ValueError, csv.Error):
         return False
+    if not isinstance(document, dict):
+        return False
     meaning = Labels(values=dict(labels)).document() | {"channel_names": {str(i): c for i, c in enumerate(channels)}}
     if any(document.get(key) != value for key, value in meaning.items()) or len(rows) != len(cases):
         return False  # what takes a moment is compared first

@@ -45,7 +45,7 @@ def read_participants(root: Path, column: str = "") -> dict[str, dict[str, str]]
     """Subject (``sub-X``) -> column -> value; empty where a dataset has no readable ``participants.tsv``.
 
     The prefix ``sub-`` may be missing in the table. Of several rows (sessions) of a subject the first counts.
-    BadInput: they differ in ``column``.
+    BadInput: they differ in ``column``, or what is there is no table.
     """
     path = root / "participants.tsv"
     try:
@@ -53,7 +53,11 @@ def read_participants(root: Path, column: str = "") -> dict[str, dict[str, str]]
     except OSError:  # none, or a git-annex link without content
         return {}
     found: dict[str, dict[str, str]] = {}
-    for line in csv.DictReader(text.splitlines(), delimiter="\t"):
+    try:
+        lines = list(csv.DictReader(text.splitlines(), delimiter="\t", strict=True))
+    except csv.Error as error:  # a quotation mark that is not closed would swallow the rows that follow
+        raise BadInput(f"{path}: is no table ({error}); correct its quotation marks.") from None
+    for line in lines:
         row = {key.strip(): (value or "").strip() for key, value in line.items() if isinstance(key, str)}
         name = row.pop("participant_id", "")
         if not name:

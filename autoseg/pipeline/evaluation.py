@@ -224,6 +224,9 @@ def _domains(references: Path) -> dict[str, str]:
     """Case -> domain, where the references are the labels of a dataset in a workspace; a table of others has none."""
     table = references.parent / "cases.tsv"
     lines = csv.DictReader(read_lines(table) if table.is_file() else (), delimiter="\t")
-    if not {"case", "domain"} <= set(lines.fieldnames or ()):
+    try:
+        if not {"case", "domain"} <= set(lines.fieldnames or ()):
+            return {}
+        return {row["case"]: sys.intern(row["domain"] or "") for row in lines}
+    except (BadInput, csv.Error):
         return {}
-    return {row["case"]: sys.intern(row["domain"] or "") for row in lines}

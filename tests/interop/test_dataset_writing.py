@@ -140,6 +140,7 @@ def test_the_same_files_are_converted_once(write: Writer, tmp_path: Path) -> Non
         lambda: write(f"{LABELS}/sub-1/anat/sub-1_T2w_seg-manual.nii.gz", ball(1, 1, 2)),  # corrected
         lambda: add(write, 2),  # one more
         lambda: (folder / "dataset.json").write_text("{}"),
+        lambda: (folder / "dataset.json").write_text("[]"),
         lambda: replace_labels(folder, ball(1, 2, 2)),  # as another recipe would have made them
     ):
         change()

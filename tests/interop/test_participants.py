@@ -68,3 +68,10 @@ def test_what_cannot_be_grouped_is_refused(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="two rows of sub-1 differ in family"):
         with_groups(both, "family")
     assert read_participants(tmp_path / "a", "") == {"sub-1": {"age": "3", "family": "x"}}
+
+
+def test_a_quotation_mark_that_is_not_closed_swallows_no_rows(tmp_path: Path) -> None:
+    some = cases(tmp_path / "a", "sub-1", "sub-2")
+    (tmp_path / "a/participants.tsv").write_text('participant_id\tnote\tfamily\nsub-1\t"tall\tx\nsub-2\t\tx\n')
+    with pytest.raises(BadInput, match=r"participants\.tsv: is no table \(.*\); correct its quotation marks"):
+        with_groups(some, "family")

@@ -65,8 +65,9 @@ def test_the_labels_of_a_converted_dataset_give_names_and_domains(predictions, c
 
 def test_a_table_of_other_cases_beside_the_references_says_nothing(predictions, tmp_path):
     references = shutil.copytree(predictions, tmp_path / "study/labels")
-    (tmp_path / "study/cases.tsv").write_text("patient\tage\nA\t50\n")
-    assert list(evaluate_folders(predictions, references)["domains"]) == [""]
+    for table in (b"patient\tage\nA\t50\n", b"case\tdomain\nM\xfcller\tx\n", b'case\tdomain\n"' + b"x" * 200_000):
+        (tmp_path / "study/cases.tsv").write_bytes(table)
+        assert list(evaluate_folders(predictions, references)["domains"]) == [""]
 
 
 def test_a_prediction_named_after_another_channel_finds_the_labels_of_its_scan(tmp_path):
