@@ -92,9 +92,8 @@ class Scores:
     def column(self, label: str, name: str, domain: str | None = None) -> Iterator[float | None]:
         """A score of each case, or of each in ``domain``; None where it is undefined."""
         width = len(self.columns)
-        first = width * self.labels.index(label) + self.columns.index(name)
-        column = self._numbers[first :: width * len(self.labels)]
-        return (_plain(name, column[place]) for place in self._of(domain))
+        first, step = width * self.labels.index(label) + self.columns.index(name), width * len(self.labels)
+        return (_plain(name, self._numbers[first + step * place]) for place in self._of(domain))
 
     def outcomes(self, label: str, domain: str | None = None) -> dict[str, int]:
         """In how many cases the label was missed, spurious and absent."""

@@ -8,7 +8,7 @@ used is left out with one sentence; nothing is ever written into a source.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,7 +27,6 @@ from autoseg.interop.review_marks import obey_marks
 from autoseg.io.bids import name_endings
 from autoseg.io.files import naming_full_disk
 
-CASE_HEADER = ("case", "domain", "image files", "label files", "convention")
 _LABEL_NAMES = "*_dseg, *_seg-manual, *_label-NAME_mask, ..."
 SUMMARY_HEADER = ("domain", "images", "label files", "cases", "convention", "labels")
 
@@ -47,10 +46,6 @@ class Conversion:
     problems: tuple[Problem, ...]
     notes: tuple[str, ...]
 
-    def table(self) -> list[tuple[str, ...]]:
-        """One row a case, columns CASE_HEADER."""
-        return case_rows(self.cases)
-
 
 @dataclass(frozen=True)
 class ConversionReport:
@@ -61,10 +56,6 @@ class ConversionReport:
     labels: dict[str, int]
     problems: tuple[Problem, ...]
     notes: tuple[str, ...]
-
-    def table(self) -> list[tuple[str, ...]]:
-        """One row a case, columns CASE_HEADER."""
-        return case_rows(self.cases)
 
 
 def plan_conversion(
@@ -139,20 +130,6 @@ def summary_rows(conversion: Conversion) -> list[tuple[str, ...]]:
             ", ".join(structures[name]),
         )
         for name, (images, labels) in conversion.counts.items()
-    ]
-
-
-def case_rows(cases: Iterable[PlannedCase]) -> list[tuple[str, ...]]:
-    """One row a case, columns CASE_HEADER; files by name."""
-    return [
-        (
-            case.name,
-            case.domain,
-            ", ".join(path.name for path in case.images),
-            ", ".join(part.path.name for part in case.labels.parts),
-            case.labels.convention,
-        )
-        for case in cases
     ]
 
 

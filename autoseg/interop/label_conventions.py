@@ -31,13 +31,15 @@ _UNUSED = frozenset({"dlabel", "label", "labels"})
 _SOFT = frozenset({"probseg", "softseg"})
 SOFT_THRESHOLD = 0.5
 
+Names = tuple[tuple[int, str], ...]  # (stored value, structure)
+
 
 @dataclass(frozen=True)
 class LabelPart:
-    """One label file: ``names`` are (stored value, structure); a binary mask has ``((1, name),)``."""
+    """One label file; the ``names`` of a binary mask are ``((1, name),)``."""
 
     file: str  # as that of a BidsFile
-    names: tuple[tuple[int, str], ...]
+    names: Names
     binary: bool
     has_table: bool = False
     rater: str = ""  # who drew it, where several did
@@ -68,10 +70,16 @@ def structure_key(name: str) -> str:
     return "".join(character for character in name.casefold() if character not in "_- ")
 
 
-def describe_label(label: BidsFile, table: Path | None, threshold: float = SOFT_THRESHOLD) -> LabelPart | None:
+def describe_label(
+    label: BidsFile,
+    table: Path | None,
+    threshold: float = SOFT_THRESHOLD,
+    names_in: Callable[[Path], Names] | None = None,
+) -> LabelPart | None:
     """What a label file holds, from its name and its table of names; None when it is not used.
 
-    ``threshold`` is that of soft labels. BadInput: an unreadable table.
+    ``threshold`` is that of soft labels; ``names_in`` reads a table (``read_label_table``, or one that keeps what was
+    read: many labels share a table). BadInput: an unreadable table.
     """
     rater = rater_of(label.label_part)
     tokens = [token for token in label.label_part.split("_") if rater == "" or not _only_names_rater(token)]
@@ -82,7 +90,8 @@ def describe_label(label: BidsFile, table: Path | None, threshold: float = SOFT_
         return LabelPart(label.file, ((1, author.removesuffix("-manual")),), binary=True, rater=rater)
     soft = threshold if word in _SOFT else None
     if table is not None and word != "mask" and soft is None:
-        return LabelPart(label.file, read_label_table(table), binary=False, has_table=True, rater=rater)
+        names = (names_in or read_label_table)(table)
+        return LabelPart(label.file, names, binary=False, has_table=True, rater=rater)
     entities = dict(token.split("-", 1) for token in tokens[:-1] if "-" in token)
     name = entities.get("label", "manual")
     if name.startswith("manual") and (word == "mask" or soft is not None):
@@ -169,15 +178,15 @@ def _both(one: Path, other: Path) -> str:
     return f"{one.name} and {other.name}"
 
 
-def read_label_table(path: Path) -> tuple[tuple[int, str], ...]:
+def read_label_table(path: Path) -> Names:
     """Read ``(index, name)`` of a BIDS label table (``*_dseg.tsv``), background 0 left out."""
     try:
         with path.open(encoding="utf-8-sig", newline="") as lines:
-            rows = list(csv.DictReader(lines, delimiter="\t"))
+            rows = list(csv.DictReader(lines, delimiter="\t", strict=True))
         names = {int(row["index"]): row["name"].strip() for row in rows}
     except OSError:
         raise BadInput(f"{path}: the table of label names cannot be read; restore it (`datalad get`).") from None
-    except (KeyError, ValueError, TypeError, AttributeError):
+    except (KeyError, ValueError, TypeError, AttributeError, csv.Error):
         raise BadInput(f"{path}: a label table needs the columns index (whole numbers) and name; correct it.") from None
     keys = [structure_key(name) for value, name in names.items() if value != 0]
     if not keys:

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import os
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from heapq import merge
 from itertools import groupby, pairwise
 from pathlib import Path
@@ -17,7 +18,7 @@ from autoseg.core.errors import BadInput
 from autoseg.core.packed import BLOCK, Packed
 from autoseg.interop.conversion_recipe import DatasetRecipe, described_by_recipe
 from autoseg.interop.image_of_label import image_of_label
-from autoseg.interop.label_conventions import LabelPart, describe_label, table_finder
+from autoseg.interop.label_conventions import LabelPart, Names, describe_label, read_label_table, table_finder
 from autoseg.interop.raw_layout import Problem
 from autoseg.io.bids import BidsFile, BidsIndex, name_endings, parse_name
 
@@ -38,12 +39,12 @@ def used_labels(
     Without a recipe ``derivatives/labels`` goes before other derivatives, and soft labels count where all are soft.
     """
     used, unused = Packed(LabelPart), Packed(BidsFile)
-    find_table = table_finder(index.root, index)
+    find_table, names_in = table_finder(index.root, index), cache(read_label_table)
     for label in index.labels:
         if recipe.labels:
             part, conflict = described_by_recipe(label, index.root, recipe)
         else:
-            part, conflict = _described(label, find_table(label), recipe.threshold)
+            part, conflict = _described(label, find_table(label), recipe.threshold, names_in)
         if conflict:
             problems.append(Problem(label.path, conflict))
         elif part is None:
@@ -119,9 +120,11 @@ def _preferred(used: Packed[LabelPart], root: Path, name: str, notes: list[str])
     return used
 
 
-def _described(label: BidsFile, table: Path | None, threshold: float) -> tuple[LabelPart | None, str]:
+def _described(
+    label: BidsFile, table: Path | None, threshold: float, names_in: Callable[[Path], Names]
+) -> tuple[LabelPart | None, str]:
     """As described_by_recipe, from the name and the table, which may be wrong."""
     try:
-        return describe_label(label, table, threshold), ""
+        return describe_label(label, table, threshold, names_in), ""
     except BadInput as error:
         return None, str(error)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from functools import cache
 from pathlib import Path
 
 from autoseg.core.errors import BadInput
@@ -15,10 +16,11 @@ from autoseg.interop.label_conventions import (
     convention_of,
     describe_label,
     one_per_structure,
+    read_label_table,
     table_finder,
 )
 from autoseg.interop.label_merging import read_reference
-from autoseg.io.bids import BidsIndex, index_dataset, index_labels, name_endings
+from autoseg.io.bids import BidsIndex, index_labels, name_endings
 from autoseg.io.images import file_stem
 
 __all__ = ["find_references", "read_reference"]
@@ -35,19 +37,18 @@ def find_references(root: Path, recipe: Path | None = None) -> dict[str, LabelSo
     root = Path(root).resolve()
     if not root.is_dir():
         raise BadInput(f"{root}: there is no such folder; give a BIDS dataset or its labels folder.")
-    labels_only = index_labels(root)
     dataset = _dataset_around(root)
     (name,) = dataset_names([dataset])
     special = read_recipe(recipe).datasets.get(name, DatasetRecipe())
-    if dataset == root and _holds_images(root):
-        matched = match_dataset(root, Request(name, (), (), special))
+    has_subjects = any(entry.name.startswith("sub-") for entry in root.iterdir())
+    matched = match_dataset(root, Request(name, (), (), special)) if dataset == root and has_subjects else None
+    if matched and matched.index.images:
         sources = {file_stem(case.images[0]): case.labels for case in matched.cases}
     else:
-        sources = _from_labels_folder(labels_only, dataset, special.domain or name, special)
+        sources = _from_labels_folder(index_labels(root), dataset, special.domain or name, special)
     if not sources:
-        raise BadInput(
-            f"{root}: no labels were found (there is: {name_endings(labels_only.labels)}); check the folder."
-        )
+        there = name_endings(index_labels(root).labels)
+        raise BadInput(f"{root}: no labels were found (there is: {there}); check the folder.")
     return sources
 
 
@@ -59,18 +60,14 @@ def _dataset_around(root: Path) -> Path:
     return root.parent if root.name == "derivatives" else root
 
 
-def _holds_images(root: Path) -> bool:
-    return any(entry.name.startswith("sub-") for entry in root.iterdir()) and bool(index_dataset(root).images)
-
-
 def _from_labels_folder(index: BidsIndex, dataset: Path, domain: str, recipe: DatasetRecipe) -> dict[str, LabelSource]:
-    find_table = table_finder(dataset, index)
+    find_table, names_in = table_finder(dataset, index), cache(read_label_table)
     parts: dict[str, list[LabelPart]] = defaultdict(list)
     for label in index.labels:
         if recipe.labels:
             part, _ = described_by_recipe(label, dataset, recipe)
         else:
-            part = describe_label(label, find_table(label), recipe.threshold)
+            part = describe_label(label, find_table(label), recipe.threshold, names_in)
         if part is not None:
             parts[label.image_stem].append(part)
     soft_too = bool(recipe.labels) or all(part.threshold is not None for few in parts.values() for part in few)

@@ -71,7 +71,8 @@ def _shared(cases: Collection[CaseFiles], shares: Sequence[float], seed: int) ->
 
 def _with_own_validation(fold: Fold, cases: Collection[CaseFiles], split: SplitSpec, number: int) -> Fold:
     """The fold's held-out cases only test; a share of its training subjects validates."""
-    training = [case for case in cases if case.name in set(fold.train)]
+    names = set(fold.train)
+    training = [case for case in cases if case.name in names]
     subjects = _spread(training, split.seed + number)
     kept, _ = _sizes((1 - split.validation_share, split.validation_share), len(subjects))
     return Fold(_names(training, subjects[:kept]), _names(training, subjects[kept:]), fold.validation)
@@ -109,7 +110,8 @@ def _sizes(shares: Sequence[float], number: int) -> list[int]:
 
 
 def _names(cases: Collection[CaseFiles], subjects: Collection[str]) -> tuple[str, ...]:
-    return tuple(sorted(case.name for case in cases if case.subject in set(subjects)))
+    chosen = set(subjects)
+    return tuple(sorted(case.name for case in cases if case.subject in chosen))
 
 
 def make_folds(cases: Collection[CaseFiles], num_folds: int = 5, seed: int = 12345) -> list[Fold]:
@@ -138,7 +140,7 @@ def make_folds(cases: Collection[CaseFiles], num_folds: int = 5, seed: int = 123
         numbers = {subject: i for i, subject in enumerate(distinct)}
         groups = [numbers[subject] for subject in subjects]
         held_out = _stratified(names, [case.domain for case in cases], groups, num_folds, seed)
-    return [Fold(tuple(n for n in names if n not in set(part)), tuple(part)) for part in held_out]
+    return [Fold(tuple(sorted(set(names).difference(part))), tuple(part)) for part in held_out]
 
 
 def _stratified(names: list[str], domains: list[str], groups: list[int], num_folds: int, seed: int) -> list[list[str]]:

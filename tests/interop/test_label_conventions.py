@@ -81,7 +81,14 @@ def test_table(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "content", ["value\tname\n1\tA\n", "index\tname\nx\tA\n", "index\tname\n1\tA\n1\tB\n", "index\tname\n1\tA\n2\ta_\n"]
+    "content",
+    [
+        "value\tname\n1\tA\n",
+        "index\tname\nx\tA\n",
+        "index\tname\n1\tA\n1\tB\n",
+        "index\tname\n1\tA\n2\ta_\n",
+        'index\tname\n1\t"A\n2\tB\n',
+    ],
 )
 def test_wrong_tables(tmp_path: Path, content: str) -> None:
     (tmp_path / "t.tsv").write_text(content)
