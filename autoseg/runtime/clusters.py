@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from autoseg.core.errors import BadInput
-from autoseg.core.site import Site
+from autoseg.core.site import SITE_FILE, Site
 from autoseg.runtime.jobs import num_cores
 from autoseg.runtime.progress import counted, say
 from autoseg.runtime.workers import Workers, connected
@@ -132,11 +132,48 @@ def submitted_workers(system: BatchSystem, site: Site, count: int | None, folder
             silence_logs=SILENT,
             **account,
         ) as cluster,
+        _marking_ended(cluster),
     ):
-        cluster.adapt(minimum_jobs=number, maximum_jobs=number)
-        say(f"{counted(number, 'job')} submitted to {system}; the work begins with the first that runs")
+        num_submitted = submit(cluster, number, system)
+        cluster.adapt(minimum_jobs=number, maximum_jobs=number)  # one that ends is replaced
+        say(f"{counted(num_submitted, 'job')} submitted to {system}; the work begins with the first that runs")
         with _client(cluster) as client:
             yield connected(client)
+
+
+def submit(cluster: Any, number: int, system: BatchSystem) -> int:
+    """Submit jobs; how many the batch system took. BadInput, with what it said, where it took none."""
+    from distributed import Status
+
+    async def submitted() -> None:
+        while len(cluster.worker_spec) < number:
+            cluster.worker_spec.update(cluster.new_worker_spec())
+        await cluster._correct_state()  # as ``scale`` does, which does not tell of errors
+
+    said = ""
+    try:
+        cluster.sync(submitted)
+    except (RuntimeError, OSError) as error:  # of dask-jobqueue, with all that the command said; without a command
+        _, _, last = str(error).partition("stderr:\n")
+        said = next(filter(None, (last or str(error)).splitlines()), type(error).__name__)
+    taken = sum(job.status is not Status.created for job in cluster.workers.values())
+    if not taken:
+        raise BadInput(f"{system} takes no job ({said}); correct {SITE_FILE}, or submit from a machine that may.")
+    if taken < number:
+        say(f"note: {system} takes no more than {counted(taken, 'job')} of {number} ({said})", style="yellow")
+    return taken
+
+
+@contextmanager
+def _marking_ended(cluster: Any) -> Iterator[None]:
+    """After the block the jobs are marked as ended, which dask-jobqueue 0.9 does not do and dask insists on."""
+    from distributed import Status
+
+    try:
+        yield
+    finally:
+        for job in cluster.workers.values():
+            job.status = Status.closing
 
 
 def time_limit(system: BatchSystem, walltime_s: int) -> str:

@@ -73,10 +73,42 @@ def test_jobs_of_a_batch_system_do_the_work(batch_system, tmp_path):
 
 @pytest.mark.slow  # 80 s: jobs that reach their time limit, one after the other
 def test_work_that_takes_longer_than_a_job_goes_on_in_the_next(batch_system, tmp_path):
-    site = Site(jobs=1, cores=1, memory="1GB", walltime="0:00:10", interface="lo")
+    site = Site(jobs=2, cores=1, memory="1GB", walltime="0:00:10", interface="lo")
     with clusters.submitted_workers("slurm", site, None, tmp_path / "workers") as workers:
-        task = partial(worker_tasks.give_back, tmp_path / "attempts", 4)
-        assert list(workers.results(task, [0])) == [(0, 4)]
+        task = partial(worker_tasks.ends_at_last, tmp_path / "attempts", 4)
+        # Results of the second wait for the first: what a worker keeps of them must not count as lost with it.
+        assert list(workers.results(task, range(3), share=1.0)) == [(0, 4), (1, 1), (2, 2)]
+
+
+@pytest.mark.parametrize(
+    ("script", "said"),
+    [
+        ("#!/bin/sh\necho 'sbatch: error: Invalid account or partition' >&2\nexit 1\n", "Invalid account or partition"),
+        (None, "No such file or directory: 'sbatch'"),
+    ],
+)
+def test_a_batch_system_that_takes_no_job_is_told(batch_system, tmp_path, monkeypatch, script, said):
+    if script is None:
+        monkeypatch.setenv("PATH", str(tmp_path))
+    else:
+        (batch_system / "sbatch").write_text(script)
+    site = Site(jobs=2, cores=1, memory="1GB", walltime="0:10:00", interface="lo")
+    with (
+        pytest.raises(BadInput, match=rf"^slurm takes no job \(.*{said}\); correct site\.json"),
+        clusters.submitted_workers("slurm", site, None, tmp_path / "workers"),
+    ):
+        pass
+
+
+def test_jobs_that_the_batch_system_refuses_are_told_and_the_others_work(batch_system, tmp_path, capsys):
+    once = "import os\ntry:\n    os.mkdir(__file__ + '.taken')\nexcept OSError:\n    sys.exit('one job a user')\n"
+    (batch_system / "sbatch").write_text(SBATCH.replace("script =", f"{once}script =", 1))
+    site = Site(jobs=2, cores=1, memory="1GB", walltime="0:10:00", interface="lo")
+    with clusters.submitted_workers("slurm", site, None, tmp_path / "workers") as workers:
+        assert [square for _, (square, _) in workers.results(worker_tasks.squared, range(3))] == [0, 1, 4]
+    said = " ".join(capsys.readouterr().err.split())
+    assert "slurm takes no more than 1 job of 2 (one job a user)" in said
+    assert "1 job submitted to slurm" in said
 
 
 @pytest.mark.parametrize(
