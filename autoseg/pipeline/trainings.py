@@ -31,7 +31,7 @@ from autoseg.runtime.jobs import num_cores
 from autoseg.runtime.own_process import STOPPED, run_module
 from autoseg.runtime.progress import Progress, counted, progress, say
 from autoseg.runtime.repeating import repeatedly
-from autoseg.runtime.workers import LostWork, Workers, is_wanted
+from autoseg.runtime.workers import LostWork, Workers, give_back, is_wanted
 from autoseg.training.schedule import Clock
 
 MODULE = "autoseg.pipeline.one_training"
@@ -161,7 +161,8 @@ def _begin(training: Training, options: TrainingOptions, workers: Workers) -> li
 def train_in_process(options: TrainingOptions, training: Training) -> dict[str, Any]:
     """In a worker: train one fold in a process of its own; its summary, or an error and its sentence.
 
-    It ends, with its state saved, with this process or when nobody waits for it any more.
+    It ends, with its state saved, with this process or when nobody waits for it any more; where this worker is to end,
+    another one goes on.
     """
     folder = training.workspace.model_folder(training.dataset, training.configuration, training.fold)
     request = {
@@ -169,12 +170,14 @@ def train_in_process(options: TrainingOptions, training: Training) -> dict[str, 
         "options": {name: str(value) if isinstance(value, Path) else value for name, value in asdict(options).items()},
         "cores": num_cores(),
     }
+    wanted = is_wanted()
     try:
-        answer = run_module(MODULE, request, is_wanted())
-    except ChildProcessError as error:
-        return {"error": "ChildProcessError", "sentence": str(error)}
-    except KeyboardInterrupt:  # of the other process; in this one it would end the worker
-        return {"error": "ChildProcessError", "sentence": f"{folder}: its training was stopped; --resume continues."}
+        answer = run_module(MODULE, request, wanted)
+    except (ChildProcessError, KeyboardInterrupt) as error:  # the latter of the other process: here it ends the worker
+        if not wanted():
+            give_back()
+        stopped = f"{folder}: its training was stopped; --resume continues."
+        return {"error": "ChildProcessError", "sentence": str(error) or stopped}
     if answer == STOPPED:
         sentence = (
             f"{folder}: the system ended its training, as for lack of memory; the same command with --resume continues."

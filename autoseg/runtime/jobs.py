@@ -48,12 +48,11 @@ def in_order(
     pool: Executor, function: Callable[[Item], Result], items: Iterable[Item], in_flight: int
 ) -> Iterator[Result]:
     """``map`` by ``pool``, results in order; an exception surfaces at its item. Else as ``settled``."""
-    return settled(pool, function, items, in_flight, lambda _, own, __: own.result())
+    return settled(lambda item: pool.submit(function, item), items, in_flight, lambda _, own, __: own.result())
 
 
 def settled(
-    pool: Executor,
-    function: Callable[[Item], Result],
+    submit: Callable[[Item], Future[Result]],
     items: Iterable[Item],
     in_flight: int,
     settle: Callable[[Item, Future[Result], Sequence[Future[Result]]], Settled],
@@ -74,7 +73,7 @@ def settled(
 
     try:
         for item in items:
-            pending.append((item, pool.submit(function, item)))
+            pending.append((item, submit(item)))
             if len(pending) >= in_flight:
                 yield first()
         while pending:

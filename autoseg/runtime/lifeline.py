@@ -19,7 +19,7 @@ VARIABLE = "AUTOSEG_LIFELINE"  # the descriptor of its end of the pipe
 class Lifeline:
     """What a process to be started is given: variables, and descriptors that it keeps open.
 
-    ``let_go`` ends those that were started, as the end of this process would.
+    ``let_go`` ends those that were started, as the end of this process would; it may be called again.
     """
 
     variables: dict[str, str]

@@ -8,11 +8,12 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import autoseg
-from autoseg.runtime.lifeline import lifeline
+from autoseg.runtime.lifeline import Lifeline, lifeline
 from autoseg.runtime.repeating import repeatedly
 
 POLL_S = 1.0
@@ -29,7 +30,7 @@ def run_module(module: str, request: Mapping[str, Any], wanted: Callable[[], boo
     """
     package = str(Path(autoseg.__file__).resolve().parents[1])
     path = os.pathsep.join(filter(None, [package, os.environ.get("PYTHONPATH")]))
-    with lifeline() as line, repeatedly(lambda: None if wanted() else line.let_go(), POLL_S):
+    with lifeline() as line, repeatedly(partial(_let_go_unless, wanted, line), POLL_S):
         finished = subprocess.run(
             [sys.executable, "-m", module],
             input=json.dumps(request),
@@ -53,3 +54,8 @@ def run_module(module: str, request: Mapping[str, Any], wanted: Callable[[], boo
         last = (finished.stderr.strip().splitlines() or ["it said nothing"])[-1]
         raise ChildProcessError(f"{module}: failed in its own process ({last}); run the command again.")
     return json.loads(lines[-1])
+
+
+def _let_go_unless(wanted: Callable[[], bool], line: Lifeline) -> None:
+    if not wanted():
+        line.let_go()

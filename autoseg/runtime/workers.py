@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Executor, Future, wait
+from concurrent.futures import CancelledError, Executor, Future, wait
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, NoReturn, TypeVar
+from weakref import ref
 
 import autoseg
 from autoseg.core.errors import BadInput
@@ -63,22 +64,30 @@ class Workers:
 
         pool, work = self.executor(share), partial(on_worker, autoseg.__version__, function)
 
+        def submit(item: Item) -> Future[Result]:
+            return brought_here(pool.submit(work, item))
+
         def settle(item: Item, own: Future[Result], others: Sequence[Future[Result]]) -> tuple[Item, Result | LostWork]:
-            with suppress(KilledWorker):
-                return item, own.result()
-            wait(others)
             try:
-                return item, pool.submit(work, item).result()
+                with suppress(KilledWorker):
+                    return item, own.result()
+                wait(others)
+                return item, submit(item).result()
             except KilledWorker as error:
                 times = progress.counted(error.allowed_failures + 1, "worker")
                 return item, LostWork(f"{times} with nothing else to do were lost over it, perhaps for lack of memory")
+            except TypeError:  # so ends what another version is called with that takes other arguments
+                require_version(self.client)
+                raise
 
         in_flight = max(64, 4 * self.num_threads)  # enough for all, whoever is fast
-        return settled(pool, work, items, in_flight, settle)
+        return settled(submit, items, in_flight, settle)
 
     def require_seen(self, paths: Iterable[Path]) -> None:
-        """BadInput where a worker does not see one of these files or folders: all work on the same ones."""
+        """BadInput where one of these files or folders is not there, or a worker does not see it: all need the same."""
         wanted = [str(path.absolute()) for path in paths]
+        for path in _hidden(wanted):
+            raise BadInput(f"{path}: there is no such file or folder; check the path.")
         for address, hidden in self.client.run(_hidden, wanted).items():
             if hidden:
                 raise BadInput(
@@ -90,12 +99,9 @@ class Workers:
 def connected(client: Client) -> Workers:
     """The workers of a client, as soon as there is one; BadInput where they cannot take over work of this version."""
     if not client.scheduler_info()["workers"]:
-        progress.say("waiting for the first worker")
-        client.wait_for_workers(1)
-    try:
-        client.run(require_version, autoseg.__version__)
-    except ImportError as error:
-        raise BadInput(f"the workers of the scheduler cannot load autoseg ({error}); install it there.") from None
+        with progress.progress("wait for the first worker"):
+            client.wait_for_workers(1)
+    require_version(client)
     workers = client.scheduler_info(n_workers=-1)["workers"].values()
     place = next((one for one in PLACES if any(one in worker["resources"] for worker in workers)), None)
     return Workers(client, place, len(workers), sum(worker["nthreads"] for worker in workers))
@@ -108,7 +114,8 @@ def on_worker(version: str, function: Callable[[Item], Result], item: Item) -> R
     """
     from distributed import get_worker
 
-    require_version(version)
+    if version != autoseg.__version__:
+        raise BadInput(_other_version(platform.node(), autoseg.__version__, version))
     threads = get_worker().state.nthreads
     if num_cores() != threads:
         grant_cores(threads)
@@ -116,13 +123,52 @@ def on_worker(version: str, function: Callable[[Item], Result], item: Item) -> R
     return function(item)
 
 
-def require_version(version: str) -> None:
-    """In a worker: BadInput unless it has this version of autoseg."""
-    if version != autoseg.__version__:
-        raise BadInput(
-            f"the worker on {platform.node()} has autoseg {autoseg.__version__} and this is {version}; "
-            "install the same there."
-        )
+def require_version(client: Client) -> None:
+    """BadInput unless all workers have this version of autoseg; they need nothing else of it to tell."""
+    try:
+        versions = client.run(getattr, autoseg, "__version__")
+    except ImportError as error:
+        raise BadInput(f"the workers of the scheduler cannot load autoseg ({error}); install it there.") from None
+    for address, version in versions.items():
+        if version != autoseg.__version__:
+            raise BadInput(_other_version(address, version, autoseg.__version__))
+
+
+def _other_version(worker: str, there: str, here: str) -> str:
+    return f"the worker {worker} has autoseg {there} and this is {here}; install the same there."
+
+
+def brought_here(theirs: Future[Result]) -> Future[Result]:
+    """A future with the outcome of one of dask, which is let go then.
+
+    A worker keeps a result for as long as its future is held, cannot retire while no other takes what it keeps, and
+    takes with it what is not fetched when it is lost.
+    """
+    own: Future[Result] = Future()
+    waiting = ref(theirs)
+
+    def fetch(done: Future[Result]) -> None:
+        if own.set_running_or_notify_cancel():
+            error = CancelledError() if done.cancelled() else done.exception()
+            if error is None:
+                own.set_result(done.result())
+            else:
+                own.set_exception(error)
+
+    def cancel(own: Future[Result]) -> None:
+        if own.cancelled() and (still := waiting()):
+            still.cancel()
+
+    own.add_done_callback(cancel)
+    theirs.add_done_callback(fetch)
+    return own
+
+
+def give_back() -> NoReturn:
+    """In a worker that is to end: the work at hand is begun again by another one, which is no loss."""
+    from distributed import Reschedule
+
+    raise Reschedule
 
 
 def is_wanted() -> Callable[[], bool]:

@@ -21,6 +21,10 @@ def two_splits(workspace):
     names = [case.name for case in workspace.read_dataset("Tiny").cases]
     splits = [{"train": names[2:], "val": names[:2]}, {"train": names[:2], "val": names[2:]}]
     (workspace.dataset_folder("Tiny") / "splits.json").write_text(json.dumps(splits))
+    path = workspace.dataset_folder("Tiny") / "plan.json"
+    plan = json.loads(path.read_text())
+    plan["configurations"]["3d_fullres"]["training"]["precision"] = "fp32"  # bfloat16 is too coarse to compare losses
+    path.write_text(json.dumps(plan))
     return workspace
 
 
@@ -133,3 +137,21 @@ def test_several_fail_together(two_splits, monkeypatch):
     both = [Training(two_splits, "Tiny", "3d_fullres", fold) for fold in ("fold0", "fold1")]
     with pytest.raises(FloatingPointError, match=r"failed: the loss became nan \(so failed 2 trainings"):
         train_all(both, ONE_EPOCH)
+
+
+@pytest.mark.parametrize("ended", [KeyboardInterrupt(), ChildProcessError("failed in its own process.")])
+def test_a_training_whose_worker_ends_is_given_back(two_splits, monkeypatch, ended):
+    distributed = pytest.importorskip("distributed")
+
+    def end(*_):
+        raise ended
+
+    monkeypatch.setattr(trainings, "run_module", end)
+    training, wanted = Training(two_splits, "Tiny", "3d_fullres", "fold0"), []
+    monkeypatch.setattr(trainings, "is_wanted", lambda: lambda: bool(wanted))
+    with pytest.raises(distributed.Reschedule):
+        trainings.train_in_process(ONE_EPOCH, training)
+    wanted.append(True)
+    answer = trainings.train_in_process(ONE_EPOCH, training)
+    assert answer["error"] == "ChildProcessError"
+    assert answer["sentence"].endswith(str(ended) or "was stopped; --resume continues.")

@@ -1,8 +1,7 @@
 """Something done every so often while something else goes on."""
 
 import threading
-
-import pytest
+from contextlib import suppress
 
 from autoseg.runtime.repeating import repeatedly
 
@@ -22,7 +21,13 @@ def test_it_is_called_again_and_again_and_never_after_the_block():
 
 
 def test_the_thread_ends_with_a_block_that_fails():
-    before = threading.active_count()
-    with pytest.raises(KeyError), repeatedly(lambda: None, 60):
+    called, threads = threading.Event(), []
+
+    def call():
+        threads.append(threading.current_thread())
+        called.set()
+
+    with suppress(KeyError), repeatedly(call, 0.001):
+        assert called.wait(10)
         raise KeyError
-    assert threading.active_count() == before
+    assert not threads[0].is_alive()

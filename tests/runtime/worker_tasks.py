@@ -54,16 +54,28 @@ def wait_until_unwanted(folder: Path):
     (folder / "unwanted").touch()
 
 
-def give_back(attempts: Path, enough: int, _):
-    """Ends at the last attempt only; before, it waits for its worker to end."""
-    from autoseg.runtime.workers import is_wanted
+def ends_at_last(attempts: Path, enough: int, number):
+    """The first ends at the last attempt only; before, it stops as a training does that its worker cannot end."""
+    from autoseg.runtime.workers import give_back, is_wanted
 
+    if number > 0:
+        return number
     with attempts.open("a") as file:
         file.write("x")
     wanted = is_wanted()
-    while attempts.stat().st_size < enough and wanted():
-        time.sleep(0.05)
+    while attempts.stat().st_size < enough:
+        if not wanted():
+            time.sleep(2)  # what is saved takes its time
+            give_back()
+        time.sleep(0.5)
     return attempts.stat().st_size
+
+
+def first_waits(folder: Path, number):
+    while number == 0 and not (folder / "go").exists():
+        time.sleep(0.02)
+    (folder / str(number)).touch()
+    return number
 
 
 def cores(_):
