@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from functools import partial
 from threading import Lock
 from typing import Any, TypeVar
@@ -32,7 +33,7 @@ def segment_elsewhere(
     for (case, _), done in workers.results(partial(segment_one, make_line, request), items, SHARE):
         if isinstance(done, LostWork):
             done = InWork(case, failed=f"{case.name}: {done.reason}.", short_of_memory=True)
-        yield done
+        yield replace(done, case=case)  # not the copy that came back, which takes as much memory again
 
 
 def segment_one(make_line: Callable[[Request], Line], request: Request, item: tuple[CaseFiles, Outputs]) -> InWork:

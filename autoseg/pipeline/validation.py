@@ -31,7 +31,8 @@ def validate_fold(
         return None
     folder = workspace.model_folder(dataset.name, configuration_name, fold_name)
     output = folder / "validation"
-    held_out = [case for case in dataset.cases if case.name in set(fold.scored)]
+    scored = set(fold.scored)
+    held_out = [case for case in dataset.cases if case.name in scored]
     short_of_memory = segment_together(workspace, dataset, configuration_name, fold_name, held_out, device)
     if short_of_memory:
         raise MemoryError(f"{folder} is trained and not validated: {short_of_memory[0]}")
