@@ -35,7 +35,7 @@ class CaseResult:
 
 
 class Scores:
-    """The scores of many cases, each with the same labels and families; it only grows.
+    """The scores of many cases, each with the same labels; the families are those of the first. It only grows.
 
     All numbers are in one array, 8 bytes each: as objects, two labels of a case take a kilobyte.
     """
