@@ -115,5 +115,31 @@ class Packed(Generic[Record]):
         return records
 
 
+class PackedByName(Generic[Record]):
+    """Records by name: read like a mapping, held like ``Packed``."""
+
+    def __init__(self, kind: type[Record], named: Iterable[tuple[str, Record]]) -> None:
+        self._records, self._places = Packed(kind), dict[str, int]()
+        for name, record in named:
+            self._places[name] = len(self._records)
+            self._records.append(record)
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._places)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._places
+
+    def __getitem__(self, name: str) -> Record:
+        return self._records[self._places[name]]
+
+    def items(self) -> Iterator[tuple[str, Record]]:
+        """Each name with its record."""
+        return ((name, self._records[place]) for name, place in self._places.items())
+
+
 def _holds(given: object, kind: type) -> bool:
     return isinstance(given, Packed) and given._kind is kind

@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -23,7 +23,7 @@ from autoseg.core.errors import BadInput
 from autoseg.core.labels import Labels
 from autoseg.core.packed import Packed
 from autoseg.interop.prediction_outputs import Layout, Outputs, label_table, label_words, labels_text
-from autoseg.io.bids import BidsFile, BidsIndex
+from autoseg.io.bids import BidsFile, BidsIndex, index_labels
 from autoseg.io.files import read_json
 from autoseg.io.images import file_stem
 from autoseg.io.workspace import LABELS_FILE
@@ -52,6 +52,14 @@ _SPINE_README = """# Segmentations by autoseg
 
 Each `*_seg.nii.gz` is a mask on the grid of the image with which its name begins. They were not corrected by anyone.
 """
+
+
+@dataclass(frozen=True)
+class Segmentation:
+    """A label map, its path as text, and the stem of its image (``sub-1_T2w``)."""
+
+    file: str
+    image: str
 
 
 def bids_layout(
@@ -159,17 +167,21 @@ def refuse_foreign(source: Path, folder: Path) -> None:
         raise BadInput(f"{folder}: holds sub-* folders that autoseg did not make; give another folder for the output.")
 
 
-def find_segmentations(folder: Path) -> dict[Path, str]:
-    """Each label map of a prediction that ``bids_layout`` placed -> the stem of its image (``sub-1_T2w``).
+def find_segmentations(folder: Path) -> Packed[Segmentation]:
+    """The label maps of a prediction that ``bids_layout`` placed.
 
     BadInput where a sidecar is missing or names no source.
     """
-    found = {}
-    for path in sorted(folder.glob(f"sub-*/**/*_desc-{PROGRAM}_dseg.nii.gz")):
+    found, root = Packed(Segmentation), os.path.abspath(folder)
+    for label in index_labels(folder).labels:
+        inside = os.path.relpath(label.file, root)
+        if not (inside.startswith("sub-") and label.label_part.endswith(f"desc-{PROGRAM}_dseg")):
+            continue
+        path = folder / inside
         sidecar = _json(path)
         try:
             source = read_json(sidecar)["Sources"][0]
-            found[path] = file_stem(Path(source.rpartition(":")[2]))
+            found.append(Segmentation(str(path), file_stem(Path(source.rpartition(":")[2]))))
         except (BadInput, LookupError, TypeError, AttributeError):
             raise BadInput(f"{sidecar}: does not say from which image {path.name} is; predict it again.") from None
     return found

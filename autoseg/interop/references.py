@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
 
 from autoseg.core.errors import BadInput
+from autoseg.core.packed import PackedByName
 from autoseg.interop.bids_conversion import dataset_names
 from autoseg.interop.bids_matching import Request, match_dataset
 from autoseg.interop.conversion_recipe import DatasetRecipe, described_by_recipe, read_recipe
@@ -26,7 +28,7 @@ from autoseg.io.images import file_stem
 __all__ = ["find_references", "read_reference"]
 
 
-def find_references(root: Path, recipe: Path | None = None) -> dict[str, LabelSource]:
+def find_references(root: Path, recipe: Path | None = None) -> PackedByName[LabelSource]:
     """Image stem (``sub-1_T2w``) -> its labels, for a BIDS dataset; read them with ``read_reference``.
 
     ``root`` may also be a labels folder (``derivatives/labels``): the key is then the label's stem without
@@ -42,10 +44,12 @@ def find_references(root: Path, recipe: Path | None = None) -> dict[str, LabelSo
     special = read_recipe(recipe).datasets.get(name, DatasetRecipe())
     has_subjects = any(entry.name.startswith("sub-") for entry in root.iterdir())
     matched = match_dataset(root, Request(name, (), (), special)) if dataset == root and has_subjects else None
+    named: Iterable[tuple[str, LabelSource]]
     if matched and matched.index.images:
-        sources = {file_stem(case.images[0]): case.labels for case in matched.cases}
+        named = ((file_stem(Path(case.image_files[0])), case.labels) for case in matched.cases)
     else:
-        sources = _from_labels_folder(index_labels(root), dataset, special.domain or name, special)
+        named = _from_labels_folder(index_labels(root), dataset, special.domain or name, special)
+    sources = PackedByName(LabelSource, named)
     if not sources:
         there = name_endings(index_labels(root).labels)
         raise BadInput(f"{root}: no labels were found (there is: {there}); check the folder.")
@@ -60,7 +64,9 @@ def _dataset_around(root: Path) -> Path:
     return root.parent if root.name == "derivatives" else root
 
 
-def _from_labels_folder(index: BidsIndex, dataset: Path, domain: str, recipe: DatasetRecipe) -> dict[str, LabelSource]:
+def _from_labels_folder(
+    index: BidsIndex, dataset: Path, domain: str, recipe: DatasetRecipe
+) -> Iterator[tuple[str, LabelSource]]:
     find_table, names_in = table_finder(dataset, index), cache(read_label_table)
     parts: dict[str, list[LabelPart]] = defaultdict(list)
     for label in index.labels:
@@ -71,9 +77,7 @@ def _from_labels_folder(index: BidsIndex, dataset: Path, domain: str, recipe: Da
         if part is not None:
             parts[label.image_stem].append(part)
     soft_too = bool(recipe.labels) or all(part.threshold is not None for few in parts.values() for part in few)
-    sources = {}
     for stem, all_parts in sorted(parts.items()):
         kept, conflict = one_per_structure(part for part in all_parts if soft_too or part.threshold is None)
         if kept and not conflict:
-            sources[stem] = LabelSource(kept, convention_of(kept), domain)
-    return sources
+            yield stem, LabelSource(kept, convention_of(kept), domain)

@@ -16,12 +16,12 @@ import numpy.typing as npt
 from autoseg.core.errors import BadInput
 from autoseg.core.geometry import canonical_axes, spacing_mm
 from autoseg.core.labels import Labels
-from autoseg.core.packed import Packed
+from autoseg.core.packed import Packed, PackedByName
 from autoseg.evaluation.error_maps import ERRORS, error_map
 from autoseg.evaluation.evaluate import CaseResult, Scores, csv_rows, summarize
 from autoseg.evaluation.metrics import case_metrics
 from autoseg.evaluation.scores import DEFAULT_FAMILIES, chosen_families
-from autoseg.interop.bids_derivative import LABEL_TABLE, find_segmentations
+from autoseg.interop.bids_derivative import LABEL_TABLE, Segmentation, find_segmentations
 from autoseg.interop.label_conventions import LabelSource, read_label_table
 from autoseg.interop.references import find_references, read_reference
 from autoseg.io import images
@@ -120,22 +120,26 @@ def evaluate_folders(
 def _pairs(predictions: Path, references: Path) -> Packed[Pair]:
     """Each prediction that has a reference; BadInput if none has."""
     names = images.image_names(predictions)
-    placed = {} if names else find_segmentations(predictions)
+    placed = Packed(Segmentation) if names else find_segmentations(predictions)
     if not names and not placed:
         raise BadInput(f"{predictions}: holds no segmentations ({', '.join(images.IMAGE_ENDINGS)}).")
 
     def segmentations() -> Iterator[tuple[Path, str]]:
-        yield from placed.items()
+        yield from ((Path(one.file), one.image) for one in placed)
         yield from ((file, images.file_stem(file)) for file in map(predictions.joinpath, names))
 
     known = _references(references)
     domains = _domains(references)
-    others = _only_labels_of_a_scan(known, (stem for _, stem in segmentations()))
+
+    def of_same_name(stem: str) -> str | None:
+        return next((name for name in (stem, stem.removesuffix("_0000")) if name in known), None)
+
+    others: Mapping[str, str] = {}
+    if any(of_same_name(stem) is None for _, stem in segmentations()):
+        others = _only_labels_of_a_scan(known, (stem for _, stem in segmentations()))
     pairs, unmatched = Packed(Pair), []
     for file, stem in segmentations():
-        name = next(
-            (key for key in (stem, stem.removesuffix("_0000"), others.get(_scan(stem), "")) if key in known), None
-        )
+        name = of_same_name(stem) or others.get(_scan(stem))
         if name is None:
             unmatched.append(file.name)
             continue
@@ -176,7 +180,7 @@ def _reference_file(pair: Pair) -> Path:
     return pair.reference.parts[0].path if isinstance(pair.reference, LabelSource) else pair.reference
 
 
-def _references(folder: Path) -> Mapping[str, str | LabelSource]:
+def _references(folder: Path) -> Mapping[str, str] | PackedByName[LabelSource]:
     """The names of label files directly in the folder by their stems, else the labels of a BIDS dataset by image."""
     files = {images.file_stem(folder / name): name for name in images.image_names(folder)}
     return files or find_references(folder)

@@ -35,7 +35,7 @@ def write_group_volumes(folder: Path, subset: Subset = EVERYONE) -> Path:
 
     ``folder`` is what ``predict`` made of a BIDS dataset. BadInput: it holds no segmentations, or a damaged one.
     """
-    found = [file for path in find_segmentations(folder) if (file := parse_name(path))]
+    found = [file for one in find_segmentations(folder) if (file := parse_name(one.file))]
     if not found:
         raise BadInput(f"{folder}: holds no segmentations of a BIDS dataset; run the participant level first.")
     files = subset.of(found, folder)

@@ -33,7 +33,8 @@ GALLERY_TEXT = (
 
 def predictions_page(folder: Path, inputs: Sequence[Path], num_cases: int | None) -> Made:
     """The page of the segmentations in ``folder``; ``inputs`` are what `predict` was given."""
-    stems = {file: images.file_stem(file) for file in images.list_images(folder)} or find_segmentations(folder)
+    stems = {file: images.file_stem(file) for file in images.list_images(folder)}
+    stems = stems or {Path(one.file): one.image for one in find_segmentations(folder)}
     if not stems:
         raise BadInput(f"{folder}: holds no segmentations ({', '.join(images.IMAGE_ENDINGS)}).")
     known = {images.file_stem(path): path for path in image_files(inputs)} or sources(folder, stems)

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel, ValidationError
 
-from autoseg.core.packed import BLOCK, Packed
+from autoseg.core.packed import BLOCK, Packed, PackedByName
 
 
 @dataclass(frozen=True)
@@ -124,3 +124,16 @@ def test_several_sequences_read_in_turn_are_unpacked_once(monkeypatch):
 def test_records_of_another_kind_are_no_part_of_a_document():
     with pytest.raises(ValidationError, match="records"):
         Document(records=Packed(Part, [Part(Path("a"))]))
+
+
+def test_records_by_name_are_read_like_a_mapping():
+    values = {f"case{place}": Record(str(place), place) for place in range(2 * BLOCK + 3)}
+    packed = PackedByName(Record, values.items())
+    assert (len(packed), list(packed), dict(packed.items())) == (len(values), list(values), values)
+    assert packed["case70"] == values["case70"]
+    assert "case70" in packed
+    assert "case700" not in packed
+    with pytest.raises(KeyError):
+        packed["case700"]
+    again = PackedByName(Record, [("a", values["case1"]), ("a", values["case2"])])
+    assert dict(again.items()) == {"a": values["case2"]}

@@ -10,6 +10,7 @@ from autoseg.core.case import CaseFiles
 from autoseg.core.errors import BadInput
 from autoseg.core.labels import Labels
 from autoseg.interop.bids_derivative import (
+    Segmentation,
     bids_layout,
     find_segmentations,
     segmentation_stem,
@@ -146,7 +147,9 @@ def test_segmentations_are_found_with_the_images_they_belong_to(tmp_path):
         find_segmentations(tmp_path / "out")
     ((path, document),) = outputs.sidecars.items()
     path.write_text(json.dumps(document))
-    assert find_segmentations(tmp_path / "out") == {outputs.label_map: "sub-1_flip-1_mt-on_MTS"}
+    assert list(find_segmentations(tmp_path / "out")) == [
+        Segmentation(str(outputs.label_map), "sub-1_flip-1_mt-on_MTS")
+    ]
     assert replace(outputs).finished
 
 
@@ -166,4 +169,4 @@ def test_predictions_are_not_taken_for_references(tmp_path, layout):
     index = without_predictions(index_dataset(root))
     assert [label.path for label in index.labels] == [manual]
     assert [path for path, _ in index.problems] == [folder]
-    assert [source.parts[0].path for source in find_references(root).values()] == [manual]
+    assert [source.parts[0].path for _, source in find_references(root).items()] == [manual]
