@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from autoseg.core.case import CaseFiles, Image
 from autoseg.core.errors import BadInput
 from autoseg.core.fingerprint import CaseMeasurement, Sizes, sizes_of
 from autoseg.core.labels import Labels
-from autoseg.interop.bids_conversion import Conversion, plan_conversion
+from autoseg.interop.bids_conversion import plan_conversion
 from autoseg.interop.bids_matching import PlannedCase
 from autoseg.interop.label_merging import merge_labels
 from autoseg.interop.prediction_inputs import is_bids
@@ -91,6 +92,9 @@ class _Case:
     read_labels: Callable[[], tuple[npt.NDArray[np.int32], list[Handled]]]
 
 
+AsRead = Callable[[Any], _Case]
+
+
 @dataclass(frozen=True)
 class _Examined:
     """What came of a case, or of an image without labels."""
@@ -135,28 +139,31 @@ def _diagnose_bids(path: Path) -> Diagnosis:
     except BadInput as error:  # without labels its images can still be segmented
         images = [image.path for image in index_dataset(path).images]
         found = _diagnose_images(images, path, "bids")
-        problem = Problem(path, without_file(error, path))
-        return replace(found, num_cases=0, left_out=(problem, *found.left_out))
-    meaning = Labels(values=dict(conversion.labels))
-    cases = [_planned(case, conversion.labels) for case in conversion.cases]
-    return _diagnosis(str(path), "bids", cases, conversion.channels, meaning, conversion)
+        return replace(found, num_cases=0, left_out=(Problem(path, without_file(error, path)), *found.left_out))
+    planned, meaning = partial(_planned, conversion.labels), Labels(values=dict(conversion.labels))
+    found = _diagnosis(str(path), "bids", conversion.cases, planned, conversion.channels, meaning)
+    facts = (
+        (f"domain {name}", f"{counted(images, 'image')}, {counted(files, 'label file')}")
+        for name, (images, files) in conversion.counts.items()
+    )
+    doubts, left_out = (*found.doubts, *conversion.notes), (*conversion.problems, *found.left_out)
+    return replace(found, facts=(*found.facts, *facts), doubts=doubts, left_out=left_out)
 
 
 def _diagnose_dataset(dataset: RawDataset, path: str) -> Diagnosis:
-    cases = [_stored(case, dataset) for case in dataset.cases]
-    return _diagnosis(path, "dataset", cases, dataset.channels, dataset.labels, None)
+    return _diagnosis(path, "dataset", dataset.cases, partial(_stored, dataset), dataset.channels, dataset.labels)
 
 
 def _diagnose_images(files: Sequence[Path], path: Path, kind: str) -> Diagnosis:
     """Images alone, as ``predict`` takes them."""
-    seen = list(_watched(f"read {counted(len(files), 'image')}", _examine_image, files))
+    seen = list(_watched("image", _examine_image, files))
     facts = (("images", counted(len(files), "image")),)
     left_out = tuple(one.problem for one in seen if one.problem)
     doubts = tuple(doubt for one in seen for doubt in one.doubts)
     return Diagnosis(str(path), kind, len(files) - len(left_out), facts, _grouped(seen), doubts, left_out)
 
 
-def _planned(case: PlannedCase, labels: dict[str, int]) -> _Case:
+def _planned(labels: dict[str, int], case: PlannedCase) -> _Case:
     parts = tuple(part.path for part in case.labels.parts)
 
     def read() -> tuple[npt.NDArray[np.int32], list[Handled]]:
@@ -176,7 +183,7 @@ def _planned(case: PlannedCase, labels: dict[str, int]) -> _Case:
     return _Case(case.name, case.domain, case.subject, case.images, parts, lambda: read_channels(case.images), read)
 
 
-def _stored(case: CaseFiles, dataset: RawDataset) -> _Case:
+def _stored(dataset: RawDataset, case: CaseFiles) -> _Case:
     def read() -> tuple[npt.NDArray[np.int32], list[Handled]]:
         path = require_labels(case)
         stored = read_labels(path)
@@ -187,21 +194,21 @@ def _stored(case: CaseFiles, dataset: RawDataset) -> _Case:
         return stored, []
 
     labels = () if case.labels is None else (case.labels,)
-    return _Case(
-        case.name, case.domain, case.subject, case.channels, labels, lambda: read_image(case, dataset.channels), read
-    )
+    image = partial(read_image, case, dataset.channels)
+    return _Case(case.name, case.domain, case.subject, case.channels, labels, image, read)
 
 
 def _diagnosis(
-    path: str, kind: str, cases: Sequence[_Case], channels: Sequence[str], labels: Labels, conversion: Conversion | None
+    path: str, kind: str, cases: Collection[Any], as_read: AsRead, channels: Sequence[str], labels: Labels
 ) -> Diagnosis:
-    """Read every case, then say what the whole looks like."""
+    """Read every case, then say what the whole looks like; where there is nothing to say, a measurement is held."""
     seen: list[_Examined] = []
     orientations: Counter[str] = Counter()
 
     def measured() -> Iterator[Measured]:
-        for one in _watched(f"read {counted(len(cases), 'case')}", lambda case: _examine_case(case, labels), cases):
-            seen.append(replace(one, measured=None))
+        for one in _watched("case", lambda case: _examine_case(as_read(case), labels), cases):
+            if one.repairs or one.doubts or one.problem:
+                seen.append(replace(one, measured=None))
             if one.measured is not None:
                 orientations[one.measured[0].orientation] += 1
                 yield one.measured
@@ -217,11 +224,6 @@ def _diagnosis(
         facts += _ranges(orientations, sizes_of(fingerprint.cases))
         doubts += check_fingerprint(fingerprint)
     left_out = [one.problem for one in seen if one.problem]
-    if conversion is not None:
-        for name, (images, files) in conversion.counts.items():
-            facts.append((f"domain {name}", f"{counted(images, 'image')}, {counted(files, 'label file')}"))
-        doubts += conversion.notes
-        left_out = [*conversion.problems, *left_out]
     return Diagnosis(path, kind, len(fingerprint.cases), tuple(facts), _grouped(seen), tuple(doubts), tuple(left_out))
 
 
@@ -264,8 +266,8 @@ def _examine_image(path: Path) -> _Examined:
     return _Examined(repairs, doubts, problem)
 
 
-def _watched(title: str, examine: Callable[[Any], _Examined], things: Sequence[Any]) -> Iterator[_Examined]:
-    with progress(title) as shown:
+def _watched(what: str, examine: Callable[[Any], _Examined], things: Collection[Any]) -> Iterator[_Examined]:
+    with progress(f"read {counted(len(things), what)}") as shown:
         for done, one in enumerate(map_threads(examine, things), start=1):
             yield one
             shown.update(done / len(things))

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import csv
-import io
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from autoseg.core.errors import BadInput
+from autoseg.core.fingerprint import sizes_of
 from autoseg.io.bids import BidsFile, index_dataset
-from autoseg.io.files import read_json, read_text
+from autoseg.io.files import read_json, read_lines
 from autoseg.io.fingerprints import read_fingerprint
 from autoseg.io.workspace import parse_labels
 from autoseg.pipeline.description import Description, Table, enumerated, number
@@ -21,6 +23,15 @@ from autoseg.pipeline.info_plan import labels_document, labels_in_words
 from autoseg.planning.checks import check_fingerprint
 
 DOMAIN_HEADER = ("domain", "cases", "subjects", "contrasts", "source")
+
+
+@dataclass(frozen=True)
+class _Cases:
+    """What ``cases.tsv`` tells."""
+
+    number: int
+    num_subjects: int
+    domains: list[dict[str, Any]]
 
 
 def describe_dataset(path: Path) -> Description:
@@ -31,7 +42,7 @@ def describe_dataset(path: Path) -> Description:
     labels = parse_labels(content if isinstance(content, dict) else {}, file)
     channels = _channels(content, file)
     table = folder / "cases.tsv"
-    rows = _case_rows(table) if table.is_file() else None
+    cases = _read_cases(table) if table.is_file() else None
     there = [name for name in ("fingerprint.json", "plan.json", "splits.json") if (folder / name).is_file()]
     document: dict[str, Any] = {
         "file": str(path),
@@ -40,8 +51,8 @@ def describe_dataset(path: Path) -> Description:
         "channels": channels,
         "labels": labels_document(labels),
         "file_ending": content.get("file_ending"),
-        "num_cases": content.get("numTraining") if rows is None else len(rows),
-        "domains": None if rows is None else _domains(rows),
+        "num_cases": content.get("numTraining") if cases is None else cases.number,
+        "domains": None if cases is None else cases.domains,
         "documents": there,
     }
     shown = [
@@ -52,34 +63,30 @@ def describe_dataset(path: Path) -> Description:
         ("files", str(document["file_ending"] or "not stated")),
         ("made so far", enumerated(there)),
     ]
-    tables = [] if rows is None else [Table("Domains", DOMAIN_HEADER, _domain_rows(document["domains"]))]
+    tables = [] if cases is None else [Table("Domains", DOMAIN_HEADER, _domain_rows(document["domains"]))]
     return Description(document, f"{path}: dataset", shown, tables)
 
 
 def describe_cases(path: Path) -> Description:
     """``cases.tsv`` of a dataset: how many cases of how many subjects, by domain."""
-    rows = _case_rows(path)
-    domains, subjects = _domains(rows), len({row.get("subject", "") for row in rows})
+    cases = _read_cases(path)
     document: dict[str, Any] = {
         "file": str(path),
         "kind": "cases",
-        "num_cases": len(rows),
-        "num_subjects": subjects,
-        "domains": domains,
+        "num_cases": cases.number,
+        "num_subjects": cases.num_subjects,
+        "domains": cases.domains,
     }
-    shown = [("cases", str(len(rows))), ("subjects", str(subjects))]
-    return Description(
-        document, f"{path}: the cases of a dataset", shown, [Table("Domains", DOMAIN_HEADER, _domain_rows(domains))]
-    )
+    shown = [("cases", str(cases.number)), ("subjects", str(cases.num_subjects))]
+    tables = [Table("Domains", DOMAIN_HEADER, _domain_rows(cases.domains))]
+    return Description(document, f"{path}: the cases of a dataset", shown, tables)
 
 
 def describe_fingerprint(path: Path) -> Description:
     """What was measured, in ranges over the cases, and what looks wrong in it."""
     fingerprint = read_fingerprint(path)
     warnings = check_fingerprint(fingerprint)
-    cases = fingerprint.cases
-    spacings = np.array([case.spacing_mm for case in cases]).reshape(-1, 3)
-    shapes = np.array([case.shape for case in cases]).reshape(-1, 3)
+    cases, sizes = fingerprint.cases, sizes_of(fingerprint.cases)
     document: dict[str, Any] = {
         "file": str(path),
         "kind": "fingerprint",
@@ -89,10 +96,10 @@ def describe_fingerprint(path: Path) -> Description:
         "num_cases": len(cases),
         "domains": dict(Counter(case.domain for case in cases)),
         "orientations": dict(Counter(case.orientation for case in cases)),
-        "spacing_mm": _ranges(spacings),
-        "shape": _ranges(shapes),
+        "spacing_mm": _ranges(sizes.spacing_mm),
+        "shape": _ranges(sizes.shape),
         "label_volumes_mm3": {
-            name: _range([case.label_volumes_mm3.get(name, 0.0) for case in cases])
+            name: _range(np.fromiter((case.label_volumes_mm3.get(name, 0.0) for case in cases), float))
             for name in fingerprint.labels.foreground
         },
         "intensities": {
@@ -115,7 +122,7 @@ def describe_fingerprint(path: Path) -> Description:
 def describe_bids(path: Path) -> Description:
     """A BIDS folder by its file names; ``doctor`` says what would become of it."""
     index = index_dataset(path)
-    subjects = {image.subject for image in (*index.images, *index.labels)}
+    subjects = {image.subject for image in chain(index.images, index.labels)}
     document: dict[str, Any] = {
         "file": str(path),
         "kind": "bids",
@@ -144,31 +151,31 @@ def _channels(content: Any, file: Path) -> list[str]:
     return list(names.values())
 
 
-def _case_rows(table: Path) -> list[dict[str, str]]:
+def _read_cases(table: Path) -> _Cases:
+    """Row by row: of many cases the names of their subjects are held."""
+    number: Counter[str] = Counter()  # by domain, in order of appearance
+    found: dict[str, dict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
     try:
-        rows = list(csv.DictReader(io.StringIO(read_text(table), newline=""), delimiter="\t"))
+        for row in csv.DictReader(read_lines(table), delimiter="\t"):
+            if None in row or None in row.values() or "domain" not in row:
+                raise BadInput(f"{table}: has rows of another length than its header; convert the dataset again.")
+            number[row["domain"]] += 1
+            for column in ("subject", "contrast", "source"):
+                found[row["domain"]][column].add(row.get(column, ""))
     except csv.Error as error:
         raise BadInput(f"{table}: is no table ({error}); convert the dataset again.") from None
-    if any(None in row or None in row.values() for row in rows) or not all("domain" in row for row in rows):
-        raise BadInput(f"{table}: has rows of another length than its header; convert the dataset again.")
-    return rows
-
-
-def _domains(rows: Sequence[Mapping[str, str]]) -> list[dict[str, Any]]:
-    """In order of appearance."""
-    found = []
-    for domain in dict.fromkeys(row["domain"] for row in rows):
-        own = [row for row in rows if row["domain"] == domain]
-        found.append(
-            {
-                "domain": domain,
-                "num_cases": len(own),
-                "num_subjects": len({row.get("subject", "") for row in own}),
-                "contrasts": sorted({row.get("contrast", "") for row in own} - {""}),
-                "sources": sorted({row.get("source", "") for row in own} - {""}),
-            }
-        )
-    return found
+    domains = [
+        {
+            "domain": domain,
+            "num_cases": number[domain],
+            "num_subjects": len(found[domain]["subject"]),
+            "contrasts": sorted(found[domain]["contrast"] - {""}),
+            "sources": sorted(found[domain]["source"] - {""}),
+        }
+        for domain in number
+    ]
+    subjects = set[str]().union(*(one["subject"] for one in found.values()))
+    return _Cases(number.total(), len(subjects), domains)
 
 
 def _domain_rows(domains: Sequence[Mapping[str, Any]]) -> list[tuple[str, ...]]:
