@@ -170,10 +170,13 @@ def refuse_foreign(source: Path, folder: Path) -> None:
 def find_segmentations(folder: Path) -> Packed[Segmentation]:
     """The label maps of a prediction that ``bids_layout`` placed.
 
-    BadInput where a sidecar is missing or names no source.
+    BadInput where a file was moved or renamed, a sidecar is missing or it names no source.
     """
-    found, root = Packed(Segmentation), os.path.abspath(folder)
-    for label in index_labels(folder).labels:
+    found, root, index = Packed(Segmentation), os.path.abspath(folder), index_labels(folder)
+    for path, sentence in index.problems:
+        if os.path.relpath(path, root).startswith("sub-"):
+            raise BadInput(f"{path}: {sentence}")
+    for label in index.labels:
         inside = os.path.relpath(label.file, root)
         if not (inside.startswith("sub-") and label.label_part.endswith(f"desc-{PROGRAM}_dseg")):
             continue

@@ -151,6 +151,9 @@ def test_segmentations_are_found_with_the_images_they_belong_to(tmp_path):
         Segmentation(str(outputs.label_map), "sub-1_flip-1_mt-on_MTS")
     ]
     assert replace(outputs).finished
+    (tmp_path / "out/sub-1").rename(tmp_path / "out/sub-01")
+    with pytest.raises(BadInput, match=r"its name says sub-1 and it lies in sub-01; move or rename it"):
+        find_segmentations(tmp_path / "out")
 
 
 @pytest.mark.parametrize("layout", [bids_layout, spine_layout])
