@@ -12,6 +12,7 @@ import pytest
 from autoseg.core.errors import BadInput
 from autoseg.core.site import Site
 from autoseg.runtime import clusters
+from autoseg.runtime.workers import LostWork
 from tests.runtime import worker_tasks
 
 pytest.importorskip("distributed")
@@ -77,7 +78,10 @@ def test_work_that_takes_longer_than_a_job_goes_on_in_the_next(batch_system, tmp
     with clusters.submitted_workers("slurm", site, None, tmp_path / "workers") as workers:
         task = partial(worker_tasks.ends_at_last, tmp_path / "attempts", 4)
         # Results of the second wait for the first: what a worker keeps of them must not count as lost with it.
-        assert list(workers.results(task, range(3), share=1.0)) == [(0, 4), (1, 1), (2, 2)]
+        (_, attempts), *others = workers.results(task, range(3), share=1.0)
+        assert not isinstance(attempts, LostWork)
+        assert attempts >= 4  # the next may begin before the one that stops has stopped
+        assert others == [(1, 1), (2, 2)]
 
 
 @pytest.mark.parametrize(
