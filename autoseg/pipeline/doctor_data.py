@@ -201,7 +201,7 @@ def _stored(dataset: RawDataset, case: CaseFiles) -> _Case:
 def _diagnosis(
     path: str, kind: str, cases: Collection[Any], as_read: AsRead, channels: Sequence[str], labels: Labels
 ) -> Diagnosis:
-    """Read every case, then say what the whole looks like; where there is nothing to say, a measurement is held."""
+    """Read every case, then say what the whole looks like; of a case without remark its measurement is kept only."""
     seen: list[_Examined] = []
     orientations: Counter[str] = Counter()
 

@@ -225,12 +225,17 @@ def labels_of_predictions(predictions: Path, references: Path) -> Labels:
 
 
 def _domains(references: Path) -> dict[str, str]:
-    """Case -> domain, where the references are the labels of a dataset in a workspace; a table of others has none."""
+    """Case -> domain, where the references are the labels of a dataset in a workspace; a table of others has none.
+
+    One that cannot be read is told: the scores are the same without domains.
+    """
     table = references.parent / "cases.tsv"
     lines = csv.DictReader(read_lines(table) if table.is_file() else (), delimiter="\t")
     try:
         if not {"case", "domain"} <= set(lines.fieldnames or ()):
             return {}
         return {row["case"]: sys.intern(row["domain"] or "") for row in lines}
-    except (BadInput, csv.Error):
+    except (BadInput, csv.Error) as error:
+        said = error if isinstance(error, BadInput) else f"{table}: is no table ({error})"
+        say(f"note: {said}; scores are not given by domain.", style="yellow")
         return {}

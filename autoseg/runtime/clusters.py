@@ -153,7 +153,7 @@ def submit(cluster: Any, number: int, system: BatchSystem) -> int:
     said = ""
     try:
         cluster.sync(submitted)
-    except (RuntimeError, OSError) as error:  # of dask-jobqueue, with all that the command said; without a command
+    except (RuntimeError, OSError, ValueError) as error:  # it was refused; there is no such command; it says no number
         _, _, last = str(error).partition("stderr:\n")
         said = next(filter(None, (last or str(error)).splitlines()), type(error).__name__)
     taken = sum(job.status is not Status.created for job in cluster.workers.values())

@@ -63,11 +63,21 @@ def test_the_labels_of_a_converted_dataset_give_names_and_domains(predictions, c
     assert (tmp_path / "scores/evaluation.json").is_file()
 
 
-def test_a_table_of_other_cases_beside_the_references_says_nothing(predictions, tmp_path):
+@pytest.mark.parametrize(
+    ("table", "note"),
+    [
+        (b"patient\tage\nA\t50\n", ""),
+        (b"case\tdomain\nM\xfcller\tx\n", "is no text in UTF-8"),
+        (b'case\tdomain\n"' + b"x" * 200_000, "is no table"),
+    ],
+)
+def test_a_table_of_other_cases_or_a_damaged_one_gives_no_domains(predictions, tmp_path, capsys, table, note):
     references = shutil.copytree(predictions, tmp_path / "study/labels")
-    for table in (b"patient\tage\nA\t50\n", b"case\tdomain\nM\xfcller\tx\n", b'case\tdomain\n"' + b"x" * 200_000):
-        (tmp_path / "study/cases.tsv").write_bytes(table)
-        assert list(evaluate_folders(predictions, references)["domains"]) == [""]
+    (tmp_path / "study/cases.tsv").write_bytes(table)
+    assert list(evaluate_folders(predictions, references)["domains"]) == [""]
+    said = " ".join(capsys.readouterr().err.split())
+    assert note in said
+    assert ("scores are not given by domain" in said) == bool(note)
 
 
 def test_a_prediction_named_after_another_channel_finds_the_labels_of_its_scan(tmp_path):

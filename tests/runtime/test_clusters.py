@@ -89,6 +89,7 @@ def test_work_that_takes_longer_than_a_job_goes_on_in_the_next(batch_system, tmp
     [
         ("#!/bin/sh\necho 'sbatch: error: Invalid account or partition' >&2\nexit 1\n", "Invalid account or partition"),
         (None, "No such file or directory: 'sbatch'"),
+        ("#!/bin/sh\necho accepted\n", "Could not parse job id from submission command output."),
     ],
 )
 def test_a_batch_system_that_takes_no_job_is_told(batch_system, tmp_path, monkeypatch, script, said):
